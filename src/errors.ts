@@ -1,0 +1,80 @@
+/**
+ * Every failure that chrootctl foresees is a ChrootctlError: a code that scripts can test, a message of what
+ * happened and a hint of what to do next. Exit codes follow from the code, here and nowhere else.
+ */
+
+/** Code of an error and the exit code that a command ends with because of it. */
+export const EXIT_CODES = {
+  FAILED: 1,
+  USAGE: 2,
+  NOT_FOUND: 3,
+  CONFLICT: 4,
+  BUSY: 5,
+  NOT_PERMITTED: 6,
+  BAD_INPUT: 7,
+} as const;
+
+export type ErrorCode = keyof typeof EXIT_CODES;
+
+export interface ErrorDetails {
+  /** What the user can do now, one line, without a full stop at the end. */
+  hint?: string;
+  cause?: unknown;
+}
+
+export class ChrootctlError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : {cause: details.cause});
+    this.name = 'ChrootctlError';
+    this.code = code;
+    this.hint = details.hint;
+  }
+
+  get exitCode(): number {
+    return EXIT_CODES[this.code];
+  }
+
+  toJSON(): {code: ErrorCode; message: string; hint?: string} {
+    return {code: this.code, message: this.message, ...(this.hint === undefined ? {} : {hint: this.hint})};
+  }
+}
+
+/**
+ * The errno name (`ENOENT`, `ENOSPC`, …) of a Node system error, if it is one. Told by its fields: under a test
+ * runner or another vm context, Node's own errors are no instances of the Error that is seen here.
+ */
+export function errnoOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error) || !('syscall' in error))
+    return undefined;
+  return typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined;
+}
+
+const SYSTEM_ERRORS: Partial<Record<string, {code: ErrorCode; hint: string}>> = {
+  EACCES: {code: 'NOT_PERMITTED', hint: 'run as root (sudo), or choose a store of your own with --root'},
+  EPERM: {code: 'NOT_PERMITTED', hint: 'run as root (sudo), or choose a store of your own with --root'},
+  EROFS: {code: 'NOT_PERMITTED', hint: 'the file system is mounted read-only'},
+  ENOSPC: {
+    code: 'FAILED',
+    hint: 'free some space (chrootctl prune, chrootctl gc) and try again; nothing was lost',
+  },
+  EDQUOT: {code: 'FAILED', hint: 'the quota is used up: free some space and try again; nothing was lost'},
+};
+
+/** Any thrown value as a ChrootctlError; what nobody foresaw stays recognisable by its cause. */
+export function toChrootctlError(error: unknown): ChrootctlError {
+  if (error instanceof ChrootctlError) return error;
+  const errno = errnoOf(error);
+  const known = errno === undefined ? undefined : SYSTEM_ERRORS[errno];
+  if (known !== undefined)
+    return new ChrootctlError(known.code, messageOf(error), {hint: known.hint, cause: error});
+  return new ChrootctlError('FAILED', messageOf(error), {cause: error});
+}
+
+export function messageOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'message' in error
+    ? String(error.message)
+    : String(error);
+}

@@ -1,0 +1,115 @@
+/**
+ * The contract between the store and what holds root file systems.
+ *
+ * A driver keeps **volumes**. A volume has an opaque id from birth, which never changes and never comes to mean
+ * something else; what a volume is *for* (a version of an image, the root of a session) is written in the store's
+ * records, which a driver never reads. A volume is in one of two states:
+ *
+ *     create(id) ──────────────▶ active ── freeze(id) ──▶ frozen ── remove(id) ──▶ gone
+ *     create(id, {parent}) ────▶   │                        ▲
+ *                                  ├── snapshot(id, newId) ─┘ (another volume; this one stays active)
+ *                                  └── remove(id) ──▶ gone
+ *
+ * Guarantees that every driver gives, and that test/contract checks for all of them:
+ *
+ * - A frozen volume never changes again, whatever happens to its parent, its heirs or the machine.
+ * - When `freeze` or `snapshot` has returned, contents and state survive a power cut.
+ * - A clone is isolated: what is written to it is seen nowhere else.
+ * - Contents are kept exactly: odd names, hard links, device nodes, xattrs, sparse files, modes with setuid bits,
+ *   owners and times.
+ * - `remove` may be interrupted anywhere and be called again, and for a volume that never was; heirs of a removed
+ *   volume keep working.
+ * - Calls for different ids may run at the same time in different processes.
+ */
+import type {DriverName} from './names.ts';
+
+export interface StorageDriver {
+  readonly name: DriverName;
+
+  /**
+   * Makes an active volume: empty, or a clone of a frozen one. Takes the same time however large the parent is
+   * (except for `directory`, which copies where the file system cannot share blocks).
+   * With `ephemeral` the volume need not survive the machine, only (if it is frozen after all) its freezing.
+   * @throws ChrootctlError NOT_FOUND when the parent does not exist, BUSY when it is not frozen,
+   *   CONFLICT when `id` is taken.
+   */
+  create(id: string, options?: {parent?: string; ephemeral?: boolean}): Promise<void>;
+
+  /**
+   * How to mount the volume, as data, so that a sandbox can do it in a mount namespace of its own. An active volume
+   * is mounted writable unless `readOnly` is asked for, a frozen one always read-only.
+   * An active volume is mounted at one place at a time.
+   * @throws ChrootctlError NOT_FOUND
+   */
+  plan(id: string, options?: {readOnly?: boolean}): Promise<MountPlan>;
+
+  /**
+   * Runs `work` with a directory at which the volume's tree can be read and, while it is active, written; for
+   * filling, packing and comparing. The directory is private to the call and gone afterwards, also after a crash.
+   * @throws ChrootctlError NOT_FOUND
+   */
+  withTree<T>(id: string, work: (directory: string) => Promise<T>): Promise<T>;
+
+  /**
+   * Makes an active volume, which must be mounted nowhere, immutable. Costs nothing per file of its parent.
+   * Idempotent. @throws ChrootctlError NOT_FOUND
+   */
+  freeze(id: string): Promise<void>;
+
+  /**
+   * Makes the frozen volume `newId` out of the present state of the active volume `id`, which may be mounted and
+   * stays as it is. Whoever calls sees to it that nobody writes meanwhile.
+   * @throws ChrootctlError NOT_FOUND, CONFLICT when `newId` is taken
+   */
+  snapshot(id: string, newId: string): Promise<void>;
+
+  /**
+   * Removes a volume, or what an interrupted call left of it. Its space comes back when no heir needs it any more.
+   * @throws ChrootctlError BUSY when an active volume is mounted; the message names the process that holds it
+   */
+  remove(id: string): Promise<void>;
+
+  /** All volumes, heirless leftovers of removed ones excluded. */
+  list(): Promise<VolumeInfo[]>;
+
+  /** Bytes on disk that the volume holds beyond its parent. @throws ChrootctlError NOT_FOUND */
+  usage(id: string): Promise<number>;
+
+  /** Paths that differ between two volumes, sorted by path. A directory counts only for its own attributes. */
+  changes(from: string, to: string): Promise<Change[]>;
+
+  /** Looks for damage and leftovers within the driver's own room. Changes nothing unless `fix` is asked for. */
+  check(options?: {fix?: boolean}): Promise<VolumeProblem[]>;
+}
+
+export interface VolumeInfo {
+  id: string;
+  state: 'active' | 'frozen';
+  parent: string | null;
+}
+
+/** One mount(8) call: `mount -t TYPE -o OPTIONS SOURCE TARGET`, in `workingDirectory`. */
+export interface MountPlan {
+  type: string;
+  source: string;
+  /** Escaped as mount(8) and the file system want them. */
+  options: readonly string[];
+  /** Relative paths in the options start here. */
+  workingDirectory: string;
+  /** The directories whose union the root is, top first: a path can be looked up in them before anything is mounted. */
+  layers: readonly string[];
+}
+
+export interface Change {
+  /** Absolute, as inside the root. Bytes that are not UTF-8 come out as U+FFFD. */
+  path: string;
+  kind: 'added' | 'changed' | 'deleted';
+}
+
+export interface VolumeProblem {
+  kind: 'leftover' | 'damaged-volume';
+  /** What is wrong, naming the volume. */
+  what: string;
+  /** What --fix does, or did, about it; undefined when it can do nothing. */
+  fix?: string;
+}

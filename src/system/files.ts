@@ -1,0 +1,93 @@
+/**
+ * Durable file operations. A file that must survive a power cut is written beside its place, flushed, renamed
+ * over it, and the directory is flushed too: rename(2) is atomic, but only fsync(2) of the directory makes it last.
+ */
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import {dirname} from 'node:path';
+import {errnoOf} from '../errors.ts';
+
+let temporaries = 0;
+
+/** Name of a temporary beside `path`; the pid tells a collector whose it was. */
+export function temporaryBeside(path: string): string {
+  return `${path}.${process.pid}.${temporaries++}.tmp`;
+}
+
+/** Replaces `path` atomically and durably: afterwards it holds all of `content`, whatever happens to the machine. */
+export function writeDurably(path: string, content: string, mode = 0o644): void {
+  const temporary = temporaryBeside(path);
+  try {
+    const fd = openSync(temporary, 'wx', mode);
+    try {
+      writeSync(fd, content);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, {force: true});
+    throw error;
+  }
+  syncDirectory(dirname(path));
+}
+
+/** Replaces `path` atomically, without waiting for the disk: for what need not outlive the machine. */
+export function writeAtomically(path: string, content: string, mode = 0o644): void {
+  const temporary = temporaryBeside(path);
+  try {
+    writeFileSync(temporary, content, {flag: 'wx', mode});
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, {force: true});
+    throw error;
+  }
+}
+
+/** Makes renames, creations and removals inside `directory` durable. */
+export function syncDirectory(directory: string): void {
+  const fd = openSync(directory, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes `directory` and what leads to it, each step durable. */
+export function makeDirectoryDurably(directory: string, mode = 0o755): void {
+  const made = mkdirSync(directory, {recursive: true, mode});
+  if (made !== undefined) syncDirectory(dirname(made));
+}
+
+/** The text of a file, or undefined where there is none. */
+export function readIfExists(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Removes one file; says whether it was there. */
+export function removeIfExists(path: string): boolean {
+  try {
+    unlinkSync(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Ctrl-C and SIGTERM: long work is told to stop and cleans up after itself; a second signal ends the program at once
+ * (what it leaves then is collected like after a crash).
+ */
+import {constants} from 'node:os';
+import {ChrootctlError} from '../errors.ts';
+
+const controller = new AbortController();
+
+/** Aborted once the user has asked to stop. For work that can be stopped; a commit that has begun is finished. */
+export const interruption: AbortSignal = controller.signal;
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** For the program's start. A sandbox takes the signals over while a command runs in it. */
+export function watchForInterruption(): void {
+  for (const signal of SIGNALS) {
+    process.on(signal, () => {
+      if (interruption.aborted) process.exit(128 + constants.signals[signal]);
+      controller.abort(new Interrupted(signal));
+    });
+  }
+}
+
+export class Interrupted extends ChrootctlError {
+  readonly #signal: (typeof SIGNALS)[number];
+
+  constructor(signal: (typeof SIGNALS)[number]) {
+    super('FAILED', `interrupted by ${signal}`, {hint: 'nothing has changed'});
+    this.#signal = signal;
+  }
+
+  /** As a shell reports it: 128 and the signal's number. */
+  override get exitCode(): number {
+    return 128 + constants.signals[this.#signal];
+  }
+}
+
+/**
+ * Waits for `work`; once `signal` is aborted, `stop` is called to end it, and its reason is thrown when it has ended.
+ */
+export async function stoppable<T>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+  stop: () => void,
+): Promise<T> {
+  if (signal === undefined) return work;
+  signal.addEventListener('abort', stop, {once: true});
+  if (signal.aborted) stop();
+  try {
+    return await work;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    // Whatever came of work that was stopped, this is why.
+    signal.throwIfAborted();
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * A tree mounted where only we can see it: in the mount namespace of a small process that holds it for us. Node sees
+ * it through /proc/PID/root (proc_pid_root(5)). The holder waits on a pipe from us; when we die, kill -9 included,
+ * the pipe closes, the holder ends, and the kernel unmounts with the last process of the namespace.
+ */
+import {spawn, type ChildProcess} from 'node:child_process';
+import {realpathSync} from 'node:fs';
+import type {MountPlan} from '../storage/driver.ts';
+import {ChrootctlError} from '../errors.ts';
+import {lastLine, notStarted} from './process.ts';
+
+/**
+ * The plan is mounted over its own working directory: it is there for certain, and nothing has to be made that a
+ * crash could leave behind. An unmount elsewhere reaches the holder (slave), its own mount reaches nobody.
+ */
+const HOLDER = ['--mount', '--propagation', 'slave', '--', 'sh', '-c'];
+const HOLD = 'mount -t "$1" -o "$2" -- "$3" "$4" && echo && read _ || exit';
+
+/**
+ * Runs `work` with a directory at which the tree of `plan` is mounted. The mount is gone when the promise settles,
+ * provided that `work` has closed what it opened there.
+ * @throws ChrootctlError FAILED when the mount is refused, NOT_PERMITTED when we may not mount at all
+ */
+export async function withMounted<T>(plan: MountPlan, work: (directory: string) => Promise<T>): Promise<T> {
+  const mountPoint = realpathSync(plan.workingDirectory);
+  // A mount over the root directory of a process is not seen by that process (path_resolution(7)).
+  if (mountPoint === '/')
+    throw new ChrootctlError('FAILED', 'a mount plan cannot have / as its working directory');
+  const holder = spawn(
+    'unshare',
+    [...HOLDER, HOLD, 'sh', plan.type, plan.options.join(','), plan.source, mountPoint],
+    // In a session of its own: Ctrl-C at the terminal is for us to act on, and must not take the tree away.
+    {
+      cwd: plan.workingDirectory,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+      env: {...process.env, LC_ALL: 'C'},
+    },
+  );
+  const ended = new Promise<void>((resolve) => {
+    holder.once('close', () => resolve());
+  });
+  try {
+    await ready(holder);
+    return await work(`/proc/${holder.pid ?? ''}/root${mountPoint}`);
+  } finally {
+    holder.stdin.destroy();
+    if (holder.pid !== undefined) await ended;
+  }
+}
+
+/** Settles when the holder says that the tree is mounted, or why it is not. */
+function ready(holder: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let complaint = '';
+    holder.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
+    holder.once('error', (error) => reject(notStarted('unshare', error)));
+    holder.stdout?.once('data', () => resolve());
+    holder.once('close', () => reject(refused(complaint)));
+  });
+}
+
+function refused(complaint: string): ChrootctlError {
+  if (/^unshare: .*not permitted/m.test(complaint)) {
+    return new ChrootctlError('NOT_PERMITTED', 'mount namespaces cannot be made here', {
+      hint: 'run as root (sudo)',
+    });
+  }
+  const why = complaint.split('\n').find((line) => line.startsWith('mount: ')) ?? lastLine(complaint);
+  return new ChrootctlError('FAILED', `cannot mount a volume: ${why}`, {
+    hint: 'the kernel log (dmesg) may say more',
+  });
+}
