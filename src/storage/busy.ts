@@ -1,0 +1,121 @@
+/**
+ * Who has a volume mounted. A mount may hide in a mount namespace that we are not in, so the tables of all processes
+ * are read, one per namespace.
+ */
+import {readdirSync, readFileSync, readlinkSync, realpathSync} from 'node:fs';
+import {dirname, normalize, relative} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {ChrootctlError} from '../errors.ts';
+import {mountsOf, parseMountinfo, type Mount} from '../system/mounts.ts';
+
+export interface Holder {
+  mountPoint: string;
+  /** Undefined when it is mounted in our own namespace and no process stands in it. */
+  process?: {pid: number; command: string};
+}
+
+/** A namespace outlives the last process that its owner waits for by a moment. */
+const PATIENCE_MS = 500;
+const PAUSE_MS = 25;
+
+/**
+ * Waits a moment for the volume to be mounted nowhere.
+ * @throws ChrootctlError BUSY naming the process that holds it
+ */
+export async function assertMountedNowhere(volumes: string, id: string): Promise<void> {
+  for (let waited = 0; ; waited += PAUSE_MS) {
+    const holder = findHolder(volumes, id);
+    if (holder === undefined) return;
+    if (waited >= PATIENCE_MS) throw busy(id, holder);
+    await sleep(PAUSE_MS);
+  }
+}
+
+/** The first mount found that shows the volume's own layer, in any mount namespace that we may look into. */
+export function findHolder(volumes: string, id: string): Holder | undefined {
+  const namespaces = new Set<string>();
+  const ours = readlinkSync('/proc/self/ns/mnt');
+  for (const pid of pids()) {
+    const namespace = linkOf(pid, 'ns/mnt');
+    if (namespace === undefined || namespaces.has(namespace)) continue;
+    const mount = mountOf(volumes, id, pid);
+    if (mount === undefined) {
+      namespaces.add(namespace);
+      continue;
+    }
+    const holder = namespace === ours ? standingIn(mount.mountPoint, ours) : pid;
+    return {
+      mountPoint: mount.mountPoint,
+      ...(holder === undefined ? {} : {process: {pid: holder, command: commandOf(holder)}}),
+    };
+  }
+  return undefined;
+}
+
+function busy(id: string, {mountPoint, process}: Holder): ChrootctlError {
+  const by = process === undefined ? '' : ` by process ${process.pid} (${process.command})`;
+  return new ChrootctlError('BUSY', `volume ${id} is mounted at ${mountPoint}${by}`, {
+    hint: process === undefined ? `umount ${mountPoint}, then try again` : 'end that process, then try again',
+  });
+}
+
+function mountOf(volumes: string, id: string, pid: number): Mount | undefined {
+  const text = ownText(() => readFileSync(`/proc/${pid}/mountinfo`, 'utf8'));
+  if (text?.includes(`${id}/fs`) !== true) return undefined;
+  const place = placeOf(volumes);
+  const layer = `${place.root}/${id}/fs`;
+  // Overlay names the layer in its options, as it was given it, and the store by its source; see the plan. A bind
+  // mount has the layer, or something in it, as its root.
+  const inOptions = new RegExp(`^(?:upper|lower)dir=(?:.*[:/])?${id}/fs(?:$|:)`);
+  return parseMountinfo(text).find(({type, options, source, device, root}) =>
+    type === 'overlay'
+      ? options.some((option) => inOptions.test(option)) && isSame(dirname(source), volumes)
+      : device === place.device && `${root}/`.startsWith(`${layer}/`),
+  );
+}
+
+/** Where on which file system a directory is, in the words of mountinfo. */
+function placeOf(directory: string): {device: string; root: string} {
+  const path = realpathSync(directory);
+  const under = (mountPoint: string): boolean =>
+    `${path}/`.startsWith(mountPoint === '/' ? '/' : `${mountPoint}/`);
+  const mount = mountsOf()
+    .filter(({mountPoint}) => under(mountPoint))
+    .reduce((best, other) => (other.mountPoint.length >= best.mountPoint.length ? other : best));
+  return {device: mount.device, root: normalize(`${mount.root}/${relative(mount.mountPoint, path)}`)};
+}
+
+function isSame(path: string, directory: string): boolean {
+  return path === directory || ownText(() => realpathSync(path)) === realpathSync(directory);
+}
+
+/** A process of our namespace whose root or working directory is in the mount. */
+function standingIn(mountPoint: string, namespace: string): number | undefined {
+  return pids().find(
+    (pid) =>
+      linkOf(pid, 'ns/mnt') === namespace &&
+      ['root', 'cwd'].some((name) => `${linkOf(pid, name) ?? ''}/`.startsWith(`${mountPoint}/`)),
+  );
+}
+
+function pids(): number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isInteger);
+}
+
+function linkOf(pid: number, name: string): string | undefined {
+  return ownText(() => readlinkSync(`/proc/${pid}/${name}`));
+}
+
+function commandOf(pid: number): string {
+  const words = ownText(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '';
+  return words.replaceAll('\0', ' ').trim().slice(0, 80) || 'ended';
+}
+
+/** What there is to read of a process, or undefined when it has ended or is not ours to look at. */
+function ownText(read: () => string): string | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined; // ENOENT, ESRCH, EINVAL: it ended meanwhile. EACCES: somebody else's.
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * File names are bytes, not text. A BytePath carries them one byte a character (latin1), so that they can be joined,
+ * compared and used as keys like strings, and nothing is lost when they are not UTF-8.
+ */
+import {readdirSync, type Dirent} from 'node:fs';
+
+export type BytePath = string;
+
+export function bytePath(text: string): BytePath {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+/** For calls of node:fs. */
+export function asBytes(path: BytePath): Buffer {
+  return Buffer.from(path, 'latin1');
+}
+
+/** For people: bytes that are not UTF-8 come out as U+FFFD. */
+export function asText(path: BytePath): string {
+  return asBytes(path).toString('utf8');
+}
+
+export function joinBytes(directory: BytePath, name: BytePath): BytePath {
+  return directory === '' ? name : `${directory}/${name}`;
+}
+
+/** Entries of a directory, their names as bytes. */
+export function entriesOf(directory: BytePath): Dirent[] {
+  return readdirSync(asBytes(directory), {encoding: 'latin1', withFileTypes: true});
+}

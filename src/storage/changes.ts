@@ -1,0 +1,118 @@
+/**
+ * What differs between two volumes, found in their layers without mounting them. Where both show the very same
+ * directory or file of the same layer, nothing below can differ and nothing is read: the cost is that of what the
+ * two do not share.
+ */
+import {lstatSync, readlinkSync, type Stats} from 'node:fs';
+import {asBytes, asText, joinBytes, type BytePath} from './bytes.ts';
+import {sameContent} from './content.ts';
+import type {Change} from './driver.ts';
+import {listUnion, openStack, placeOf, rootOf, type Layer, type Shown} from './union.ts';
+import {readAttributes} from './xattrs.ts';
+
+/** A path that is in both, once as the one volume has it and once as the other. */
+interface Pair {
+  path: BytePath;
+  places: readonly [BytePath, BytePath];
+}
+
+interface Comparison {
+  from: readonly Layer[];
+  to: readonly Layer[];
+  changes: {path: BytePath; kind: Change['kind']}[];
+  /** Alike in all that lstat(2) and reading tell; their extended attributes are still to be compared. */
+  alike: Pair[];
+}
+
+/**
+ * Paths that differ in type, mode, owner, content, link target, device number or extended attributes; not in times
+ * alone. Sorted by path. Both stacks are absolute directories, top first.
+ */
+export async function changesBetween(from: readonly string[], to: readonly string[]): Promise<Change[]> {
+  const comparison: Comparison = {
+    from: await openStack(from),
+    to: await openStack(to),
+    changes: [],
+    alike: [],
+  };
+  const roots: [Shown, Shown] = [
+    {kind: 'directory', in: rootOf(comparison.from), opaque: false},
+    {kind: 'directory', in: rootOf(comparison.to), opaque: false},
+  ];
+  comparePair(comparison, '', ...roots);
+  await compareAttributes(comparison);
+  return comparison.changes
+    .map(({path, kind}) => ({path: `/${asText(path)}`, kind}))
+    .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+}
+
+function comparePair(comparison: Comparison, path: BytePath, from: Shown, to: Shown): void {
+  if (sameOrigin(comparison, from, to)) return;
+  const places = [placeOf(comparison.from, from, path), placeOf(comparison.to, to, path)] as const;
+  if (places[0] !== places[1]) {
+    if (alike(...places)) comparison.alike.push({path, places});
+    else comparison.changes.push({path, kind: 'changed'});
+  }
+  const names = [namesOf(comparison.from, from, path), namesOf(comparison.to, to, path)] as const;
+  for (const name of new Set([...names[0].keys(), ...names[1].keys()])) {
+    const [was, is] = [names[0].get(name), names[1].get(name)];
+    const child = joinBytes(path, name);
+    if (was !== undefined && is !== undefined) comparePair(comparison, child, was, is);
+    else if (was !== undefined) listTree(comparison, comparison.from, child, was, 'deleted');
+    else if (is !== undefined) listTree(comparison, comparison.to, child, is, 'added');
+  }
+}
+
+function listTree(
+  comparison: Comparison,
+  stack: readonly Layer[],
+  path: BytePath,
+  shown: Shown,
+  kind: Change['kind'],
+): void {
+  comparison.changes.push({path, kind});
+  for (const [name, child] of namesOf(stack, shown, path))
+    listTree(comparison, stack, joinBytes(path, name), child, kind);
+}
+
+/** What a directory shows; nothing for anything else. */
+function namesOf(stack: readonly Layer[], shown: Shown, path: BytePath): Map<BytePath, Shown> {
+  if (shown.kind !== 'directory') return new Map();
+  const names = listUnion(stack, shown.in, path);
+  for (const [name, {kind}] of names) if (kind === 'whiteout') names.delete(name);
+  return names;
+}
+
+/** Whether both come from the same layers, and so are the same with all that is in them. */
+function sameOrigin({from, to}: Comparison, was: Shown, is: Shown): boolean {
+  return (
+    was.kind === is.kind &&
+    was.in.length === is.in.length &&
+    was.in.every((index, position) => from[index]?.root === to[is.in[position] ?? -1]?.root)
+  );
+}
+
+function alike(was: BytePath, is: BytePath): boolean {
+  const [a, b] = [lstatSync(asBytes(was)), lstatSync(asBytes(is))];
+  if (a.dev === b.dev && a.ino === b.ino) return true;
+  if (a.mode !== b.mode || a.uid !== b.uid || a.gid !== b.gid) return false;
+  if (a.isFile()) return a.size === b.size && sameContent(was, is);
+  if (a.isSymbolicLink()) return target(was) === target(is);
+  return !isDevice(a) || a.rdev === b.rdev;
+}
+
+function isDevice(stats: Stats): boolean {
+  return stats.isCharacterDevice() || stats.isBlockDevice();
+}
+
+function target(link: BytePath): string {
+  return readlinkSync(asBytes(link), 'latin1');
+}
+
+async function compareAttributes({alike, changes}: Comparison): Promise<void> {
+  const attributes = await readAttributes(alike.flatMap(({places}) => places));
+  for (const {path, places} of alike) {
+    const [was, is] = places.map((place) => attributes.get(place)?.join('\n'));
+    if (was !== is) changes.push({path, kind: 'changed'});
+  }
+}

@@ -1,0 +1,56 @@
+/** Deleting trees of ours, and nothing else. */
+import {readFileSync, rmdirSync, unlinkSync} from 'node:fs';
+import {ChrootctlError, errnoOf} from '../errors.ts';
+import {parseMountinfo} from '../system/mounts.ts';
+import {asBytes, bytePath, entriesOf, joinBytes, type BytePath} from './bytes.ts';
+
+/**
+ * Refuses when something is mounted below `directory` in our mount namespace: to delete the tree would be to delete
+ * what is mounted there. It does happen: mounts made inside a bind mount of a volume come back to the volume where
+ * propagation is shared (mount_namespaces(7)).
+ * @throws ChrootctlError BUSY
+ */
+export function assertNothingMountedBelow(directory: string, id: string): void {
+  const text = readFileSync('/proc/self/mountinfo', 'utf8');
+  if (!text.includes(`/${id}/`)) return;
+  const mount = parseMountinfo(text).find(({mountPoint}) => mountPoint.startsWith(`${directory}/`));
+  if (mount === undefined) return;
+  throw new ChrootctlError('BUSY', `something is mounted inside volume ${id}: ${mount.mountPoint}`, {
+    hint: `umount ${mount.mountPoint}, then try again`,
+  });
+}
+
+/** Deletes a tree; what is gone already, or goes meanwhile, is no error. Symbolic links are not followed. */
+export function deleteTree(path: string): void {
+  deleteDirectory(bytePath(path));
+}
+
+function deleteDirectory(path: BytePath): void {
+  if (isEmptied(path)) return;
+  for (const entry of entriesOf(path)) {
+    const child = joinBytes(path, entry.name);
+    if (entry.isDirectory()) deleteDirectory(child);
+    else tolerant(() => unlinkSync(asBytes(child)));
+  }
+  tolerant(() => rmdirSync(asBytes(path)));
+}
+
+/** Most directories of a volume that was hardly used are empty: one call and no listing. */
+function isEmptied(path: BytePath): boolean {
+  try {
+    rmdirSync(asBytes(path));
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return true;
+    if (errnoOf(error) === 'ENOTEMPTY') return false;
+    throw error;
+  }
+}
+
+function tolerant(remove: () => void): void {
+  try {
+    remove();
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+}

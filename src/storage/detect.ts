@@ -1,0 +1,112 @@
+/** Which driver can work where: found out by trying, not by the name of the file system. */
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmdirSync,
+  unlinkSync,
+  writeFileSync,
+  existsSync,
+} from 'node:fs';
+import {dirname, join, resolve} from 'node:path';
+import {ChrootctlError, messageOf} from '../errors.ts';
+import {mountsOf} from '../system/mounts.ts';
+import {attempt} from '../system/process.ts';
+import {withMounted} from '../system/view.ts';
+import {deleteTree} from './delete.ts';
+import type {DriverName} from './names.ts';
+import {opaqueDirectories} from './xattrs.ts';
+
+export interface Detected {
+  driver: DriverName;
+  /** One sentence for people. */
+  why: string;
+}
+
+/** The best driver for volumes in `directory`, which need not exist yet. */
+export async function detectDriver(directory: string): Promise<Detected> {
+  return inTrial(directory, async (trial) => {
+    const obstacle = await overlayObstacle(trial);
+    if (obstacle === undefined) return {driver: 'overlay', why: `overlayfs works on ${typeAt(trial)}`};
+    const clones = (await sharesBlocks(trial))
+      ? 'clones share their blocks (reflinks)'
+      : 'every clone is a full copy';
+    return {driver: 'directory', why: `overlayfs does not work on ${typeAt(trial)} (${obstacle}); ${clones}`};
+  });
+}
+
+/**
+ * Makes sure that the driver somebody asked for can work in `directory`.
+ * @throws ChrootctlError FAILED saying why it cannot
+ */
+export async function requireDriver(name: DriverName, directory: string): Promise<void> {
+  if (name === 'directory') return;
+  await inTrial(directory, async (trial) => {
+    const obstacle = await overlayObstacle(trial);
+    if (obstacle === undefined) return;
+    throw new ChrootctlError(
+      'FAILED',
+      `the overlay driver cannot work in ${directory} on ${typeAt(trial)}: ${obstacle}`,
+      {
+        hint: 'choose --driver directory, or a --root on another file system (ext4, xfs, btrfs)',
+      },
+    );
+  });
+}
+
+/** Why a volume could not be an overlay here; undefined when a trial with a deletion and a replacement went well. */
+async function overlayObstacle(trial: string): Promise<string | undefined> {
+  for (const name of ['lower', 'lower/replaced', 'upper', 'work']) mkdirSync(join(trial, name));
+  for (const name of ['deleted', 'replaced/file']) writeFileSync(join(trial, 'lower', name), '');
+  const options = [
+    'redirect_dir=off',
+    'metacopy=off',
+    'index=off',
+    'lowerdir=lower',
+    'upperdir=upper',
+    'workdir=work',
+  ];
+  const plan = {type: 'overlay', source: 'overlay', options, workingDirectory: trial, layers: []};
+  try {
+    await withMounted(plan, (directory) => {
+      unlinkSync(join(directory, 'deleted'));
+      unlinkSync(join(directory, 'replaced/file'));
+      rmdirSync(join(directory, 'replaced'));
+      mkdirSync(join(directory, 'replaced'));
+      return Promise.resolve();
+    });
+  } catch (error) {
+    return messageOf(error);
+  }
+  const whiteout = lstatSync(join(trial, 'upper/deleted'), {throwIfNoEntry: false});
+  if (whiteout?.isCharacterDevice() !== true) return 'a deletion left no whiteout';
+  const [opaque] = await opaqueDirectories([join(trial, 'upper')]);
+  return opaque?.has('replaced') === true ? undefined : 'there are no trusted extended attributes';
+}
+
+async function sharesBlocks(trial: string): Promise<boolean> {
+  const [from, to] = [join(trial, 'blocks'), join(trial, 'shared')];
+  writeFileSync(from, Buffer.alloc(1 << 16, 1));
+  return (await attempt('cp', ['--reflink=always', '--', from, to])).code === 0;
+}
+
+/** Runs `work` with a directory on the file system that `directory` is or will be on; it is gone afterwards. */
+async function inTrial<T>(directory: string, work: (trial: string) => Promise<T>): Promise<T> {
+  let there = resolve(directory);
+  while (!existsSync(there)) there = dirname(there);
+  const trial = mkdtempSync(join(realpathSync(there), '.chrootctl-trial-'));
+  try {
+    return await work(trial);
+  } finally {
+    deleteTree(trial);
+  }
+}
+
+/** The type of the file system that holds `path`, as the kernel names it. */
+function typeAt(path: string): string {
+  const holding = mountsOf()
+    .filter(({mountPoint}) => mountPoint === '/' || `${path}/`.startsWith(`${mountPoint}/`))
+    .sort((a, b) => a.mountPoint.length - b.mountPoint.length);
+  return holding.at(-1)?.type ?? 'this file system';
+}

@@ -1,0 +1,129 @@
+/**
+ * Several immutable layers made into one that shows the same. Files are hard-linked, not copied: nobody writes to a
+ * layer any more. (Their link counts therefore count the layers too; paths and groups of links stay what they were.)
+ */
+import {linkSync, mkdirSync} from 'node:fs';
+import {dirname, join} from 'node:path';
+import {errnoOf} from '../errors.ts';
+import {removeIfExists} from '../system/files.ts';
+import {run} from '../system/process.ts';
+import {asBytes, bytePath, joinBytes, type BytePath} from './bytes.ts';
+import {listUnion, openPartOfStack, placeOf, rootOf, type Layer} from './union.ts';
+import {input, makeOpaque} from './xattrs.ts';
+
+interface Merge {
+  stack: readonly Layer[];
+  target: BytePath;
+  /** Nothing lies below the merged layer: whiteouts and opaque directories have nothing to hide. */
+  bottom: boolean;
+  /** Directories, as the places in the layers that their attributes come from. */
+  attributes: BytePath[];
+  opaque: BytePath[];
+  /** Files with too many links for one more, as [place, path]. */
+  unlinkable: [BytePath, BytePath][];
+}
+
+/**
+ * Merges `layers` (names in the directory `volumes`, top first) into the directory `target`, which must not exist.
+ * With `bottom` there are no layers below them. Needs a syncfs(2) before anything may rely on it.
+ */
+export async function mergeLayers(
+  volumes: string,
+  layers: readonly string[],
+  target: string,
+  {bottom}: {bottom: boolean},
+): Promise<void> {
+  const stack = await openPartOfStack(layers.map((layer) => join(volumes, layer)));
+  const merge: Merge = {stack, target: bytePath(target), bottom, attributes: [], opaque: [], unlinkable: []};
+  mkdirSync(target);
+  mergeDirectory(merge, rootOf(stack), '');
+  await copyUnlinkable(merge, target);
+  await makeOpaque(merge.opaque);
+  await takeAttributes(volumes, merge, target);
+}
+
+function mergeDirectory(merge: Merge, within: readonly number[], path: BytePath): void {
+  const {stack, target, bottom} = merge;
+  // The lone dot marks where the layer's own path ends; see takeAttributes.
+  merge.attributes.push(`${(stack[within[0] as number] as Layer).root}/./${path}`);
+  for (const [name, shown] of listUnion(stack, within, path)) {
+    const child = joinBytes(path, name);
+    const place = joinBytes(target, child);
+    if (shown.kind === 'directory') {
+      mkdirSync(asBytes(place));
+      if (shown.opaque && !bottom) merge.opaque.push(place);
+      mergeDirectory(merge, shown.in, child);
+    } else if (shown.kind === 'file' || !bottom) {
+      link(merge, placeOf(stack, shown, child), child);
+    }
+  }
+}
+
+function link(merge: Merge, from: BytePath, path: BytePath): void {
+  try {
+    linkSync(asBytes(from), asBytes(joinBytes(merge.target, path)));
+  } catch (error) {
+    if (errnoOf(error) !== 'EMLINK') throw error;
+    merge.unlinkable.push([from, path]);
+  }
+}
+
+/** One call, so that links among the copied files stay links. */
+async function copyUnlinkable({stack, unlinkable}: Merge, target: string): Promise<void> {
+  for (const {root} of stack) {
+    const paths = unlinkable.filter(([from]) => from.startsWith(`${root}/`)).map(([, path]) => `./${path}`);
+    if (paths.length === 0) continue;
+    await run(
+      'xargs',
+      [
+        '--null',
+        'cp',
+        '-a',
+        '--preserve=xattr',
+        '--reflink=auto',
+        '--parents',
+        '--target-directory',
+        target,
+        '--',
+      ],
+      {...input(paths), cwd: asBytes(root).toString()},
+    );
+  }
+}
+
+/**
+ * Modes, owners, times to the nanosecond, ACLs and extended attributes of directories, by an archive that holds
+ * nothing but directories. The transformation cuts off everything up to the lone dot.
+ */
+async function takeAttributes(volumes: string, {attributes}: Merge, target: string): Promise<void> {
+  const archive = join(dirname(target), ATTRIBUTES);
+  const prefix = bytePath(volumes).length + 1;
+  const names = attributes.map((place) => place.slice(prefix));
+  const xattrs = ['--acls', '--xattrs', '--xattrs-include=*'];
+  const create = [
+    '--create',
+    '--format=posix',
+    '--no-recursion',
+    '--null',
+    '--verbatim-files-from',
+    '--files-from=-',
+  ];
+  const only = ['--xattrs-exclude=trusted.overlay.*', '--transform=s,^[^/]*/[^/]*/,,'];
+  const extract = [
+    '--extract',
+    '--preserve-permissions',
+    '--same-owner',
+    '--numeric-owner',
+    '--delay-directory-restore',
+  ];
+  // 'ID/fs/./path' becomes './path': a layer's own name has two parts.
+  await run('tar', [...create, ...xattrs, ...only, '--numeric-owner', '--file', archive], {
+    ...input(names),
+    cwd: volumes,
+  });
+  await run('tar', [...extract, ...xattrs, '--file', archive, '--directory', target]);
+  removeIfExists(archive);
+}
+
+/** Lies beside the merged layer while that is made. */
+export const ATTRIBUTES = 'attributes.tar';

@@ -1,0 +1,147 @@
+/**
+ * Removing volumes so that heirs keep working, and an interruption anywhere leaves something that the next call
+ * finishes.
+ *
+ * A volume that others may be built upon is first marked removed, durably; its directory goes when no volume names
+ * its layer any more. That is decided under the lock of the volumes directory, by one process at a time. `create`
+ * takes no lock: whoever clones a volume has pinned it, so it is not removed meanwhile.
+ */
+import {closeSync, existsSync, openSync, readdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {ChrootctlError, errnoOf} from '../errors.ts';
+import {removeIfExists} from '../system/files.ts';
+import {isAlive} from '../system/identity.ts';
+import {withLock} from '../system/lock.ts';
+import {assertMountedNowhere} from './busy.ts';
+import {assertNothingMountedBelow, deleteTree} from './delete.ts';
+import {ATTRIBUTES} from './merge.ts';
+import {
+  directoryOf,
+  RECORD,
+  readRecord,
+  readRecords,
+  volumeOfLayer,
+  writeRecord,
+  type VolumeRecord,
+} from './record.ts';
+
+/** @throws ChrootctlError BUSY when it is active and mounted, or still being made by another process */
+export async function removeVolume(volumes: string, id: string): Promise<void> {
+  const record = readRecord(volumes, id);
+  if (record === undefined) {
+    if (existsSync(directoryOf(volumes, id))) deleteVolumeDirectory(volumes, id);
+  } else if (record.state === 'frozen') await removeFrozen(volumes, record);
+  else if (record.state === 'removed') await collect(volumes);
+  else await removeActive(volumes, record);
+}
+
+async function removeFrozen(volumes: string, record: VolumeRecord): Promise<void> {
+  await locked(volumes, () => {
+    // Another process may have removed it while we waited for the lock.
+    const present = readRecord(volumes, record.id);
+    if (present?.state === 'frozen') writeRecord(volumes, {...present, state: 'removed'}, {durable: true});
+    deleteUnneeded(volumes);
+  });
+}
+
+/**
+ * Nothing is built upon an active volume. Its record goes first, then it looks whether its parent waits for its last
+ * heir: whoever marks the parent as removed looks for heirs afterwards, so one of the two sees the other.
+ */
+async function removeActive(volumes: string, record: VolumeRecord): Promise<void> {
+  const {id, maker, parent} = record;
+  if (maker !== undefined && maker.pid !== process.pid && isAlive(maker)) {
+    throw new ChrootctlError('BUSY', `volume ${id} is being made by process ${maker.pid}`, {
+      hint: 'try again later',
+    });
+  }
+  if (!record.ephemeral) await assertMountedNowhere(volumes, id);
+  assertDeletable(volumes, id);
+  removeIfExists(join(directoryOf(volumes, id), RECORD));
+  const lastHeir =
+    parent !== null && record.layers.length > 1 && readRecord(volumes, parent)?.state === 'removed';
+  if (lastHeir) await collect(volumes);
+  deleteParts(volumes, id);
+}
+
+/** Deletes what removed volumes left and no heir needs. */
+export async function collect(volumes: string): Promise<void> {
+  await locked(volumes, () => {
+    deleteUnneeded(volumes);
+  });
+}
+
+/** There from the first volume on, so that a removal leaves nothing behind that was not there before. */
+export function makeLockFile(volumes: string): void {
+  closeSync(openSync(lockFile(volumes), 'a', 0o600));
+}
+
+function lockFile(volumes: string): string {
+  return join(volumes, '.lock');
+}
+
+/** Runs `work` while no other process removes frozen volumes here. */
+export async function locked<T>(volumes: string, work: () => T): Promise<T> {
+  return withLock(lockFile(volumes), () => Promise.resolve(work()));
+}
+
+/** Removed volumes that no other volume needs; the lock is held. None while a record cannot be read. */
+export function unneeded(volumes: string): VolumeRecord[] {
+  const {records, damaged} = readRecords(volumes);
+  if (damaged.length > 0) return [];
+  const living = records.filter(({state}) => state !== 'removed');
+  const needed = new Set(living.flatMap(({layers}) => layers.map(volumeOfLayer)));
+  return records.filter(({state, id}) => state === 'removed' && !needed.has(id));
+}
+
+function deleteUnneeded(volumes: string): void {
+  for (const {id} of unneeded(volumes)) deleteVolumeDirectory(volumes, id, {recordLast: true});
+}
+
+/**
+ * Deletes the directory of a volume, or of what was becoming one or ceasing to be one. The record goes first, so
+ * that nobody takes half a volume for a whole one; that of a removed volume says so itself, and goes last.
+ * @throws ChrootctlError FAILED when it holds something that is not ours, BUSY when something is mounted in it
+ */
+export function deleteVolumeDirectory(volumes: string, id: string, {recordLast = false} = {}): void {
+  assertDeletable(volumes, id);
+  if (!recordLast) removeIfExists(join(directoryOf(volumes, id), RECORD));
+  deleteParts(volumes, id);
+}
+
+function assertDeletable(volumes: string, id: string): void {
+  const directory = directoryOf(volumes, id);
+  const foreign = foreignIn(directory);
+  if (foreign !== undefined) {
+    throw new ChrootctlError('FAILED', `${directory} is left alone: ${foreign} in it is not chrootctl's`, {
+      hint: 'look at it, and remove the directory by hand if nobody needs it',
+    });
+  }
+  assertNothingMountedBelow(directory, id);
+}
+
+function deleteParts(volumes: string, id: string): void {
+  const directory = directoryOf(volumes, id);
+  for (const tree of ['fs', 'work', 'merged']) deleteTree(join(directory, tree));
+  for (const file of filesIn(directory).filter((name) => name !== RECORD))
+    removeIfExists(join(directory, file));
+  deleteTree(directory);
+}
+
+/** The first entry that no driver of ours would have made. */
+export function foreignIn(directory: string): string | undefined {
+  return filesIn(directory).find((name) => !OURS.test(name));
+}
+
+const OURS = new RegExp(
+  `^(?:fs|work|merged|${ATTRIBUTES.replace('.', '\\.')}|volume\\.json(?:\\.\\d+\\.\\d+\\.tmp)?)$`,
+);
+
+export function filesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * What `overlay` and `directory` have in common: a volume is a directory `ID/` with its record, and its layer `fs/`.
+ *
+ *     volumes/              0700
+ *     ├── .lock             held while removed volumes are collected
+ *     └── 4t8xk2m9qa/       0700
+ *         ├── volume.json   the record
+ *         ├── fs/           the volume's own layer; carries the attributes of its root directory
+ *         ├── work/         overlayfs' own, while the volume is active
+ *         └── merged/       in place of fs/ once layers below were merged into it
+ */
+import {chmodSync, mkdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {ChrootctlError, errnoOf} from '../errors.ts';
+import {self} from '../system/identity.ts';
+import {withMounted} from '../system/view.ts';
+import {assertMountedNowhere} from './busy.ts';
+import {changesBetween} from './changes.ts';
+import {checkVolumes} from './check.ts';
+import {bytesBeyond, copyTree, syncFileSystem} from './copy.ts';
+import {deleteTree} from './delete.ts';
+import type {Change, MountPlan, StorageDriver, VolumeInfo, VolumeProblem} from './driver.ts';
+import type {DriverName} from './names.ts';
+import {directoryOf, readRecord, readRecords, writeRecord, type VolumeRecord} from './record.ts';
+import {deleteVolumeDirectory, removeVolume} from './removal.ts';
+import {hasAttributes} from './xattrs.ts';
+
+export abstract class VolumesOnDisk implements StorageDriver {
+  abstract readonly name: DriverName;
+  /** Absolute path of the directory that the volumes lie in; made when the first volume is. */
+  readonly volumes: string;
+
+  constructor(volumesDirectory: string) {
+    this.volumes = volumesDirectory;
+  }
+
+  abstract create(id: string, options?: {parent?: string; ephemeral?: boolean}): Promise<void>;
+  abstract plan(id: string, options?: {readOnly?: boolean}): Promise<MountPlan>;
+  /** The layers that a volume has once it is frozen, its own made ready for it. */
+  protected abstract settle(record: VolumeRecord): Promise<readonly string[]>;
+
+  async withTree<T>(id: string, work: (directory: string) => Promise<T>): Promise<T> {
+    const record = this.volume(id);
+    // A single layer that may be written is the tree itself: nothing to mount.
+    if (record.state === 'active' && record.layers.length === 1) return work(this.ownLayer(record));
+    return withMounted(await this.plan(id), work);
+  }
+
+  async freeze(id: string): Promise<void> {
+    const record = this.volume(id);
+    if (record.state === 'active') {
+      await assertMountedNowhere(this.volumes, id);
+      await this.seal(record);
+    }
+    this.tidy(this.volume(id));
+  }
+
+  async snapshot(id: string, newId: string): Promise<void> {
+    const record = this.volume(id);
+    if (record.state !== 'active')
+      throw new ChrootctlError('BUSY', `volume ${id} is frozen: clone it instead`);
+    const copy = this.begin(newId, {...record, layers: [`${newId}/fs`, ...record.layers.slice(1)]});
+    try {
+      await copyTree(this.ownLayer(record), this.ownLayer(copy));
+      await this.seal(copy);
+    } catch (error) {
+      deleteVolumeDirectory(this.volumes, newId);
+      throw error;
+    }
+    this.tidy(this.volume(newId));
+  }
+
+  async remove(id: string): Promise<void> {
+    await removeVolume(this.volumes, id);
+  }
+
+  list(): Promise<VolumeInfo[]> {
+    // A damaged record is check()'s to report: one bad volume does not hide the others.
+    const volumes = readRecords(this.volumes).records.flatMap(({id, state, parent}) =>
+      state === 'active' || state === 'frozen' ? [{id, state, parent}] : [],
+    );
+    return Promise.resolve(volumes);
+  }
+
+  async usage(id: string): Promise<number> {
+    const {layers, parent} = this.volume(id);
+    // A merged layer shares files with layers of the parent; those are the parent's.
+    const inherited = parent === null ? [] : (readRecord(this.volumes, parent)?.layers ?? []);
+    const shared =
+      layers[0]?.endsWith('/merged') === true ? inherited.filter((layer) => !layers.includes(layer)) : [];
+    return bytesBeyond([...shared, layers[0] ?? ''].map((layer) => join(this.volumes, layer)));
+  }
+
+  async changes(from: string, to: string): Promise<Change[]> {
+    const paths = (id: string): string[] => this.volume(id).layers.map((layer) => join(this.volumes, layer));
+    return changesBetween(paths(from), paths(to));
+  }
+
+  async check(options: {fix?: boolean} = {}): Promise<VolumeProblem[]> {
+    return checkVolumes(this.volumes, options);
+  }
+
+  /** @throws ChrootctlError NOT_FOUND */
+  protected volume(id: string): VolumeRecord {
+    const record = readRecord(this.volumes, id);
+    if (record?.state === 'active' || record?.state === 'frozen') return record;
+    throw new ChrootctlError('NOT_FOUND', `there is no volume ${id}`, {
+      hint: 'chrootctl doctor compares the records with what is on disk',
+    });
+  }
+
+  /** @throws ChrootctlError NOT_FOUND, BUSY when it is not frozen */
+  protected frozen(id: string): VolumeRecord {
+    const record = this.volume(id);
+    if (record.state === 'frozen') return record;
+    throw new ChrootctlError('BUSY', `volume ${id} cannot be cloned while it is written to`, {
+      hint: 'commit the session first',
+    });
+  }
+
+  /** @throws ChrootctlError CONFLICT when `id` is taken */
+  protected makeDirectory(id: string): string {
+    const directory = directoryOf(this.volumes, id);
+    try {
+      mkdirSync(directory, 0o700);
+    } catch (error) {
+      if (errnoOf(error) === 'EEXIST') throw new ChrootctlError('CONFLICT', `volume ${id} exists already`);
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      mkdirSync(this.volumes, {recursive: true, mode: 0o700});
+      return this.makeDirectory(id);
+    }
+    return directory;
+  }
+
+  /** Makes the layer of an empty volume: a root directory as every system has it, whatever the umask. */
+  protected makeEmptyLayer(directory: string): void {
+    mkdirSync(join(directory, 'fs'));
+    chmodSync(join(directory, 'fs'), 0o755);
+  }
+
+  /** A directory for a volume that takes a while to make; no volume yet, and recognised if we die meanwhile. */
+  protected begin(id: string, like: Omit<VolumeRecord, 'state' | 'maker'>): VolumeRecord {
+    this.makeDirectory(id);
+    const record: VolumeRecord = {...like, id, state: 'making', maker: self()};
+    writeRecord(this.volumes, record, {durable: false});
+    return record;
+  }
+
+  protected ownLayer({layers}: VolumeRecord): string {
+    return join(this.volumes, layers[0] ?? '');
+  }
+
+  /** The data is on the disk before the record says frozen, and the record when this returns. */
+  private async seal(record: VolumeRecord): Promise<void> {
+    const layers = await this.settle(record);
+    const root = join(this.volumes, layers[0] ?? '');
+    const [rootAttributes] = await Promise.all([hasAttributes(root), syncFileSystem(root)]);
+    const {maker: _maker, ...rest} = record;
+    const frozen: VolumeRecord = {...rest, layers, rootAttributes, state: 'frozen', ephemeral: false};
+    writeRecord(this.volumes, frozen, {durable: true});
+  }
+
+  /** Deletes what a frozen volume has no more use for. A crash before this leaves leftovers, no damage. */
+  private tidy({id, layers}: VolumeRecord): void {
+    const directory = directoryOf(this.volumes, id);
+    const merged = layers[0] === `${id}/merged`;
+    for (const tree of ['work', merged ? 'fs' : 'merged']) deleteTree(join(directory, tree));
+  }
+}

@@ -1,0 +1,19 @@
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {openDriver} from '../../src/storage/open.ts';
+import {driverContract} from './suite.ts';
+
+driverContract({
+  name: 'directory',
+  chain: 20,
+  make: () => {
+    const root = mkdtempSync(join(tmpdir(), 'st:or,e\\ \n-'));
+    const directory = join(root, 'volumes');
+    return {
+      driver: openDriver('directory', directory),
+      directory,
+      cleanup: () => rmSync(root, {recursive: true}),
+    };
+  },
+});

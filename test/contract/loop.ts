@@ -1,0 +1,37 @@
+/** A new file system in a file, mounted for one test. */
+import {execFileSync} from 'node:child_process';
+import {mkdirSync, mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+
+/** Bytes: mkfs.xfs makes nothing smaller. The file has holes. */
+const SIZE = 320 << 20;
+
+/** Whether a file system of this type can be made and mounted on this machine. */
+export function canMake(type: string): boolean {
+  try {
+    loopFileSystem(type).cleanup();
+    return true;
+  } catch {
+    return false; // No mkfs program, no such file system in the kernel, or no loop devices.
+  }
+}
+
+export function loopFileSystem(type: string): {directory: string; cleanup: () => void} {
+  const root = mkdtempSync(join(tmpdir(), `loop-${type}-`));
+  const [image, directory] = [join(root, 'image'), join(root, 'mnt')];
+  try {
+    execFileSync('truncate', ['-s', String(SIZE), image]);
+    execFileSync(`mkfs.${type}`, [image], {stdio: 'ignore'});
+    mkdirSync(directory);
+    execFileSync('mount', ['-o', 'loop', image, directory], {stdio: 'ignore'});
+  } catch (error) {
+    rmSync(root, {recursive: true});
+    throw error;
+  }
+  const cleanup = (): void => {
+    execFileSync('umount', [directory]);
+    rmSync(root, {recursive: true});
+  };
+  return {directory, cleanup};
+}

@@ -1,0 +1,576 @@
+/** What every storage driver promises (src/storage/driver.ts), as checks that any driver can be put through. */
+import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
+import {execFileSync, spawn, type ChildProcess} from 'node:child_process';
+import {once} from 'node:events';
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
+import type {StorageDriver} from '../../src/storage/driver.ts';
+import {withMounted} from '../../src/system/view.ts';
+import {makeOddTree} from './odd.ts';
+import {doing, listTree} from './tree.ts';
+
+export interface Fixture {
+  driver: StorageDriver;
+  /** What `openDriver` takes, for calls from other processes. */
+  directory: string;
+  cleanup: () => Promise<void> | void;
+}
+
+export interface Factory {
+  name: string;
+  make: () => Promise<Fixture> | Fixture;
+  /** Commits in the test of long chains; a driver that copies is asked for fewer. */
+  chain: number;
+}
+
+const CHILD = join(import.meta.dirname, 'child.ts');
+
+export function driverContract({name, make, chain}: Factory): void {
+  describe(`the ${name} driver`, () => {
+    let driver: StorageDriver;
+    let fixture: Fixture;
+
+    beforeEach(async () => {
+      fixture = await make();
+      driver = fixture.driver;
+    });
+
+    afterEach(async () => {
+      await fixture.cleanup();
+    });
+
+    async function write(id: string, path: string, content: string): Promise<void> {
+      await driver.withTree(id, (tree) => {
+        mkdirSync(join(tree, path, '..'), {recursive: true});
+        writeFileSync(join(tree, path), content);
+        return Promise.resolve();
+      });
+    }
+
+    async function read(id: string, path: string): Promise<string | undefined> {
+      return driver.withTree(id, (tree) => {
+        const there = existsSync(join(tree, path));
+        return Promise.resolve(there ? readFileSync(join(tree, path), 'utf8') : undefined);
+      });
+    }
+
+    async function listing(id: string, options?: Parameters<typeof listTree>[1]): Promise<string[]> {
+      return driver.withTree(id, (tree) => Promise.resolve(listTree(tree, options)));
+    }
+
+    /** A frozen volume with one file. */
+    async function frozen(id: string, parent?: string, content = id): Promise<void> {
+      await driver.create(id, parent === undefined ? {} : {parent});
+      await write(id, 'file', content);
+      await write(id, `of/${id}`, id);
+      await driver.freeze(id);
+    }
+
+    async function ids(): Promise<string[]> {
+      return (await driver.list()).map(({id}) => id).sort();
+    }
+
+    function child(...args: string[]): ChildProcess {
+      return spawn(process.execPath, [CHILD, driver.name, fixture.directory, ...args], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+    }
+
+    test('an empty volume is a root directory with nothing in it, whatever the umask', async () => {
+      const umask = process.umask(0o077);
+      try {
+        await driver.create('empty');
+      } finally {
+        process.umask(umask);
+      }
+      expect(await listing('empty', {times: 'none'})).toEqual(['"" 40755 0:0 directory   ']);
+      await driver.freeze('empty');
+      expect(await listing('empty', {times: 'none'})).toEqual(['"" 40755 0:0 directory   ']);
+      await driver.create('branch', {parent: 'empty'});
+      await write('branch', 'file', 'here');
+      expect(await read('branch', 'file')).toBe('here');
+    });
+
+    test('a clone is isolated from its parent and from other clones', async () => {
+      await frozen('base');
+      await driver.create('a1', {parent: 'base'});
+      await driver.create('a2', {parent: 'base', ephemeral: true});
+      await write('a1', 'file', 'a1');
+      await driver.withTree('a2', (tree) => {
+        rmSync(join(tree, 'of'), {recursive: true});
+        return Promise.resolve();
+      });
+      expect([await read('base', 'file'), await read('a1', 'file'), await read('a2', 'file')]).toEqual([
+        'base',
+        'a1',
+        'base',
+      ]);
+      expect([await read('base', 'of/base'), await read('a2', 'of/base')]).toEqual(['base', undefined]);
+    });
+
+    test('an ephemeral volume can be mounted again, frozen and cloned', async () => {
+      await frozen('base');
+      await driver.create('task', {parent: 'base', ephemeral: true});
+      await withMounted(
+        await driver.plan('task'),
+        doing((tree) => writeFileSync(join(tree, 'first'), '1')),
+      );
+      await withMounted(
+        await driver.plan('task'),
+        doing((tree) => writeFileSync(join(tree, 'second'), '2')),
+      );
+      await driver.freeze('task');
+      await driver.create('next', {parent: 'task'});
+      expect([await read('next', 'first'), await read('next', 'second')]).toEqual(['1', '2']);
+    });
+
+    test('a frozen volume cannot be written, by plan or by tree, and freezing again changes nothing', async () => {
+      await frozen('base');
+      await frozen('next', 'base');
+      for (const id of ['base', 'next']) {
+        const before = await listing(id, {times: 'all'});
+        const attempt = doing((tree) => writeFileSync(join(tree, 'file'), 'changed'));
+        await expect(driver.withTree(id, attempt)).rejects.toThrow(/EROFS/);
+        await expect(withMounted(await driver.plan(id), attempt)).rejects.toThrow(/EROFS/);
+        await expect(withMounted(await driver.plan(id, {readOnly: false}), attempt)).rejects.toThrow(/EROFS/);
+        await driver.freeze(id);
+        expect(await listing(id, {times: 'all'})).toEqual(before);
+      }
+    });
+
+    test('an active volume can be mounted read-only', async () => {
+      await frozen('base');
+      await driver.create('branch', {parent: 'base'});
+      await write('branch', 'own', 'own');
+      await withMounted(await driver.plan('branch', {readOnly: true}), (tree) => {
+        expect(readFileSync(join(tree, 'own'), 'utf8') + readFileSync(join(tree, 'file'), 'utf8')).toBe(
+          'ownbase',
+        );
+        expect(() => writeFileSync(join(tree, 'own'), 'changed')).toThrow(/EROFS/);
+        return Promise.resolve();
+      });
+    });
+
+    test('the layers of a plan show a path before anything is mounted', async () => {
+      await frozen('base');
+      await frozen('next', 'base');
+      const find = async (id: string, path: string): Promise<string | undefined> => {
+        const {layers} = await driver.plan(id);
+        const place = layers.map((layer) => join(layer, path)).find((candidate) => existsSync(candidate));
+        return place === undefined ? undefined : readFileSync(place, 'utf8');
+      };
+      expect([
+        await find('next', 'file'),
+        await find('next', 'of/base'),
+        await find('base', 'of/next'),
+      ]).toEqual(['next', 'base', undefined]);
+    });
+
+    test('a snapshot keeps the state of a live, mounted volume, which goes on', async () => {
+      await frozen('base');
+      await driver.create('vm', {parent: 'base'});
+      await withMounted(await driver.plan('vm'), async (tree) => {
+        writeFileSync(join(tree, 'file'), 'then');
+        rmSync(join(tree, 'of'), {recursive: true});
+        await driver.snapshot('vm', 'kept');
+        writeFileSync(join(tree, 'file'), 'now');
+      });
+      expect([await read('kept', 'file'), await read('vm', 'file')]).toEqual(['then', 'now']);
+      expect([await read('kept', 'of/base'), await read('base', 'of/base')]).toEqual([undefined, 'base']);
+      await expect(
+        driver.withTree(
+          'kept',
+          doing((tree) => writeFileSync(join(tree, 'x'), '')),
+        ),
+      ).rejects.toThrow(/EROFS/);
+      await expect(driver.snapshot('vm', 'kept')).rejects.toMatchObject({code: 'CONFLICT'});
+      await driver.remove('vm');
+      expect(await driver.list()).toContainEqual({id: 'kept', state: 'frozen', parent: 'base'});
+      expect(await read('kept', 'file')).toBe('then');
+    });
+
+    test('contents are kept exactly, through freezing, cloning, changing and snapshots', async () => {
+      await driver.create('strange');
+      await driver.withTree('strange', async (tree) => makeOddTree(tree));
+      const before = await listing('strange');
+      await driver.freeze('strange');
+      expect(await listing('strange')).toEqual(before);
+      await driver.create('branch', {parent: 'strange'});
+      expect(await listing('branch')).toEqual(before);
+      await driver.freeze('branch');
+      await driver.create('next2', {parent: 'branch'});
+      await write('next2', 'more', '');
+      await driver.snapshot('next2', 'kept');
+      await driver.freeze('next2');
+      const more = (line: string): boolean => !line.startsWith('"/more"');
+      expect((await listing('next2')).filter(more)).toEqual(before);
+      expect((await listing('kept')).filter(more)).toEqual(before);
+    });
+
+    test('what is odd can be written to a clone as well', async () => {
+      await frozen('base');
+      await driver.create('branch', {parent: 'base'});
+      await driver.withTree('branch', async (tree) => makeOddTree(tree));
+      const before = await listing('branch');
+      await driver.freeze('branch');
+      expect(await listing('branch')).toEqual(before);
+      await driver.create('next', {parent: 'branch'});
+      await driver.snapshot('next', 'kept');
+      expect(await listing('kept')).toEqual(before);
+    });
+
+    test('the attributes of the root directory go from version to version', async () => {
+      await driver.create('base');
+      await driver.withTree(
+        'base',
+        doing((tree) => {
+          chownSync(tree, 12, 34);
+          chmodSync(tree, 0o3751);
+          setAttributes(tree);
+          utimesSync(tree, 1e9, 1e9);
+        }),
+      );
+      const before = await listing('base', {times: 'all'});
+      expect(before[0]).toContain('43751 12:34');
+      expect(before[0]).toContain('user.root');
+      await driver.freeze('base');
+      await driver.create('next', {parent: 'base'});
+      expect(await listing('next', {times: 'all'})).toEqual(before);
+      await driver.freeze('next');
+      await driver.create('then', {parent: 'next', ephemeral: true});
+      expect(await listing('then', {times: 'all'})).toEqual(before);
+    });
+
+    test(`${chain} commits in a row give what the same changes give in a plain directory`, async () => {
+      const model = mkdtempSync(join(tmpdir(), 'chain-'));
+      try {
+        for (let step = 0; step < chain; step++) {
+          const id = `v${step}`;
+          await driver.create(id, step === 0 ? {} : {parent: `v${step - 1}`});
+          await driver.withTree(id, (tree) => {
+            commitStep(tree, step);
+            return Promise.resolve();
+          });
+          await driver.freeze(id);
+          commitStep(model, step);
+        }
+        const root = (line: string): boolean => !line.startsWith('"" ');
+        const plain = {times: 'none'} as const;
+        expect((await listing(`v${chain - 1}`, plain)).filter(root)).toEqual(
+          listTree(model, plain).filter(root),
+        );
+        // Versions in between live on without those before and after them.
+        const middle = Math.floor(chain / 2);
+        const before = await listing(`v${middle}`);
+        for (const id of await ids()) if (id !== `v${middle}`) await driver.remove(id);
+        expect(await listing(`v${middle}`)).toEqual(before);
+        expect(await driver.check()).toEqual([]);
+      } finally {
+        rmSync(model, {recursive: true});
+      }
+    }, 180_000);
+
+    test('volumes can be removed in any order, and heirs keep working', async () => {
+      const orders = permutations(['a', 'b', 'c', 'd']);
+      for (const [round, order] of orders.entries()) {
+        const id = (letter: string): string => `${letter}${round}`;
+        await frozen(id('a'));
+        await frozen(id('b'), id('a'));
+        await frozen(id('c'), id('b'));
+        await driver.create(id('d'), {parent: id('b'), ephemeral: true});
+        const gone: string[] = [];
+        for (const letter of order) {
+          await driver.remove(id(letter));
+          gone.push(letter);
+          const left = ['a', 'b', 'c', 'd'].filter((other) => !gone.includes(other));
+          expect(await ids()).toEqual(left.map(id));
+          const contents = await Promise.all(left.map(async (other) => read(id(other), 'file')));
+          expect(contents).toEqual(left.map((other) => (other === 'd' ? id('b') : id(other))));
+        }
+      }
+      expect(await driver.check()).toEqual([]);
+      expect(readdirSync(fixture.directory).filter((entry) => !entry.startsWith('.'))).toEqual([]);
+    });
+
+    test('removal can be repeated, and asked for what never was', async () => {
+      await frozen('base');
+      await driver.remove('base');
+      await driver.remove('base');
+      await driver.remove('never');
+      expect(await driver.list()).toEqual([]);
+      await expect(driver.remove('../etc')).rejects.toMatchObject({code: 'BAD_INPUT'});
+      await expect(driver.remove('')).rejects.toMatchObject({code: 'BAD_INPUT'});
+    });
+
+    test('a removal killed anywhere leaves all or nothing in sight, and is finished by the next', async () => {
+      await frozen('base');
+      for (const [round, delay] of [0, 1, 3, 6, 10, 20, 40].entries()) {
+        const id = `deep${round}`;
+        await driver.create(id, {parent: 'base', ephemeral: round % 2 === 0});
+        await driver.withTree(
+          id,
+          doing((tree) => fill(tree, 1500)),
+        );
+        const kept = `kept${round}`;
+        if (round % 3 === 0) {
+          await driver.freeze(id);
+          await driver.create(kept, {parent: id});
+        }
+        const remover = child('remove', id);
+        const closed = once(remover, 'close');
+        await once(remover.stdout as NodeJS.ReadableStream, 'data');
+        await sleep(delay);
+        remover.kill('SIGKILL');
+        await closed;
+        if ((await ids()).includes(id)) expect((await listing(id)).length).toBeGreaterThan(1500);
+        await driver.remove(id);
+        expect(await ids()).not.toContain(id);
+        if (round % 3 === 0) {
+          expect((await listing(kept)).length).toBeGreaterThan(1500);
+          await driver.remove(kept);
+        }
+      }
+      expect(await ids()).toEqual(['base']);
+      expect(await driver.check({fix: true})).toEqual([]);
+      expect(readdirSync(fixture.directory).filter((entry) => !entry.startsWith('.'))).toEqual(['base']);
+    }, 120_000);
+
+    test('what is asked of a volume that is not there, or not so, is refused by name', async () => {
+      await expect(driver.create('a', {parent: 'absent'})).rejects.toMatchObject({code: 'NOT_FOUND'});
+      await expect(driver.plan('absent')).rejects.toMatchObject({code: 'NOT_FOUND'});
+      await expect(driver.freeze('absent')).rejects.toMatchObject({code: 'NOT_FOUND'});
+      await expect(driver.snapshot('absent', 'a')).rejects.toMatchObject({code: 'NOT_FOUND'});
+      await expect(driver.usage('absent')).rejects.toMatchObject({code: 'NOT_FOUND'});
+      await expect(driver.withTree('absent', () => Promise.resolve())).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+      });
+      expect(await driver.list()).toEqual([]);
+      await driver.create('a');
+      await expect(driver.create('a')).rejects.toMatchObject({code: 'CONFLICT'});
+      await expect(driver.create('b', {parent: 'a'})).rejects.toMatchObject({code: 'BUSY'});
+      await driver.freeze('a');
+      await driver.create('c', {parent: 'a'});
+      await driver.remove('a');
+      await expect(driver.create('d', {parent: 'a'})).rejects.toMatchObject({code: 'NOT_FOUND'});
+    });
+
+    test('several processes clone one parent at the same time', async () => {
+      await frozen('base');
+      const clones = (process: number): string[] => Array.from({length: 8}, (_, n) => `p${process}n${n}`);
+      const children = [0, 1, 2, 3].map((process) => child('create', 'base', ...clones(process)));
+      const codes = await Promise.all(children.map(async (one) => (await once(one, 'close'))[0] as number));
+      expect(codes).toEqual([0, 0, 0, 0]);
+      expect(await ids()).toEqual(['base', ...[0, 1, 2, 3].flatMap(clones)].sort());
+      for (const id of [0, 1, 2, 3].flatMap(clones)) expect(await read(id, 'file')).toBe('base');
+    });
+
+    test('of several processes that make the same volume one succeeds', async () => {
+      await frozen('base');
+      const children = [0, 1, 2].map(() => child('create', 'base', 'same'));
+      const codes = await Promise.all(children.map(async (one) => (await once(one, 'close'))[0] as number));
+      expect(codes.sort()).toEqual([0, 1, 1]);
+      expect(await read('same', 'file')).toBe('base');
+    });
+
+    test('a mounted volume is busy, also in another mount namespace, and its holder is named', async () => {
+      await frozen('base');
+      await driver.create('bare');
+      await driver.create('branch', {parent: 'base'});
+      for (const id of ['bare', 'branch']) {
+        await withMounted(await driver.plan(id), async (tree) => {
+          const holder = /^\/proc\/(\d+)\//.exec(tree)?.[1] ?? 'none';
+          const busy = {
+            code: 'BUSY',
+            message: expect.stringMatching(new RegExp(`process ${holder} \\(sh `)) as unknown,
+          };
+          await expect(driver.remove(id)).rejects.toMatchObject(busy);
+          await expect(driver.freeze(id)).rejects.toMatchObject(busy);
+          writeFileSync(join(tree, 'still'), 'there');
+        });
+        expect(await read(id, 'still')).toBe('there');
+        await driver.remove(id);
+      }
+      expect(await ids()).toEqual(['base']);
+    });
+
+    test('usage counts what a volume holds beyond its parent', async () => {
+      await driver.create('base');
+      await write('base', 'blob', 'x'.repeat(3_000_000));
+      await driver.freeze('base');
+      expect(await driver.usage('base')).toBeGreaterThanOrEqual(3_000_000);
+      await driver.create('branch', {parent: 'base'});
+      const before = await driver.usage('branch');
+      await write('branch', 'more', 'y'.repeat(1_000_000));
+      const grown = (await driver.usage('branch')) - before;
+      expect(grown).toBeGreaterThanOrEqual(1_000_000);
+      expect(grown).toBeLessThan(1_200_000);
+    });
+
+    test('changes names what was added, changed and deleted, and nothing else', async () => {
+      await driver.create('base');
+      await driver.withTree('base', async (tree) => makeOddTree(tree));
+      await driver.withTree('base', (tree) => {
+        for (const name of [
+          'same',
+          'touched',
+          'rewritten',
+          'chmod',
+          'gone',
+          'becomes-dir',
+          'restored',
+          'xattr',
+        ]) {
+          writeFileSync(join(tree, name), 'content');
+        }
+        for (const path of [
+          'kept/a',
+          'dropped/a/b',
+          'emptied/a',
+          'becomes-file/a',
+          'replaced/old',
+          'replaced/both',
+        ]) {
+          mkdirSync(join(tree, path, '..'), {recursive: true});
+          writeFileSync(join(tree, path), path);
+        }
+        symlinkSync('here', join(tree, 'link'));
+        return Promise.resolve();
+      });
+      await driver.freeze('base');
+      await driver.create('next', {parent: 'base'});
+      await driver.withTree(
+        'next',
+        doing((tree) => {
+          utimesSync(join(tree, 'touched'), 1, 1);
+          const {atime, mtime} = statSync(join(tree, 'rewritten'));
+          writeFileSync(join(tree, 'rewritten'), 'CONTENT');
+          utimesSync(join(tree, 'rewritten'), atime, mtime);
+          chmodSync(join(tree, 'chmod'), 0o600);
+          rmSync(join(tree, 'gone'));
+          rmSync(join(tree, 'becomes-dir'));
+          mkdirSync(join(tree, 'becomes-dir'));
+          writeFileSync(join(tree, 'becomes-dir/inner'), '');
+          rmSync(join(tree, 'restored'));
+          writeFileSync(join(tree, 'restored'), 'content');
+          setAttributes(join(tree, 'xattr'));
+          writeFileSync(join(tree, 'kept/b'), '');
+          rmSync(join(tree, 'dropped'), {recursive: true});
+          rmSync(join(tree, 'emptied/a'));
+          rmSync(join(tree, 'becomes-file'), {recursive: true});
+          writeFileSync(join(tree, 'becomes-file'), '');
+          rmSync(join(tree, 'replaced'), {recursive: true});
+          mkdirSync(join(tree, 'replaced'));
+          writeFileSync(join(tree, 'replaced/both'), 'replaced/both');
+          rmSync(join(tree, 'link'));
+          symlinkSync('there', join(tree, 'link'));
+          appendFileSync(join(tree, 'two\nlines'), 'more');
+        }),
+      );
+      const expected = [
+        ['/becomes-dir', 'changed'],
+        ['/becomes-dir/inner', 'added'],
+        ['/becomes-file', 'changed'],
+        ['/becomes-file/a', 'deleted'],
+        ['/chmod', 'changed'],
+        ['/dropped', 'deleted'],
+        ['/dropped/a', 'deleted'],
+        ['/dropped/a/b', 'deleted'],
+        ['/emptied/a', 'deleted'],
+        ['/gone', 'deleted'],
+        ['/kept/b', 'added'],
+        ['/link', 'changed'],
+        ['/replaced/old', 'deleted'],
+        ['/rewritten', 'changed'],
+        ['/two\nlines', 'changed'],
+        ['/xattr', 'changed'],
+      ].map(([path, kind]) => ({path, kind}));
+      expect(await driver.changes('base', 'next')).toEqual(expected);
+      const swapped: Record<string, string> = {added: 'deleted', deleted: 'added', changed: 'changed'};
+      const reversed = expected.map(({path, kind}) => ({path, kind: swapped[kind ?? '']}));
+      expect(await driver.changes('next', 'base')).toEqual(reversed);
+      await driver.freeze('next');
+      expect(await driver.changes('base', 'next')).toEqual(expected);
+      expect(await driver.changes('next', 'next')).toEqual([]);
+    });
+
+    test('changes of a mounted session can be told, and of volumes that share nothing', async () => {
+      await frozen('base');
+      await frozen('apart');
+      await driver.create('vm', {parent: 'base'});
+      await withMounted(await driver.plan('vm'), async (tree) => {
+        writeFileSync(join(tree, 'new'), '');
+        expect(await driver.changes('base', 'vm')).toEqual([{path: '/new', kind: 'added'}]);
+      });
+      expect(await driver.changes('base', 'apart')).toEqual([
+        {path: '/file', kind: 'changed'},
+        {path: '/of/apart', kind: 'added'},
+        {path: '/of/base', kind: 'deleted'},
+      ]);
+    });
+
+    test('check finds nothing wrong with volumes in all states', async () => {
+      await frozen('base');
+      await frozen('next', 'base');
+      await driver.create('rw', {parent: 'next'});
+      await write('rw', 'file', '');
+      await driver.remove('base');
+      expect(await driver.check()).toEqual([]);
+      expect(await driver.check({fix: true})).toEqual([]);
+      expect(await ids()).toEqual(['next', 'rw']);
+      expect(await read('next', 'of/base')).toBe('base');
+    });
+  });
+}
+
+/** Changes of one commit: new files, a deletion, a directory replaced by a file and back, a rename. */
+function commitStep(tree: string, step: number): void {
+  mkdirSync(join(tree, `d${step % 7}`), {recursive: true});
+  writeFileSync(join(tree, `d${step % 7}`, `f${step}`), `step ${step}`);
+  writeFileSync(join(tree, 'last'), String(step));
+  rmSync(join(tree, `d${(step + 3) % 7}`, `f${step - 11}`), {force: true});
+  const flip = join(tree, 'flip');
+  rmSync(flip, {recursive: true, force: true});
+  if (step % 5 < 3) {
+    mkdirSync(flip);
+    writeFileSync(join(flip, `only${step}`), '');
+  } else writeFileSync(flip, 'a file now');
+  if (step % 9 === 0) rmSync(join(tree, `d${(step + 1) % 7}`), {recursive: true, force: true});
+  writeFileSync(join(tree, `moving${step}`), String(step));
+  renameSync(join(tree, `moving${step}`), join(tree, `moved${step % 4}`));
+}
+
+function fill(tree: string, files: number): void {
+  for (let n = 0; n < files; n++) {
+    if (n % 50 === 0) mkdirSync(join(tree, `d${n}`));
+    writeFileSync(join(tree, `d${n - (n % 50)}`, `f${n}`), '');
+  }
+}
+
+function permutations(items: string[]): string[][] {
+  if (items.length < 2) return [items];
+  return items.flatMap((item) =>
+    permutations(items.filter((other) => other !== item)).map((rest) => [item, ...rest]),
+  );
+}
+
+function setAttributes(path: string): void {
+  execFileSync('setfattr', ['-n', 'user.root', '-v', 'set', path]);
+  execFileSync('setfacl', ['-m', 'u:33:rx', path]);
+}
