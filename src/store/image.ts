@@ -1,0 +1,217 @@
+/**
+ * One image's records: versions, tags, history. Readers take no lock: every file is replaced in one step, so a read
+ * gives the state before or after a change. Writers hold the image's kernel lock, and the **one commit point** of
+ * every change to the tags is the rename of refs.json: what it needs is durable before, nothing of it is valid until
+ * then.
+ *
+ *     images/<name>/refs.json            the tags, and the number of their last move
+ *     images/<name>/history.jsonl        every move of every tag
+ *     images/<name>/versions/<id>.json   a version
+ */
+import {readdirSync, renameSync, rmSync} from 'node:fs';
+import {join} from 'node:path';
+import {ChrootctlError, errnoOf} from '../errors.ts';
+import {makeDirectoryDurably, readIfExists, syncDirectory, writeDurably} from '../system/files.ts';
+import {withLock} from '../system/lock.ts';
+import {appendHistory, readHistory} from './history.ts';
+import type {Layout} from './layout.ts';
+import {
+  bare,
+  formatRecord,
+  readRecord,
+  Refs,
+  VersionRecord,
+  type HistoryAction,
+  type HistoryEntry,
+} from './records.ts';
+
+/** A change to the tags: null drops one. */
+export type TagMoves = Readonly<Record<string, string | null>>;
+
+export interface MoveReason {
+  action: HistoryAction;
+  by: string;
+  message: string;
+}
+
+const NO_REFS: Refs = {seq: 0, tags: bare({})};
+/** A version that is being removed: out of readers' sight, but it can still be put back. */
+const REMOVING = '.removing';
+
+export class Image {
+  readonly name: string;
+  readonly #layout: Layout;
+  readonly #directory: string;
+
+  constructor(layout: Layout, name: string) {
+    this.name = name;
+    this.#layout = layout;
+    this.#directory = layout.image(name);
+  }
+
+  get historyFile(): string {
+    return join(this.#directory, 'history.jsonl');
+  }
+
+  /** The tags now. An image that does not exist has none. */
+  refs(): Refs {
+    return readRecord(Refs, this.#refsFile) ?? NO_REFS;
+  }
+
+  version(id: string): VersionRecord | undefined {
+    return readRecord(VersionRecord, this.#versionFile(id));
+  }
+
+  /** Ids of all versions, oldest first. */
+  versionIds(): string[] {
+    return this.#versionFiles()
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => name.slice(0, -'.json'.length))
+      .sort();
+  }
+
+  /** All versions, oldest first. */
+  versions(): VersionRecord[] {
+    return this.versionIds()
+      .map((id) => this.version(id))
+      .filter((version) => version !== undefined);
+  }
+
+  /** Ids of versions whose removal was begun and not ended. */
+  removingIds(): string[] {
+    return this.#versionFiles()
+      .filter((name) => name.endsWith(REMOVING))
+      .map((name) => name.slice(0, -`.json${REMOVING}`.length));
+  }
+
+  /** Every move of every tag, oldest first. */
+  history(): HistoryEntry[] {
+    // First the confirmed number, then the lines: lines only grow, so all up to the number are there.
+    const {seq} = this.refs();
+    return readHistory(this.historyFile, seq);
+  }
+
+  exists(): boolean {
+    return readIfExists(this.#refsFile) !== undefined || this.#versionFiles().length > 0;
+  }
+
+  /** Runs `work` as the only writer of this image. The lock is the kernel's and dies with this process. */
+  async change<T>(work: (change: ImageChange) => Promise<T>): Promise<T> {
+    return withLock(this.#layout.lock('image', this.name), () =>
+      work(new ImageChange(this, this.#directory)),
+    );
+  }
+
+  #versionFiles(): string[] {
+    try {
+      return readdirSync(join(this.#directory, 'versions'));
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  #versionFile(id: string): string {
+    return join(this.#directory, 'versions', `${id}.json`);
+  }
+
+  get #refsFile(): string {
+    return join(this.#directory, 'refs.json');
+  }
+}
+
+/** What the only writer of an image can do. */
+export class ImageChange {
+  readonly image: Image;
+  readonly #directory: string;
+
+  constructor(image: Image, directory: string) {
+    this.image = image;
+    this.#directory = directory;
+  }
+
+  /** Writes a version's record, durably. Nobody finds it by a tag yet. */
+  addVersion(version: VersionRecord): void {
+    makeDirectoryDurably(join(this.#directory, 'versions'));
+    writeDurably(this.#versionFile(version.id), formatRecord(version));
+  }
+
+  /** The commit point: all moves happen in one step, or none. Moves that change nothing are left out. */
+  moveTags(moves: TagMoves, reason: MoveReason): void {
+    const refs = this.image.refs();
+    const changed = Object.entries(moves).filter(([tag, to]) => (refs.tags[tag] ?? null) !== to);
+    if (changed.length === 0) return;
+    const seq = refs.seq + 1;
+    const time = new Date().toISOString();
+    const entries = changed.map(([tag, to]) => ({
+      seq,
+      time,
+      tag,
+      from: refs.tags[tag] ?? null,
+      to,
+      ...reason,
+    }));
+    makeDirectoryDurably(this.#directory);
+    appendHistory(this.image.historyFile, refs.seq, entries);
+    const tags = Object.fromEntries(
+      Object.entries({...refs.tags, ...moves}).filter(
+        (entry): entry is [string, string] => entry[1] !== null,
+      ),
+    );
+    writeDurably(join(this.#directory, 'refs.json'), formatRecord({seq, tags}));
+  }
+
+  /** Begins a history anew from the tags as they are, after the file was taken away. */
+  restartHistory(reason: MoveReason): void {
+    const {seq, tags} = this.image.refs();
+    const time = new Date().toISOString();
+    const entries = Object.entries(tags).map(([tag, to]) => ({
+      seq: seq + 1,
+      time,
+      tag,
+      from: null,
+      to,
+      ...reason,
+    }));
+    appendHistory(this.image.historyFile, 0, entries);
+    writeDurably(join(this.#directory, 'refs.json'), formatRecord({seq: seq + 1, tags}));
+  }
+
+  /** Takes a version out of readers' sight; `putBack` undoes it, `dropVersion` ends it. */
+  hideVersion(id: string): VersionRecord | undefined {
+    const version = this.image.version(id) ?? readRecord(VersionRecord, this.#hiddenFile(id));
+    try {
+      renameSync(this.#versionFile(id), this.#hiddenFile(id));
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error; // Hidden already, by a removal that was interrupted.
+    }
+    syncDirectory(join(this.#directory, 'versions'));
+    return version;
+  }
+
+  putBack(id: string): void {
+    renameSync(this.#hiddenFile(id), this.#versionFile(id));
+    syncDirectory(join(this.#directory, 'versions'));
+  }
+
+  dropVersion(id: string): void {
+    rmSync(this.#hiddenFile(id), {force: true});
+    syncDirectory(join(this.#directory, 'versions'));
+  }
+
+  /** Removes the image itself, once it has no versions. @throws ChrootctlError BUSY */
+  dropImage(): void {
+    if (this.image.versionIds().length > 0 || this.image.removingIds().length > 0) {
+      throw new ChrootctlError('BUSY', `image ${this.image.name} still has versions`);
+    }
+    rmSync(this.#directory, {recursive: true, force: true});
+  }
+
+  #versionFile(id: string): string {
+    return join(this.#directory, 'versions', `${id}.json`);
+  }
+
+  #hiddenFile(id: string): string {
+    return this.#versionFile(id) + REMOVING;
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * The store's records: small JSON files that a person can read with cat. They are checked as they are read, since a
+ * person can also write them.
+ */
+import * as v from 'valibot';
+import {ChrootctlError} from '../errors.ts';
+import {readIfExists} from '../system/files.ts';
+
+const ID = /^[0-9a-hjkmnp-tv-z]{1,32}$/;
+const Id = v.pipe(v.string(), v.regex(ID));
+const Labels = v.record(v.string(), v.string());
+
+const Mount = v.object({source: v.string(), target: v.string(), readOnly: v.boolean()});
+
+/** How commands run in a version unless told otherwise. */
+export const RunConfig = v.object({
+  env: v.optional(v.record(v.string(), v.string()), {}),
+  user: v.optional(v.string()),
+  workdir: v.optional(v.string()),
+  command: v.optional(v.array(v.string())),
+  mounts: v.optional(v.array(Mount), []),
+});
+export type RunConfig = v.InferOutput<typeof RunConfig>;
+
+/** What a user can ask of a run, beyond the command; each overrides what the version's config says. */
+export const RunOptions = v.object({
+  env: v.optional(v.record(v.string(), v.string())),
+  user: v.optional(v.string()),
+  workdir: v.optional(v.string()),
+  hostname: v.optional(v.string()),
+  network: v.optional(v.picklist(['host', 'none'])),
+  readOnly: v.optional(v.boolean()),
+  volumes: v.optional(v.array(Mount)),
+  capAdd: v.optional(v.array(v.string())),
+  capDrop: v.optional(v.array(v.string())),
+  privileged: v.optional(v.boolean()),
+  /** Bytes. */
+  memory: v.optional(v.number()),
+  cpus: v.optional(v.number()),
+  pids: v.optional(v.number()),
+  /** Seconds. */
+  timeout: v.optional(v.number()),
+  profile: v.optional(v.string()),
+});
+export type RunOptions = v.InferOutput<typeof RunOptions>;
+
+/** One immutable root file system. */
+export const VersionRecord = v.object({
+  id: Id,
+  image: v.string(),
+  /** The version it was made from; null for one that was imported. It may belong to another image, or be removed. */
+  parent: v.nullable(Id),
+  /** ISO 8601, UTC. */
+  created: v.string(),
+  message: v.string(),
+  labels: Labels,
+  config: RunConfig,
+  volume: Id,
+  /** Bytes on disk beyond the parent's. */
+  size: v.number(),
+});
+export type VersionRecord = v.InferOutput<typeof VersionRecord>;
+
+type Tags = Record<string, string>;
+
+/** By hand: every run reads the tags, and for thousands a schema of each takes several times as long. */
+function isTags(value: unknown): value is Tags {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((id) => typeof id === 'string' && ID.test(id));
+}
+
+/** Without a prototype: `constructor` is a good name for a tag, and is there only if somebody gave it. */
+export function bare(tags: Tags): Tags {
+  return Object.setPrototypeOf(tags, null) as Tags;
+}
+
+/** The tags of an image. `seq` counts its moves: history entries beyond it belong to a move that never happened. */
+export const Refs = v.object({
+  seq: v.number(),
+  tags: v.pipe(v.custom<Tags>(isTags, 'not a table of tags'), v.transform(bare)),
+});
+export type Refs = v.InferOutput<typeof Refs>;
+
+export const HISTORY_ACTIONS = [
+  'import',
+  'bootstrap',
+  'commit',
+  'tag',
+  'untag',
+  'rollback',
+  'remove',
+] as const;
+export type HistoryAction = (typeof HISTORY_ACTIONS)[number];
+
+/** One move of one tag. */
+export const HistoryEntry = v.object({
+  seq: v.number(),
+  time: v.string(),
+  tag: v.string(),
+  from: v.nullable(Id),
+  to: v.nullable(Id),
+  by: v.string(),
+  action: v.picklist(HISTORY_ACTIONS),
+  message: v.string(),
+});
+export type HistoryEntry = v.InferOutput<typeof HistoryEntry>;
+
+export const OwnerRecord = v.object({
+  pid: v.number(),
+  started: v.string(),
+  boot: v.string(),
+  namespace: v.string(),
+});
+
+export const SESSION_KINDS = ['run', 'session', 'import', 'bootstrap'] as const;
+
+/** Something that is using the store now: it pins `version`, and `volumes` are its own. */
+export const SessionRecord = v.object({
+  id: v.string(),
+  kind: v.picklist(SESSION_KINDS),
+  name: v.nullable(v.string()),
+  image: v.string(),
+  /** The version it was cloned from; null while an import makes a first one. */
+  version: v.nullable(Id),
+  /** The root in which commands run. */
+  volume: Id,
+  /** Volumes made on the way to a commit. */
+  pending: v.array(Id),
+  /** Ends with its owner; what it leaves is anybody's to collect. */
+  ephemeral: v.boolean(),
+  owner: OwnerRecord,
+  created: v.string(),
+  command: v.array(v.string()),
+  labels: Labels,
+  /** The version's, which the next one inherits. */
+  config: RunConfig,
+  /** What it was begun with; `exec` starts from there. */
+  options: RunOptions,
+  /** The holder of the session's lock is taking its root away, for a while or for good: wait for the lock. */
+  changing: v.optional(v.boolean(), false),
+});
+export type SessionRecord = v.InferOutput<typeof SessionRecord>;
+
+/** A command that runs in a kept session. */
+export const ExecRecord = v.object({session: v.string(), owner: OwnerRecord, command: v.array(v.string())});
+export type ExecRecord = v.InferOutput<typeof ExecRecord>;
+
+export const StoreFormat = v.object({format: v.number(), driver: v.string(), created: v.string()});
+export type StoreFormat = v.InferOutput<typeof StoreFormat>;
+
+/** @throws ChrootctlError BAD_INPUT when the text is not such a record; `origin` names the file in the message. */
+export function parseRecord<T>(schema: v.GenericSchema<unknown, T>, text: string, origin: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw damaged(origin, 'it is not JSON', error);
+  }
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  throw damaged(origin, `${v.getDotPath(issue) ?? 'it'}: ${issue.message}`);
+}
+
+/** The record in a file, or undefined where there is none. @throws ChrootctlError BAD_INPUT */
+export function readRecord<T>(schema: v.GenericSchema<unknown, T>, path: string): T | undefined {
+  const text = readIfExists(path);
+  return text === undefined ? undefined : parseRecord(schema, text, path);
+}
+
+/** JSON as the store writes it: indented, for readers of both kinds. */
+export function formatRecord(record: object): string {
+  return `${JSON.stringify(record, null, 2)}\n`;
+}
+
+function damaged(origin: string, why: string, cause?: unknown): ChrootctlError {
+  return new ChrootctlError('BAD_INPUT', `${origin} is damaged: ${why}`, {
+    hint: 'chrootctl doctor tells what is affected; restore the file from a backup, or remove it',
+    cause,
+  });
+}

@@ -1,0 +1,161 @@
+/**
+ * Session records: who uses which version and which volumes. A record is written before what it names is made or
+ * used and removed after that is gone, so that whatever a crash leaves is found from here.
+ */
+import {linkSync, readdirSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {ChrootctlError, errnoOf} from '../errors.ts';
+import {
+  readIfExists,
+  removeIfExists,
+  syncDirectory,
+  temporaryBeside,
+  writeAtomically,
+  writeDurably,
+} from '../system/files.ts';
+import {isAlive} from '../system/identity.ts';
+import {withLock} from '../system/lock.ts';
+import type {Layout} from './layout.ts';
+import {ExecRecord, formatRecord, readRecord, SessionRecord} from './records.ts';
+
+const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/;
+
+/** @throws ChrootctlError USAGE */
+export function checkSessionName(name: string): string {
+  if (!NAME.test(name)) {
+    throw new ChrootctlError('USAGE', `'${name}' is not a session name`, {
+      hint: 'use up to 64 letters, digits, and _ . - between them',
+    });
+  }
+  return name;
+}
+
+export class Sessions {
+  readonly #layout: Layout;
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+  }
+
+  /** Adds a record, complete from its first moment. False when the id is taken. */
+  add(record: SessionRecord): boolean {
+    const path = this.#layout.session(record.id);
+    if (record.ephemeral && record.name === null) {
+      // The path of `run`: the id is random, and a record that a power cut tears is swept up as a leftover.
+      writeFileSync(path, formatRecord(record), {flag: 'wx', mode: 0o600});
+      return true;
+    }
+    const temporary = temporaryBeside(path);
+    writeDurably(temporary, formatRecord(record), 0o600);
+    try {
+      linkSync(temporary, path);
+    } catch (error) {
+      if (errnoOf(error) === 'EEXIST') return false;
+      throw error;
+    } finally {
+      removeIfExists(temporary);
+    }
+    syncDirectory(this.#layout.sessions);
+    return true;
+  }
+
+  /** Replaces a record. For its owner, or the holder of the session's lock. */
+  replace(record: SessionRecord): void {
+    const write = record.ephemeral ? writeAtomically : writeDurably;
+    write(this.#layout.session(record.id), formatRecord(record), 0o600);
+  }
+
+  drop(id: string): void {
+    removeIfExists(this.#layout.session(id));
+  }
+
+  find(id: string): SessionRecord | undefined {
+    return readRecord(SessionRecord, this.#layout.session(id));
+  }
+
+  /** @throws ChrootctlError NOT_FOUND, USAGE */
+  get(id: string): SessionRecord {
+    const record = this.find(checkSessionName(id));
+    if (record === undefined) {
+      throw new ChrootctlError('NOT_FOUND', `there is no session '${id}'`, {
+        hint: 'chrootctl ps shows the sessions',
+      });
+    }
+    return record;
+  }
+
+  /** All records; one that disappears meanwhile is left out. A torn one is reported by `damaged`. */
+  list(): SessionRecord[] {
+    return this.#names(this.#layout.sessions).flatMap((id) => {
+      try {
+        return this.find(id) ?? [];
+      } catch (error) {
+        if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return [];
+        throw error;
+      }
+    });
+  }
+
+  /** Ids whose record cannot be read: torn by a power cut (`run` does not wait for the disk), or edited. */
+  damaged(): string[] {
+    return this.#names(this.#layout.sessions).filter((id) => {
+      try {
+        this.find(id);
+        return false;
+      } catch (error) {
+        if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return true;
+        throw error;
+      }
+    });
+  }
+
+  /** Whether its owner has gone without ending it. A kept session has no owner to lose. */
+  isDead(record: SessionRecord): boolean {
+    return record.ephemeral && !isAlive(record.owner);
+  }
+
+  /** Sessions that pin a version. */
+  pinning(version: string): SessionRecord[] {
+    return this.list().filter((record) => record.version === version && !this.isDead(record));
+  }
+
+  /** Serialises what changes a kept session: mounting, committing, ending. */
+  async locked<T>(id: string, work: () => Promise<T>): Promise<T> {
+    return withLock(this.#layout.lock('session', id), work);
+  }
+
+  dropLock(id: string): void {
+    removeIfExists(this.#layout.lock('session', id));
+  }
+
+  addExec(record: ExecRecord): void {
+    writeFileSync(this.#execFile(record), formatRecord(record), {mode: 0o600});
+  }
+
+  dropExec(record: ExecRecord): void {
+    removeIfExists(this.#execFile(record));
+  }
+
+  /** Commands that run in a kept session now. Records whose owner died are removed on the way. */
+  execs(session?: string): ExecRecord[] {
+    return this.#names(this.#layout.execs).flatMap((name) => {
+      const path = join(this.#layout.execs, `${name}.json`);
+      if (readIfExists(path) === '') return []; // Being written this moment.
+      const record = readRecord(ExecRecord, path);
+      if (record === undefined || (session !== undefined && record.session !== session)) return [];
+      if (isAlive(record.owner)) return [record];
+      removeIfExists(path);
+      return [];
+    });
+  }
+
+  #execFile({session, owner}: ExecRecord): string {
+    return join(this.#layout.execs, `${session}.${owner.pid}.json`);
+  }
+
+  #names(directory: string): string[] {
+    return readdirSync(directory)
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => name.slice(0, -'.json'.length));
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * A store: everything under one root. Opening it reads one small file; it is made by the first command that needs
+ * it, with the best driver found.
+ */
+import {chmodSync, existsSync, mkdirSync, readdirSync} from 'node:fs';
+import {homedir} from 'node:os';
+import {join, resolve} from 'node:path';
+import {ChrootctlError, errnoOf} from '../errors.ts';
+import type {StorageDriver} from '../storage/driver.ts';
+import {openDriver} from '../storage/open.ts';
+import {DRIVER_NAMES, isDriverName, type DriverName} from '../storage/names.ts';
+import {makeDirectoryDurably, writeDurably} from '../system/files.ts';
+import {withLock} from '../system/lock.ts';
+import {Image} from './image.ts';
+import {Layout} from './layout.ts';
+import {formatRecord, readRecord, StoreFormat} from './records.ts';
+import {makeReserve} from './reserve.ts';
+import {Sessions} from './sessions.ts';
+
+/** The store format that this version reads and writes. */
+export const FORMAT = 1;
+
+export interface StoreOptions {
+  /** Default: CHROOTCTL_ROOT, else /var/lib/chrootctl for root, $XDG_DATA_HOME/chrootctl for others. */
+  root?: string | undefined;
+  /** The driver of a store that is made; one that exists must have it. Default: the best that works. */
+  driver?: string | undefined;
+}
+
+export class Store {
+  readonly layout: Layout;
+  readonly driver: StorageDriver;
+  readonly format: StoreFormat;
+  readonly sessions: Sessions;
+
+  private constructor(layout: Layout, format: StoreFormat, driver: StorageDriver) {
+    this.layout = layout;
+    this.format = format;
+    this.driver = driver;
+    this.sessions = new Sessions(layout);
+  }
+
+  get root(): string {
+    return this.layout.root;
+  }
+
+  image(name: string): Image {
+    return new Image(this.layout, name);
+  }
+
+  /** Names of all images, sorted. */
+  imageNames(): string[] {
+    try {
+      return readdirSync(this.layout.images)
+        .map((directory) => this.layout.imageName(directory))
+        .sort();
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  /**
+   * Opens the store, and makes it first if there is none.
+   * @throws ChrootctlError USAGE for another driver than the store's, FAILED for a newer format, NOT_PERMITTED
+   */
+  static async open(options: StoreOptions = {}): Promise<Store> {
+    const layout = new Layout(storeRoot(options.root));
+    const format = readRecord(StoreFormat, layout.format) ?? (await make(layout, options.driver));
+    if (format.format > FORMAT) {
+      throw new ChrootctlError(
+        'FAILED',
+        `the store ${layout.root} has format ${format.format}; this chrootctl reads up to ${FORMAT}`,
+        {hint: 'upgrade chrootctl, or choose another store with --root'},
+      );
+    }
+    if (!isDriverName(format.driver)) throw unknownDriver(format.driver);
+    if (options.driver !== undefined && options.driver !== format.driver) {
+      throw new ChrootctlError(
+        'USAGE',
+        `the store ${layout.root} has driver ${format.driver}, not ${options.driver}`,
+        {
+          hint: 'a store keeps the driver it was made with: leave --driver away, or choose another store with --root',
+        },
+      );
+    }
+    return new Store(layout, format, openDriver(format.driver, layout.volumes));
+  }
+}
+
+/** Absolute path of the store that these options, the environment and the user mean. */
+export function storeRoot(root?: string): string {
+  const chosen = root ?? process.env['CHROOTCTL_ROOT'];
+  if (chosen !== undefined && chosen !== '') {
+    const path = resolve(chosen);
+    if (path === '/') {
+      throw new ChrootctlError('USAGE', 'the store cannot be /', {
+        hint: 'choose a directory of its own with --root',
+      });
+    }
+    return path;
+  }
+  if (process.getuid?.() === 0) return '/var/lib/chrootctl';
+  const data = process.env['XDG_DATA_HOME'];
+  return join(data === undefined || data === '' ? join(homedir(), '.local/share') : data, 'chrootctl');
+}
+
+export function checkDriverName(name: string): DriverName {
+  if (!isDriverName(name)) throw unknownDriver(name);
+  return name;
+}
+
+/** Makes the store's directories, the format file last: a store without it is not one yet. */
+async function make(layout: Layout, wanted: string | undefined): Promise<StoreFormat> {
+  if (process.getuid?.() !== 0) {
+    throw new ChrootctlError(
+      'NOT_PERMITTED',
+      `there is no store at ${layout.root}, and only root can make one`,
+      {
+        hint: 'run as root (sudo): mounting and keeping file owners need it',
+      },
+    );
+  }
+  const name = wanted === undefined ? undefined : checkDriverName(wanted);
+  // Only an empty or a half-made directory becomes a store: a typing error must not spread one over somebody's files.
+  if (existsSync(layout.root)) {
+    const strange = readdirSync(layout.root).filter((entry) => !OWN_ENTRIES.has(entry));
+    if (strange.length > 0) {
+      throw new ChrootctlError(
+        'USAGE',
+        `${layout.root} is not empty and not a store (it holds ${strange[0] ?? ''})`,
+        {
+          hint: 'choose a new or empty directory with --root',
+        },
+      );
+    }
+  }
+  makeDirectoryDurably(layout.root);
+  makeRoom(layout.locks, 0o700);
+  return withLock(layout.lock('store', 'make'), async () => {
+    const made = readRecord(StoreFormat, layout.format);
+    if (made !== undefined) return made;
+    // What lies in volumes and below mnt has setuid programs and device nodes: nobody but root may reach them.
+    // Session records hold environments.
+    for (const room of [layout.volumes, layout.mounts, layout.sessions, layout.execs]) makeRoom(room, 0o700);
+    makeRoom(layout.images, 0o755);
+    const {detectDriver, requireDriver} = await import('../storage/detect.ts');
+    if (name !== undefined) await requireDriver(name, layout.volumes);
+    const driver = name ?? (await detectDriver(layout.volumes)).driver;
+    const format = {format: FORMAT, driver, created: new Date().toISOString()};
+    makeReserve(layout);
+    writeDurably(layout.format, formatRecord(format));
+    return format;
+  });
+}
+
+const OWN_ENTRIES = new Set([
+  'volumes',
+  'mnt',
+  'sessions',
+  'execs',
+  'images',
+  'locks',
+  'reserve',
+  'format.json',
+  'lost+found',
+]);
+
+function makeRoom(directory: string, mode: number): void {
+  mkdirSync(directory, {recursive: true});
+  chmodSync(directory, mode); // Whatever the umask.
+}
+
+function unknownDriver(name: string): ChrootctlError {
+  return new ChrootctlError('USAGE', `there is no storage driver '${name}'`, {
+    hint: `the drivers are: ${DRIVER_NAMES.join(', ')}`,
+  });
+}
