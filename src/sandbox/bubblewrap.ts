@@ -1,0 +1,85 @@
+/** bwrap(1)'s own words: what the sandbox consists of. */
+import {existsSync} from 'node:fs';
+import type {Capability} from './capabilities.ts';
+import {DESCRIPTORS} from './chain.ts';
+import type {Bind} from './volumes.ts';
+
+export interface Enclosure {
+  /** On the host, where the root is mounted. */
+  root: string;
+  readOnly: boolean;
+  privileged: boolean;
+  network: 'host' | 'none';
+  hostname: string | undefined;
+  binds: readonly Bind[];
+  toolbox: {directory: string; target: string};
+  capabilities: readonly Capability[];
+  /** Variables that pass through the tools unharmed. */
+  env: Readonly<Record<string, string>>;
+  workdir: string;
+  hasFilter: boolean;
+  /** Open files that must not get any further; they read as empty. */
+  stray: readonly number[];
+}
+
+/**
+ * As docker has them read-only. Most of what can be written there asks only for uid 0, not for a capability:
+ * /proc/sys/kernel/core_pattern names a program that the kernel runs as root, outside. bwrap protects them only where
+ * access(2) says that the directory itself can be written, which it denies for /proc/sys.
+ */
+const READ_ONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+/** As docker masks them: what they show is the host's, or its memory. */
+const MASKED_FILES = [
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/sched_debug',
+  '/proc/timer_list',
+];
+const MASKED_DIRECTORIES = ['/proc/acpi', '/proc/scsi', '/sys/firmware'];
+
+/**
+ * The words up to the command. bwrap mounts everything nosuid, and nodev but for what is bound with `dev`; it sets
+ * no_new_privs always, so that set-uid programs and file capabilities give nothing inside.
+ */
+export function bwrapWords(enclosure: Enclosure): string[] {
+  const {root, readOnly, privileged, network, hostname, binds, toolbox, capabilities, env, workdir, stray} =
+    enclosure;
+  return [
+    ...['--die-with-parent', '--unshare-pid', '--unshare-ipc', '--unshare-uts'],
+    ...(network === 'none' ? ['--unshare-net'] : []),
+    ...(hostname === undefined ? [] : ['--hostname', hostname]),
+    ...[privileged ? '--dev-bind' : '--bind', root, '/'],
+    ...['--proc', '/proc'],
+    ...(privileged ? ['--dev-bind', '/dev', '/dev'] : ['--dev', '/dev']),
+    ...['--perms', '1777', '--tmpfs', '/dev/shm'],
+    ...[privileged ? '--dev-bind' : '--ro-bind', '/sys', '/sys'],
+    ...(privileged ? [] : masks()),
+    // bwrap closes what it has copied from: the way to be rid of a descriptor that a shell has no number for. The
+    // toolbox, mounted over it, hides the (empty) copy.
+    ...stray.flatMap((fd) => ['--file', String(fd), `${toolbox.target}/${fd}`]),
+    ...['--ro-bind', toolbox.directory, toolbox.target],
+    ...binds.flatMap((bind) => [bindOption(bind, privileged), bind.source, bind.target]),
+    ...(readOnly ? ['--remount-ro', '/'] : []),
+    ...(enclosure.hasFilter ? ['--seccomp', String(DESCRIPTORS.filter)] : []),
+    ...['--json-status-fd', String(DESCRIPTORS.status)],
+    '--clearenv',
+    ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]),
+    ...['--cap-drop', 'ALL', ...capabilities.flatMap((name) => ['--cap-add', `CAP_${name}`])],
+    ...['--chdir', workdir, '--'],
+  ];
+}
+
+function bindOption({readOnly}: Bind, privileged: boolean): string {
+  if (readOnly) return '--ro-bind';
+  return privileged ? '--dev-bind' : '--bind';
+}
+
+function masks(): string[] {
+  return [
+    ...READ_ONLY.filter(existsSync).flatMap((path) => ['--ro-bind', path, path]),
+    ...MASKED_FILES.filter(existsSync).flatMap((path) => ['--dev-bind', '/dev/null', path]),
+    ...MASKED_DIRECTORIES.filter(existsSync).flatMap((path) => ['--tmpfs', path, '--remount-ro', path]),
+  ];
+}

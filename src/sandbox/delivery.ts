@@ -1,0 +1,84 @@
+/** Sends signals to the command of a sandbox, keeping those that come before there is one. */
+import {errnoOf} from '../errors.ts';
+import {childrenOf} from './processes.ts';
+
+/** How often to look for the command when it should be there any moment. */
+const LOOK_AGAIN_MS = 2;
+
+/** How many generations below the outermost process the command is (chain.ts draws the tree). */
+const COMMAND = 3;
+
+export class Delivery {
+  #outer: number | undefined;
+  readonly #waiting: NodeJS.Signals[] = [];
+  #isOpen = false;
+  #first: NodeJS.Signals | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Names the outermost process of the chain. */
+  begin(outer: number | undefined): void {
+    this.#outer = outer;
+  }
+
+  /** The first signal of all: what ends a sandbox that has not come to its command yet. */
+  get first(): NodeJS.Signals | undefined {
+    return this.#first;
+  }
+
+  /** The terminal sends this one to the command itself. */
+  note(signal: NodeJS.Signals): void {
+    this.#first ??= signal;
+  }
+
+  /** Signals go to the command as soon as there is one. */
+  send(signal: NodeJS.Signals): void {
+    this.note(signal);
+    this.#waiting.push(signal);
+    this.#flush();
+  }
+
+  /** From now on there is a process 1 inside, or what is about to become it; its child is the command. */
+  open(): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    this.#flush();
+  }
+
+  /** Ends process 1 of the outer namespace, and with it all there is; our child then ends by itself. */
+  kill(): void {
+    const target = this.#descendant(1) ?? this.#outer;
+    if (target !== undefined) sendTo(target, 'SIGKILL');
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#isOpen = false;
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    if (!this.#isOpen || this.#waiting.length === 0) return;
+    const command = this.#descendant(COMMAND);
+    if (command === undefined) {
+      this.#timer = setTimeout(() => this.#flush(), LOOK_AGAIN_MS);
+      return;
+    }
+    for (const signal of this.#waiting.splice(0)) sendTo(command, signal);
+  }
+
+  /** The first child, its first child, …: as deep as `generations`. */
+  #descendant(generations: number): number | undefined {
+    let pid = this.#outer;
+    for (let depth = 0; depth < generations && pid !== undefined; depth++) pid = childrenOf(pid)[0];
+    return pid;
+  }
+}
+
+/** A process that has just ended needs no signal. */
+function sendTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
+}

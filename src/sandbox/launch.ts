@@ -1,0 +1,153 @@
+/** Runs one command in a sandbox and waits for its end. */
+import {spawn, type ChildProcess} from 'node:child_process';
+import {closeSync, mkdirSync, openSync} from 'node:fs';
+import {constants} from 'node:os';
+import type {Duplex, Readable} from 'node:stream';
+import {ChrootctlError, errnoOf} from '../errors.ts';
+import {notStarted} from '../system/process.ts';
+import {DESCRIPTORS, PROCEED} from './chain.ts';
+import {Delivery} from './delivery.ts';
+import {inheritedDescriptors} from './descriptors.ts';
+import {createLimits, removeLimits} from './limits.ts';
+import {failureOf, hasStarted, isBorn, reportedExitCode} from './outcome.ts';
+import {prepare} from './prepare.ts';
+import {relaySignals} from './signals.ts';
+import type {SandboxResult, SandboxSpec, SandboxStdio} from './spec.ts';
+import {startTimer} from './timeout.ts';
+import {searchPath, toolbox} from './toolbox.ts';
+
+export interface LaunchOptions {
+  /** Standard input, output and error: all alike, or each by itself. Default: inherit. */
+  stdio?: SandboxStdio | readonly [SandboxStdio, SandboxStdio, SandboxStdio];
+  /** Called with the process that lives exactly as long as the sandbox, once it has been started. */
+  onStart?: (pid: number) => void;
+  /** Keeps copies of a few programs of the host between runs (3 MB). On a file system that allows execution. */
+  cacheDirectory?: string;
+}
+
+const DEFAULT_CACHE = '/var/cache/chrootctl';
+
+/** The exit code of timeout(1). */
+const TIMED_OUT = 124;
+
+/**
+ * Runs `spec.command` and resolves when it has ended, with every process and mount of its sandbox gone. Signals sent
+ * to this process meanwhile go to the command. If this process dies, kill -9 included, the sandbox dies with it.
+ *
+ * @throws ChrootctlError USAGE, NOT_PERMITTED or FAILED when the command could not be run at all; its own failure,
+ *   or its not being found inside, is an exit code
+ */
+export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Promise<SandboxResult> {
+  if (process.geteuid?.() !== 0) {
+    throw new ChrootctlError('NOT_PERMITTED', 'only root can run commands in a chroot', {
+      hint: 'try again with sudo',
+    });
+  }
+  const box = await toolbox(options.cacheDirectory ?? DEFAULT_CACHE);
+  const stray = inheritedDescriptors().filter((fd) => fd > DESCRIPTORS.stderr);
+  const prepared = prepare(spec, box, stray);
+  if ('plan' in spec.root) mkdirSync(spec.root.mountPoint, {recursive: true});
+  const groups = createLimits(spec.id, spec.limits);
+  try {
+    return await runChain(prepared.command(groups), prepared.filter, spec, options, stray);
+  } finally {
+    if (groups.length > 0) removeLimits(spec.id);
+  }
+}
+
+async function runChain(
+  words: string[],
+  filter: Buffer | undefined,
+  spec: SandboxSpec,
+  options: LaunchOptions,
+  stray: readonly number[],
+): Promise<SandboxResult> {
+  const delivery = new Delivery();
+  // Before there is anything to send to: from the first process on, a signal is the command's.
+  const stopRelay = relaySignals(delivery);
+  const timer = startTimer(spec.timeout, delivery);
+  try {
+    const child = start(words, filter, options, stray);
+    delivery.begin(child.pid);
+    const setupStream = child.stdio[DESCRIPTORS.setup] as Duplex;
+    const setup = collect(setupStream);
+    let isAnswered = false;
+    const status = collect(child.stdio[DESCRIPTORS.status] as Readable, (text) => {
+      if (isAnswered || !isBorn(text)) return;
+      isAnswered = true;
+      delivery.open();
+      send(setupStream, PROCEED);
+    });
+    const signal = await ended(child, options.onStart);
+    const exitCode = reportedExitCode(status());
+    if (timer.expired()) return {exitCode: TIMED_OUT, timedOut: true};
+    if (exitCode !== undefined) return {exitCode, timedOut: false};
+    // A signal met the sandbox before it had come to its command, and did there what it would have done to that.
+    if (delivery.first !== undefined && !hasStarted(setup())) {
+      return {exitCode: 128 + constants.signals[delivery.first], timedOut: false};
+    }
+    throw failureOf(setup(), signal);
+  } finally {
+    timer.stop();
+    stopRelay();
+    delivery.close();
+  }
+}
+
+function start(
+  words: string[],
+  filter: Buffer | undefined,
+  {stdio = 'inherit'}: LaunchOptions,
+  stray: readonly number[],
+): ChildProcess {
+  const [stdin, stdout, stderr] = typeof stdio === 'object' ? stdio : [stdio, stdio, stdio];
+  const nothing = openSync('/dev/null', 'r+');
+  try {
+    const streams: (SandboxStdio | 'pipe')[] = [stdin, stdout, 'pipe', 'pipe'];
+    streams[DESCRIPTORS.filter] = filter === undefined ? nothing : 'pipe';
+    streams[DESCRIPTORS.stderr] = stderr === 'inherit' ? 2 : stderr === 'ignore' ? nothing : stderr;
+    for (let fd = streams.length; fd <= Math.max(...stray, 0); fd++)
+      streams[fd] = stray.includes(fd) ? nothing : 'ignore';
+    const [file = '', ...args] = words;
+    const child = spawn(file, args, {stdio: streams, env: {PATH: searchPath(), LC_ALL: 'C'}, cwd: '/'});
+    if (filter !== undefined) send(child.stdio[DESCRIPTORS.filter] as Duplex | null, filter)?.end();
+    return child;
+  } catch (error) {
+    throw errnoOf(error) === 'E2BIG' ? tooLong(error) : error;
+  } finally {
+    closeSync(nothing);
+  }
+}
+
+/** A chain that fails early closes its end (EPIPE); its failure is reported from the set-up descriptor. */
+function send(stream: Duplex | null, data: string | Buffer): Duplex | null {
+  stream?.on('error', () => undefined).write(data);
+  return stream;
+}
+
+function collect(stream: Readable, onText: (text: string) => void = () => undefined): () => string {
+  let text = '';
+  stream.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+    onText(text);
+  });
+  return () => text;
+}
+
+/** Resolves when the chain has ended and all that it reported has been read. */
+function ended(child: ChildProcess, onStart: LaunchOptions['onStart']): Promise<NodeJS.Signals | null> {
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) =>
+      reject(errnoOf(error) === 'E2BIG' ? tooLong(error) : notStarted('setpriv', error)),
+    );
+    child.once('close', (_code, signal) => resolve(signal));
+    if (child.pid !== undefined) onStart?.(child.pid);
+  });
+}
+
+function tooLong(cause: unknown): ChrootctlError {
+  return new ChrootctlError('USAGE', 'the command and its environment are too long for the kernel', {
+    hint: 'one argument may have 128 KiB, all together 2 MiB (execve(2)); pass data in a file or through stdin',
+    cause,
+  });
+}

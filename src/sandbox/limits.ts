@@ -1,0 +1,158 @@
+/**
+ * Limits of a sandbox: a control group `chrootctl/ID` in each hierarchy that a limit needs, joined before anything
+ * of the command runs, removed when all of it has ended. The groups hang below the root of the mounted hierarchy,
+ * as docker's do: below our own group version 2 would not let them be.
+ */
+import {existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {ChrootctlError, errnoOf, messageOf} from '../errors.ts';
+import {mountsOf} from '../system/mounts.ts';
+import {findController, hierarchies, settingsFor, type Controller, type ControllerName} from './cgroups.ts';
+import type {Limits} from './spec.ts';
+
+const PARENT = 'chrootctl';
+
+/** bubblewrap's two own processes are in the group beside those of the command. */
+const OWN_PROCESSES = 2;
+
+/** Below this the sandbox itself does not get up; docker has the same. */
+const SMALLEST_MEMORY = 6 * 1024 * 1024;
+
+/** The kernel takes no quota below a millisecond in the period of 100. */
+const SMALLEST_CPUS = 0.01;
+
+/**
+ * Makes the groups and sets their limits.
+ * @returns the groups' directories, to be joined by writing to their `cgroup.procs`; none without limits
+ * @throws ChrootctlError USAGE for a limit that cannot be, NOT_PERMITTED or FAILED when the host cannot enforce one;
+ *   nothing is left behind then
+ */
+export function createLimits(id: string, limits: Limits): string[] {
+  const wanted = amountsOf(limits);
+  if (wanted.length === 0) return [];
+  const mounts = mountsOf();
+  const groups = new Set<string>();
+  try {
+    for (const [name, amount] of wanted) {
+      const controller = findController(mounts, name, controllersOf);
+      if (controller === undefined) throw missing(name);
+      groups.add(setLimit(controller, id, amount));
+    }
+  } catch (error) {
+    removeLimits(id);
+    throw error;
+  }
+  return [...groups];
+}
+
+/** Directories of groups whose processes have all ended, or not begun yet: leave out sessions that still live. */
+export function leftoverLimits(): {id: string; path: string}[] {
+  return hierarchies(mountsOf()).flatMap((mountPoint) => {
+    const parent = join(mountPoint, PARENT);
+    return directoriesIn(parent)
+      .map((id) => ({id, path: join(parent, id)}))
+      .filter(({path}) => readFileSync(join(path, 'cgroup.procs'), 'utf8') === '');
+  });
+}
+
+/**
+ * Removes the groups of a sandbox; none there is fine.
+ * @throws ChrootctlError BUSY while processes are in one
+ */
+export function removeLimits(id: string): void {
+  checkId(id);
+  for (const mountPoint of hierarchies(mountsOf())) {
+    const path = join(mountPoint, PARENT, id);
+    try {
+      rmdirSync(path);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === 'ENOENT') continue;
+      if (errno !== 'EBUSY') throw error;
+      throw new ChrootctlError('BUSY', `processes still run in the control group ${path}`, {cause: error});
+    }
+  }
+}
+
+function amountsOf({memory, cpus, pids}: Limits): [ControllerName, number][] {
+  const wanted: [ControllerName, number][] = [];
+  if (memory !== undefined) {
+    if (!Number.isSafeInteger(memory) || memory < SMALLEST_MEMORY) throw unusable('memory', '6 MiB');
+    wanted.push(['memory', memory]);
+  }
+  if (cpus !== undefined) {
+    if (!Number.isFinite(cpus) || cpus < SMALLEST_CPUS) throw unusable('processor', `${SMALLEST_CPUS}`);
+    wanted.push(['cpu', cpus]);
+  }
+  if (pids !== undefined) {
+    if (!Number.isSafeInteger(pids) || pids < 1) throw unusable('process', '1');
+    wanted.push(['pids', pids + OWN_PROCESSES]);
+  }
+  return wanted;
+}
+
+function unusable(what: string, smallest: string): ChrootctlError {
+  return new ChrootctlError('USAGE', `the smallest ${what} limit is ${smallest}`);
+}
+
+function missing(name: ControllerName): ChrootctlError {
+  return new ChrootctlError('FAILED', `this host has no ${name} controller to enforce the limit with`, {
+    hint: 'no control group hierarchy with it is mounted; run without this limit, or mount one (cgroups(7))',
+  });
+}
+
+function setLimit(controller: Controller, id: string, amount: number): string {
+  checkId(id);
+  const {name, version, mountPoint} = controller;
+  const parent = join(mountPoint, PARENT);
+  const group = join(parent, id);
+  try {
+    mkdirSync(parent, {recursive: true});
+    if (version === 2) {
+      // A controller must be handed down at each level (cgroup-v2.rst, "Enabling and Disabling").
+      for (const level of [mountPoint, parent])
+        writeFileSync(join(level, 'cgroup.subtree_control'), `+${name}`);
+    }
+    mkdirSync(group, {recursive: true});
+    for (const {file, value, optional} of settingsFor(controller, amount)) {
+      const path = join(group, file);
+      if (existsSync(path)) writeFileSync(path, value);
+      else if (optional === undefined) throw new ChrootctlError('FAILED', `this kernel has no ${file}`);
+    }
+  } catch (error) {
+    throw unenforceable(name, mountPoint, error);
+  }
+  return group;
+}
+
+function unenforceable(name: ControllerName, mountPoint: string, cause: unknown): ChrootctlError {
+  const errno = errnoOf(cause) ?? '';
+  const denied = ['EACCES', 'EPERM', 'EROFS'].includes(errno);
+  return new ChrootctlError(
+    denied ? 'NOT_PERMITTED' : 'FAILED',
+    `the ${name} limit cannot be enforced with ${mountPoint}: ${messageOf(cause)}`,
+    {
+      hint: denied
+        ? 'the control groups are not writable here (a container?); run without this limit'
+        : 'run without this limit, or free the hierarchy for it (cgroups(7))',
+      cause,
+    },
+  );
+}
+
+/** The id becomes part of a path. */
+function checkId(id: string): void {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(id))
+    throw new ChrootctlError('USAGE', `not a sandbox id: ${id}`);
+}
+
+function controllersOf(mountPoint: string): string {
+  return readFileSync(join(mountPoint, 'cgroup.controllers'), 'utf8');
+}
+
+function directoriesIn(path: string): string[] {
+  if (!existsSync(path)) return [];
+  return readdirSync(path, {withFileTypes: true})
+    .filter((entry) => entry.isDirectory())
+    .map(({name}) => name);
+}

@@ -1,0 +1,45 @@
+/** How a sandbox ended, from what bubblewrap reported and what was said while it was set up. */
+import {ChrootctlError} from '../errors.ts';
+import {lastLine} from '../system/process.ts';
+import {STARTED} from './chain.ts';
+
+/** The exit code that bwrap(1) reports on --json-status-fd: absent when the command has not run to its end. */
+export function reportedExitCode(status: string): number | undefined {
+  const code = /"exit-code":\s*(\d+)/.exec(status)?.[1];
+  return code === undefined ? undefined : Number(code);
+}
+
+/** Whether bwrap has made the process that becomes the command; from here on signals can go to it. */
+export function isBorn(status: string): boolean {
+  return status.includes('"child-pid"');
+}
+
+/** Whether the command's turn has come. */
+export function hasStarted(said: string): boolean {
+  return said.includes(STARTED);
+}
+
+/** Why there is no exit code. `said` is what came on the set-up descriptor. */
+export function failureOf(said: string, signal: NodeJS.Signals | null): ChrootctlError {
+  if (hasStarted(said)) {
+    return new ChrootctlError(
+      'FAILED',
+      `the sandbox was ended from outside${signal === null ? '' : ` (${signal})`}`,
+      {
+        hint: 'something killed its processes; was the machine short of memory?',
+      },
+    );
+  }
+  // A program's explanation may go on over several lines; the first says what it is about.
+  const line = said.split('\n').find((each) => /^[a-z]+: /.test(each)) ?? lastLine(said);
+  const missing = /(?:exec: |: \d+: )?(bwrap|mount|unshare|sh): not found/.exec(said)?.[1];
+  if (missing !== undefined) {
+    return new ChrootctlError('FAILED', `cannot start ${missing}`, {
+      hint: missing === 'bwrap' ? 'install it: apt-get install bubblewrap' : `is ${missing} installed?`,
+    });
+  }
+  return new ChrootctlError(
+    'FAILED',
+    `cannot set up the sandbox: ${line === '' ? 'no reason was given' : line}`,
+  );
+}

@@ -1,0 +1,68 @@
+/** What a command is shut into: everything that the sandbox needs to know, as data. */
+import type {MountPlan} from '../storage/driver.ts';
+
+export interface SandboxSpec {
+  /** A name for this sandbox that is unique on the host: the session id. Names its control groups. */
+  id: string;
+  root: SandboxRoot;
+  /** Program and arguments; a program without a slash is looked up along PATH of `env`, inside. Never empty. */
+  command: readonly string[];
+  /** The whole environment of the command. HOME, USER, LOGNAME and SHELL are added from `user` where they lack. */
+  env: Readonly<Record<string, string>>;
+  /** Directory inside in which the command starts, absolute. */
+  workdir: string;
+  /** `USER[:GROUP]`, names of the root's own passwd and group or numbers. Default: root. */
+  user?: string;
+  /** Default: the host's. */
+  hostname?: string;
+  network: 'host' | 'none';
+  /** The root itself cannot be written; volumes still can. */
+  readOnly: boolean;
+  volumes: readonly Volume[];
+  capabilities: {add: readonly string[]; drop: readonly string[]};
+  /** All capabilities, the host's devices, /sys writable, no system call filter. */
+  privileged: boolean;
+  limits: Limits;
+  /**
+   * Mount points of the host that the sandbox's namespace must not keep busy: it starts with copies of all mounts, and
+   * where the host's are private, an unmount there does not reach it.
+   */
+  detach?: readonly string[];
+  /** Seconds after which the command is told to end (SIGTERM), and ten seconds later killed. */
+  timeout?: number;
+}
+
+/**
+ * Either a plan, mounted at `mountPoint` in a mount namespace that dies with the command, or a directory of the
+ * host where the root is mounted already.
+ */
+export type SandboxRoot = {plan: MountPlan; mountPoint: string} | {directory: string};
+
+/** `-v SOURCE:TARGET[:ro]`: a file or directory of the host, seen inside at `target`. */
+export interface Volume {
+  source: string;
+  target: string;
+  readOnly: boolean;
+}
+
+export interface Limits {
+  /** Bytes. */
+  memory?: number;
+  /** Processors; fractions allowed. */
+  cpus?: number;
+  /** Processes and threads. */
+  pids?: number;
+}
+
+/**
+ * What one of the command's standard streams is connected to; `inherit` passes ours through untouched, a number is an
+ * open file descriptor of ours.
+ */
+export type SandboxStdio = 'inherit' | 'ignore' | number;
+
+export interface SandboxResult {
+  /** The command's own exit code, 128+N if signal N ended it; 127 no such command, 126 cannot be executed. */
+  exitCode: number;
+  /** The time limit ended it (its exit code is then 124, as timeout(1) has it). */
+  timedOut: boolean;
+}

@@ -1,0 +1,117 @@
+/** Who the command runs as, from the root's own /etc/passwd and /etc/group (passwd(5), group(5)), as docker does it. */
+import {readFileSync} from 'node:fs';
+import {ChrootctlError} from '../errors.ts';
+import {lookUp, type View} from './in-root.ts';
+
+export interface Account {
+  uid: number;
+  gid: number;
+  /** Supplementary groups. */
+  groups: readonly number[];
+  /** Empty for a number without an entry. */
+  name: string;
+  home: string;
+  shell: string;
+}
+
+export interface PasswdEntry {
+  name: string;
+  uid: number;
+  gid: number;
+  home: string;
+  shell: string;
+}
+
+export interface GroupEntry {
+  name: string;
+  gid: number;
+  members: readonly string[];
+}
+
+/** The largest id that the kernel lets a process have; 2^32-1 means "leave it" to setresuid(2). */
+const MAX_ID = 2 ** 32 - 2;
+
+/**
+ * The account of `USER[:GROUP]`, names or numbers. A number needs no entry. A named group replaces the user's own,
+ * and the supplementary ones with it.
+ * @throws ChrootctlError FAILED for a user or group that the root does not have
+ */
+export function resolveUser(views: readonly View[], spec = 'root'): Account {
+  const [user, group] = splitOnce(spec);
+  const passwd = parsePasswd(readInside(views, '/etc/passwd'));
+  const account = accountOf(user === '' ? 'root' : user, passwd);
+  const entries = parseGroup(readInside(views, '/etc/group'));
+  if (group === undefined || group === '') {
+    const groups = entries.filter(({members}) => account.name !== '' && members.includes(account.name));
+    return {...account, groups: [...new Set(groups.map(({gid}) => gid))].sort((a, b) => a - b)};
+  }
+  return {...account, gid: gidOf(group, entries)};
+}
+
+function accountOf(user: string, passwd: readonly PasswdEntry[]): Account {
+  const id = parseId(user);
+  const entry = passwd.find(({name}) => name === user) ?? passwd.find(({uid}) => uid === id);
+  if (entry !== undefined) return {...entry, groups: []};
+  // A root without any passwd still has its root.
+  if (user === 'root') return {uid: 0, gid: 0, groups: [], name: 'root', home: '/root', shell: '/bin/sh'};
+  if (id === undefined) {
+    throw new ChrootctlError('FAILED', `no user ${user} in the root's /etc/passwd`, {
+      hint: 'name a user that the image has, or give a number',
+    });
+  }
+  return {uid: id, gid: 0, groups: [], name: '', home: '/', shell: '/bin/sh'};
+}
+
+function gidOf(group: string, entries: readonly GroupEntry[]): number {
+  const id = parseId(group);
+  const gid = entries.find(({name}) => name === group)?.gid ?? id;
+  if (gid === undefined) {
+    throw new ChrootctlError('FAILED', `no group ${group} in the root's /etc/group`, {
+      hint: 'name a group that the image has, or give a number',
+    });
+  }
+  return gid;
+}
+
+/** Lines that are no entries (comments, NIS' +, damage) are passed over, as the C library does. */
+export function parsePasswd(text: string): PasswdEntry[] {
+  return text.split('\n').flatMap((line) => {
+    const [name = '', , uid = '', gid = '', , home = '', shell = ''] = line.split(':');
+    const ids = [parseId(uid), parseId(gid)];
+    if (name === '' || ids[0] === undefined || ids[1] === undefined) return [];
+    return [
+      {
+        name,
+        uid: ids[0],
+        gid: ids[1],
+        home: home === '' ? '/' : home,
+        shell: shell === '' ? '/bin/sh' : shell,
+      },
+    ];
+  });
+}
+
+export function parseGroup(text: string): GroupEntry[] {
+  return text.split('\n').flatMap((line) => {
+    const [name = '', , gid = '', members = ''] = line.split(':');
+    const id = parseId(gid);
+    if (name === '' || id === undefined) return [];
+    return [{name, gid: id, members: members.split(',').filter((member) => member !== '')}];
+  });
+}
+
+function parseId(text: string): number | undefined {
+  if (!/^\d{1,10}$/.test(text)) return undefined;
+  const id = Number(text);
+  return id <= MAX_ID ? id : undefined;
+}
+
+function splitOnce(spec: string): [string, string | undefined] {
+  const colon = spec.indexOf(':');
+  return colon === -1 ? [spec, undefined] : [spec.slice(0, colon), spec.slice(colon + 1)];
+}
+
+function readInside(views: readonly View[], path: string): string {
+  const found = lookUp(views, path);
+  return found.kind === 'file' && found.source !== undefined ? readFileSync(found.source, 'utf8') : '';
+}

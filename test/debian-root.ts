@@ -1,0 +1,58 @@
+/**
+ * A real Debian root for tests: made once from the host's own apt sources, kept outside the checkout
+ * (`$XDG_CACHE_HOME/chrootctl-test`), shared by all tests and workers. Neither the tar nor the tree may be changed.
+ */
+import {existsSync, mkdirSync, renameSync, rmSync} from 'node:fs';
+import {homedir} from 'node:os';
+import {join} from 'node:path';
+import {bootstrap} from '../src/bootstrap.ts';
+import {thisHost} from '../src/bootstrap/host-apt.ts';
+import {withLock} from '../src/system/lock.ts';
+import {run} from '../src/system/process.ts';
+
+/** Path of a tar of a minbase root of the host's own release. */
+export function debianRootTar(): Promise<string> {
+  return made(`${rootName()}.tar`, async (temporary) => {
+    const directory = `${temporary}.root`;
+    try {
+      mkdirSync(directory);
+      await bootstrap(suite(), directory);
+      await run('tar', ['-C', directory, '--numeric-owner', '--xattrs', '-cf', temporary, '.']);
+    } finally {
+      rmSync(directory, {recursive: true, force: true});
+    }
+  });
+}
+
+/** Path of the same root, unpacked: a layer to put an overlay on. */
+export async function unpackedRoot(): Promise<string> {
+  const tar = await debianRootTar();
+  return made(rootName(), async (temporary) => {
+    mkdirSync(temporary);
+    await run('tar', ['-C', temporary, '--numeric-owner', '--xattrs', '--xattrs-include=*', '-xpf', tar]);
+  });
+}
+
+/** Makes `name` in the cache if it is not there; all of it or nothing, by one of those who want it at a time. */
+async function made(name: string, make: (temporary: string) => Promise<void>): Promise<string> {
+  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'chrootctl-test');
+  const path = join(cache, name);
+  if (existsSync(path)) return path;
+  mkdirSync(cache, {recursive: true});
+  await withLock(`${path}.lock`, async () => {
+    if (existsSync(path)) return;
+    const temporary = `${path}.tmp`;
+    rmSync(temporary, {recursive: true, force: true});
+    await make(temporary);
+    renameSync(temporary, path);
+  });
+  return path;
+}
+
+function suite(): string {
+  return thisHost().codename ?? 'stable';
+}
+
+function rootName(): string {
+  return `${suite()}-${process.arch}`;
+}

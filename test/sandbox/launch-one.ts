@@ -1,0 +1,15 @@
+/** A process that launches one sandbox, as the program does: `node launch-one.ts SPEC CACHE`, SPEC a file in JSON. */
+import {readFileSync} from 'node:fs';
+import {toChrootctlError} from '../../src/errors.ts';
+import {launch} from '../../src/sandbox/launch.ts';
+import type {SandboxSpec} from '../../src/sandbox/spec.ts';
+
+const [spec = '', cacheDirectory = ''] = process.argv.slice(2);
+try {
+  const {exitCode} = await launch(JSON.parse(readFileSync(spec, 'utf8')) as SandboxSpec, {cacheDirectory});
+  process.exitCode = exitCode;
+} catch (error) {
+  const {code, message} = toChrootctlError(error);
+  console.error(`${code}: ${message}`);
+  process.exitCode = 125;
+}
