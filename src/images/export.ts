@@ -1,0 +1,30 @@
+/** A version's root file system as a tar. */
+import type {Writable} from 'node:stream';
+import {packRoot, type PackOptions} from '../archive/pack.ts';
+import {parseReference} from '../reference.ts';
+import {pin} from '../session/pin.ts';
+import type {Store} from '../store/store.ts';
+
+/**
+ * @param out a path, which holds the whole tar or is not there, or a stream
+ * @throws ChrootctlError NOT_FOUND, NOT_PERMITTED, FAILED (no space)
+ */
+export async function exportVersion(
+  store: Store,
+  reference: string,
+  out: string | Writable,
+  options: PackOptions,
+): Promise<void> {
+  const {record, version} = await pin(store, parseReference(reference), {
+    kind: 'run',
+    ephemeral: true,
+    command: ['export'],
+    labels: {},
+    options: {},
+  });
+  try {
+    await store.driver.withTree(version.volume, (directory) => packRoot(directory, out, options));
+  } finally {
+    store.sessions.drop(record.id);
+  }
+}

@@ -1,0 +1,86 @@
+/** What the store holds, as users see it. */
+import {parseReference} from '../reference.ts';
+import type {HistoryEntry, RunConfig, VersionRecord} from '../store/records.ts';
+import {resolveReference, tagsOf} from '../store/resolve.ts';
+import type {Store} from '../store/store.ts';
+
+/** One version, as `images --json` shows it. */
+export interface ListedVersion {
+  image: string;
+  version: string;
+  tags: string[];
+  parent: string | null;
+  /** ISO 8601, UTC. */
+  created: string;
+  /** Bytes on disk beyond the parent's. */
+  size: number;
+  message: string;
+  labels: Record<string, string>;
+}
+
+export interface InspectedVersion extends ListedVersion {
+  config: RunConfig;
+  /** The moves of tags to or away from this version, newest first. */
+  history: HistoryEntry[];
+  driver: string;
+  volume: string;
+}
+
+/** Images by name, versions newest first. */
+export function listVersions(store: Store, image?: string): ListedVersion[] {
+  const names = image === undefined ? store.imageNames() : [imageNamed(store, image)];
+  return names.flatMap((name) => {
+    const {tags} = store.image(name).refs();
+    const byVersion = Map.groupBy(Object.entries(tags), ([, id]) => id);
+    return store
+      .image(name)
+      .versions()
+      .reverse()
+      .map((version) => listed(version, byVersion.has(version.id) ? tagsOf(tags, version.id) : []));
+  });
+}
+
+/** @throws ChrootctlError NOT_FOUND */
+export function inspectVersion(store: Store, reference: string): InspectedVersion {
+  const version = resolveReference(store, parseReference(reference));
+  const image = store.image(version.image);
+  return {
+    ...listed(version, tagsOf(image.refs().tags, version.id)),
+    config: version.config,
+    history: image
+      .history()
+      .filter(({from, to}) => from === version.id || to === version.id)
+      .reverse(),
+    driver: store.driver.name,
+    volume: version.volume,
+  };
+}
+
+/** Who moved what pointer when, newest first. @throws ChrootctlError NOT_FOUND */
+export function listHistory(store: Store, image: string): HistoryEntry[] {
+  return store
+    .image(imageNamed(store, image))
+    .history()
+    .sort((a, b) => b.seq - a.seq); // Stable: the tags of one move stay in their order.
+}
+
+/** The checked name of an image that exists. @throws ChrootctlError NOT_FOUND, USAGE */
+function imageNamed(store: Store, text: string): string {
+  const reference = parseReference(text);
+  const {image} = reference;
+  if (!store.image(image).exists()) resolveReference(store, reference); // Throws, with a good hint.
+  return image;
+}
+
+function listed(version: VersionRecord, tags: string[]): ListedVersion {
+  return {
+    image: version.image,
+    version: version.id,
+    tags,
+    parent: version.parent,
+    created: version.created,
+    size: version.size,
+    message: version.message,
+    labels: version.labels,
+  };
+}

@@ -1,0 +1,40 @@
+/** Beginning a session that is kept: a writable clone, mounted in the host's mount namespace until it is ended. */
+import {parseReference} from '../reference.ts';
+import type {RunOptions, SessionRecord} from '../store/records.ts';
+import {checkSessionName} from '../store/sessions.ts';
+import type {Store} from '../store/store.ts';
+import {discard} from './discard.ts';
+import {pin} from './pin.ts';
+import {mountVolume} from './root.ts';
+
+export interface BeginOptions {
+  name?: string | undefined;
+  labels?: Record<string, string> | undefined;
+  options?: RunOptions | undefined;
+  command?: readonly string[] | undefined;
+}
+
+export interface Begun {
+  record: SessionRecord;
+  /** Path of the mounted root. */
+  root: string;
+}
+
+/** @throws ChrootctlError NOT_FOUND, USAGE, BUSY when the name is taken */
+export async function begin(store: Store, reference: string, wanted: BeginOptions = {}): Promise<Begun> {
+  const {record, version} = await pin(store, parseReference(reference), {
+    kind: 'session',
+    ephemeral: false,
+    command: [...(wanted.command ?? [])],
+    labels: wanted.labels ?? {},
+    options: wanted.options ?? {},
+    ...(wanted.name === undefined ? {} : {name: checkSessionName(wanted.name)}),
+  });
+  try {
+    await store.driver.create(record.volume, {parent: version.volume});
+    return {record, root: await mountVolume(store, record)};
+  } catch (error) {
+    await discard(store, record);
+    throw error;
+  }
+}

@@ -1,0 +1,174 @@
+/** A new version from the state of a kept session, which goes on afterwards, based on that version. */
+import {ChrootctlError} from '../errors.ts';
+import {randomId} from '../ids.ts';
+import {parseTarget} from '../reference.ts';
+import type {SessionRecord} from '../store/records.ts';
+import type {Store} from '../store/store.ts';
+import {explainConflict, isConflict} from './conflict.ts';
+import {discard} from './discard.ts';
+import {removeMountPoints} from './mount-points.ts';
+import {withPaused} from './pause.ts';
+import {checkExpected, publish, type CommitOptions, type Committed, type Publication} from './publish.ts';
+import {continueInClone, mountedRoot, mountVolume, unmountRoot} from './root.ts';
+
+export interface SessionCommitOptions extends CommitOptions {
+  /** `IMAGE[:TAG]`; default: the session's image. */
+  target?: string | undefined;
+}
+
+/** @throws ChrootctlError NOT_FOUND, CONFLICT (the session stays as it was) */
+export async function commitSession(
+  store: Store,
+  id: string,
+  options: SessionCommitOptions = {},
+): Promise<Committed> {
+  return explaining(id, () =>
+    store.sessions.locked(id, async () => {
+      const record = kept(store, id);
+      const publication = publicationOf(record, options);
+      checkExpected(store.image(publication.image), publication);
+      return changing(store, record, async () => {
+        if (store.sessions.execs(id).length > 0 || !(await unmounted(store, id))) {
+          return commitLive(store, record, publication);
+        }
+        return commitIdle(store, record, publication);
+      });
+    }),
+  );
+}
+
+/**
+ * Ends a session; with `commit` its state becomes a version first.
+ * @throws ChrootctlError BUSY while a command runs in it, CONFLICT (the session stays as it was)
+ */
+export async function endSession(
+  store: Store,
+  id: string,
+  options: {commit?: SessionCommitOptions} = {},
+): Promise<Committed | undefined> {
+  return explaining(id, () =>
+    store.sessions.locked(id, async () => {
+      const record = kept(store, id);
+      const publication = options.commit === undefined ? undefined : publicationOf(record, options.commit);
+      if (publication !== undefined) checkExpected(store.image(publication.image), publication);
+      return changing(store, record, async () => {
+        const [running] = store.sessions.execs(id);
+        if (running !== undefined) {
+          throw new ChrootctlError(
+            'BUSY',
+            `session ${id} is in use: ${running.command.join(' ')} (pid ${running.owner.pid})`,
+            {
+              hint: 'wait for it or kill it, then end the session',
+            },
+          );
+        }
+        await unmountRoot(store, id);
+        if (publication === undefined) {
+          await discard(store, record);
+          return undefined;
+        }
+        const committed = await publish(store, {...publication, freeze: () => frozen(store, record.volume)});
+        await discard(store, record, [record.volume]);
+        return committed;
+      });
+    }),
+  );
+}
+
+async function explaining<T>(id: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw isConflict(error) ? explainConflict(error, id) : error;
+  }
+}
+
+/** Nothing runs in it: its volume becomes the version as it is, and the session goes on in a clone of it. */
+async function commitIdle(store: Store, record: SessionRecord, publication: Unfrozen): Promise<Committed> {
+  const committed = await publish(store, {...publication, freeze: () => frozen(store, record.volume)});
+  const version = committed.image === record.image ? committed.version : record.version;
+  await mountVolume(store, await continueInClone(store, record, version));
+  return committed;
+}
+
+/** Something runs in it: its processes are stopped while a copy of its state is taken. */
+async function commitLive(store: Store, record: SessionRecord, publication: Unfrozen): Promise<Committed> {
+  const copy = randomId();
+  store.sessions.replace({...record, pending: [copy]});
+  try {
+    const committed = await publish(store, {
+      ...publication,
+      freeze: async () => {
+        const owners = store.sessions.execs(record.id).map(({owner}) => owner.pid);
+        await withPaused(owners, () => store.driver.snapshot(record.volume, copy));
+        return copy;
+      },
+    });
+    const version = committed.image === record.image ? committed.version : record.version;
+    store.sessions.replace({...record, version});
+    return committed;
+  } catch (error) {
+    await store.driver.remove(copy);
+    store.sessions.replace(record);
+    throw error;
+  }
+}
+
+type Unfrozen = Omit<Publication, 'freeze'>;
+
+function publicationOf(record: SessionRecord, {target, ...options}: SessionCommitOptions): Unfrozen {
+  const {image, tag} = target === undefined ? {image: record.image, tag: null} : parseTarget(target);
+  return {
+    message: record.command.join(' '),
+    ...options,
+    tag: tag ?? options.tag,
+    labels: {...record.labels, ...options.labels},
+    image,
+    parent: record.version,
+    // A version that starts another image follows nothing there.
+    expected: image === record.image ? record.version : null,
+    config: record.config,
+    action: 'commit',
+  };
+}
+
+/** Marks the session as changing while `work` takes its root away, and brings the root back when that failed. */
+async function changing<T>(store: Store, record: SessionRecord, work: () => Promise<T>): Promise<T> {
+  store.sessions.replace({...record, changing: true});
+  try {
+    return await work();
+  } catch (error) {
+    if (store.sessions.find(record.id) !== undefined && mountedRoot(store, record.id) === null) {
+      await mountVolume(store, record);
+    }
+    throw error;
+  } finally {
+    const after = store.sessions.find(record.id);
+    if (after?.changing === true) store.sessions.replace({...after, changing: false});
+  }
+}
+
+async function unmounted(store: Store, id: string): Promise<boolean> {
+  try {
+    await unmountRoot(store, id);
+    return true;
+  } catch (error) {
+    // Somebody on the host works in the root: that is no reason not to commit it.
+    if (error instanceof ChrootctlError && error.code === 'BUSY') return false;
+    throw error;
+  }
+}
+
+async function frozen(store: Store, volume: string): Promise<string> {
+  await removeMountPoints(store, volume);
+  await store.driver.freeze(volume);
+  return volume;
+}
+
+function kept(store: Store, id: string): SessionRecord {
+  const record = store.sessions.get(id);
+  if (!record.ephemeral) return record;
+  throw new ChrootctlError('BUSY', `session ${id} belongs to a run that ends by itself`, {
+    hint: 'keep a session with chrootctl session begin, or with run --keep',
+  });
+}

@@ -1,0 +1,23 @@
+/** Throwing a session away: its mount, its volumes, and its record last, so that an interrupted end can be resumed. */
+import type {SessionRecord} from '../store/records.ts';
+import type {Store} from '../store/store.ts';
+import {unmountRoot} from './root.ts';
+
+/**
+ * For the session's owner, the holder of its lock, or anybody once it is dead. Idempotent. Volumes that became
+ * versions are not the session's any more: `keep` names them.
+ * @throws ChrootctlError BUSY
+ */
+export async function discard(
+  store: Store,
+  record: SessionRecord,
+  keep: readonly string[] = [],
+): Promise<void> {
+  // An ephemeral root is mounted in a namespace that is gone by now.
+  if (!record.ephemeral) await unmountRoot(store, record.id);
+  for (const volume of [record.volume, ...record.pending]) {
+    if (!keep.includes(volume)) await store.driver.remove(volume);
+  }
+  store.sessions.drop(record.id);
+  if (!record.ephemeral) store.sessions.dropLock(record.id);
+}

@@ -1,0 +1,88 @@
+/**
+ * Pinning without a lock: write the record that names the version, then look whether the version is still there. A
+ * remover hides the version first and then looks for records. Whichever comes first, one of the two sees the other.
+ */
+import {setTimeout as sleep} from 'node:timers/promises';
+import {ChrootctlError} from '../errors.ts';
+import {randomId} from '../ids.ts';
+import {formatReference, type Reference} from '../reference.ts';
+import type {SessionRecord, VersionRecord} from '../store/records.ts';
+import {resolveReference} from '../store/resolve.ts';
+import type {Store} from '../store/store.ts';
+import {self} from '../system/identity.ts';
+
+/** How often a version may vanish under our hands before we call it an error; a removal that is put back is seen as one. */
+const ATTEMPTS = 20;
+const PAUSE_MS = 25;
+
+export type PinFields = Pick<SessionRecord, 'kind' | 'ephemeral' | 'command' | 'labels' | 'options'> & {
+  name?: string;
+};
+
+export interface Pinned {
+  record: SessionRecord;
+  version: VersionRecord;
+}
+
+/** @throws ChrootctlError NOT_FOUND, BUSY when the session's name is taken */
+export async function pin(store: Store, reference: Reference, fields: PinFields): Promise<Pinned> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const version = resolveUnlessRemoving(store, reference);
+    if (version === undefined) {
+      await sleep(PAUSE_MS);
+      continue;
+    }
+    const record = addRecord(store, fields, {
+      image: version.image,
+      version: version.id,
+      config: version.config,
+    });
+    if (store.image(version.image).version(version.id) !== undefined) return {record, version};
+    store.sessions.drop(record.id);
+    await sleep(PAUSE_MS);
+  }
+  resolveReference(store, reference); // Says what is wrong, if it is that.
+  throw new ChrootctlError('BUSY', `${formatReference(reference)} is being removed`, {
+    hint: 'try again in a moment',
+  });
+}
+
+/** Undefined while a version of the image is out of sight for a removal that may yet be put back. */
+function resolveUnlessRemoving(store: Store, reference: Reference): VersionRecord | undefined {
+  try {
+    return resolveReference(store, reference);
+  } catch (error) {
+    const isMissing = error instanceof ChrootctlError && error.code === 'NOT_FOUND';
+    if (isMissing && store.image(reference.image).removingIds().length > 0) return undefined;
+    throw error;
+  }
+}
+
+/** A record for something that has no version yet: an import. */
+export function pinNothing(store: Store, image: string, fields: PinFields): SessionRecord {
+  return addRecord(store, fields, {image, version: null, config: {env: {}, mounts: []}});
+}
+
+function addRecord(
+  store: Store,
+  {name, ...fields}: PinFields,
+  origin: Pick<SessionRecord, 'image' | 'version' | 'config'>,
+): SessionRecord {
+  const record: SessionRecord = {
+    id: name ?? randomId(12),
+    name: name ?? null,
+    ...fields,
+    ...origin,
+    volume: randomId(),
+    pending: [],
+    owner: self(),
+    created: new Date().toISOString(),
+    changing: false,
+  };
+  if (!store.sessions.add(record)) {
+    throw new ChrootctlError('BUSY', `a session named '${record.id}' exists already`, {
+      hint: `end it first: chrootctl session end ${record.id}`,
+    });
+  }
+  return record;
+}

@@ -1,0 +1,74 @@
+/** Named sets of run options: what `--profile` starts from, before anything else that was asked for. */
+import {readFileSync} from 'node:fs';
+import {userInfo} from 'node:os';
+import {ChrootctlError} from '../errors.ts';
+import type {RunOptions} from '../store/records.ts';
+
+const PROFILES: Record<string, () => RunOptions> = {
+  /** Nothing of the host but its network. */
+  default: () => ({}),
+
+  /** As schroot's default: the caller's own user, home and working directory. */
+  user: () => {
+    const {uid, gid, name, home} = caller();
+    return {
+      user: `${uid}:${gid}`,
+      workdir: isBelow(process.cwd(), home) ? process.cwd() : home,
+      env: {HOME: home, USER: name, LOGNAME: name},
+      volumes: [
+        {source: home, target: home, readOnly: false},
+        {source: '/etc/passwd', target: '/etc/passwd', readOnly: true},
+        {source: '/etc/group', target: '/etc/group', readOnly: true},
+      ],
+    };
+  },
+
+  /** For package builds: no questions, one locale, no network. */
+  buildd: () => ({
+    network: 'none',
+    env: {DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', HOME: '/nonexistent'},
+  }),
+};
+
+export const PROFILE_NAMES = Object.keys(PROFILES);
+
+/** @throws ChrootctlError USAGE */
+export function profileOptions(name = 'default'): RunOptions {
+  const profile = Object.hasOwn(PROFILES, name) ? PROFILES[name] : undefined;
+  if (profile === undefined) {
+    throw new ChrootctlError('USAGE', `there is no profile '${name}'`, {
+      hint: `the profiles are: ${PROFILE_NAMES.join(', ')}`,
+    });
+  }
+  return profile();
+}
+
+/** Who called: behind sudo the user that sudo was called by. */
+function caller(): {uid: number; gid: number; name: string; home: string} {
+  const {uid, gid, username, homedir} = userInfo();
+  const env = process.env;
+  if (
+    uid === 0 &&
+    env['SUDO_UID'] !== undefined &&
+    env['SUDO_GID'] !== undefined &&
+    env['SUDO_USER'] !== undefined
+  ) {
+    const home = homeOf(Number(env['SUDO_UID']));
+    if (home !== undefined) {
+      return {uid: Number(env['SUDO_UID']), gid: Number(env['SUDO_GID']), name: env['SUDO_USER'], home};
+    }
+  }
+  return {uid, gid, name: username, home: homedir};
+}
+
+function homeOf(uid: number): string | undefined {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((entry) => entry.split(':'))
+    .find((fields) => fields[2] === String(uid));
+  return line?.[5];
+}
+
+function isBelow(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
+}

@@ -1,0 +1,134 @@
+/**
+ * The one way in which a version comes into being: compare, freeze, record, move the tags. All of it happens under
+ * the image's lock, and nothing of it counts before the tags move.
+ */
+import {userInfo} from 'node:os';
+import {ChrootctlError} from '../errors.ts';
+import {versionId} from '../ids.ts';
+import type {Image, TagMoves} from '../store/image.ts';
+import {bare, type HistoryAction, type Refs, type RunConfig, type VersionRecord} from '../store/records.ts';
+import {bumpedTag, tagsOf} from '../store/resolve.ts';
+import type {Store} from '../store/store.ts';
+
+export type Step = 'major' | 'minor' | 'patch';
+
+export interface CommitOptions {
+  /** Tag that the new version gets besides `latest`. */
+  tag?: string | null | undefined;
+  /** Gives the tag that follows the highest semver tag. */
+  bump?: Step | undefined;
+  message?: string | undefined;
+  labels?: Record<string, string> | undefined;
+  /** Move the tags wherever they point now. */
+  force?: boolean | undefined;
+}
+
+export interface Publication extends CommitOptions {
+  image: string;
+  /** The version that the contents were made from. */
+  parent: string | null;
+  /** The version that `latest` must still point to. */
+  expected: string | null;
+  config: RunConfig;
+  action: HistoryAction;
+  /** Makes the contents immutable and durable; gives the volume that holds them. */
+  freeze: () => Promise<string>;
+}
+
+/** What a commit reports. */
+export interface Committed {
+  image: string;
+  version: string;
+  tags: string[];
+  parent: string | null;
+}
+
+/** @throws ChrootctlError CONFLICT when a tag has moved; then nothing has changed, and nothing was frozen */
+export async function publish(store: Store, publication: Publication): Promise<Committed> {
+  const image = store.image(publication.image);
+  return image.change(async (change) => {
+    const refs = image.refs();
+    const tag =
+      publication.bump === undefined ? publication.tag : bumpedTag(Object.keys(refs.tags), publication.bump);
+    const id = versionId(newest(publication.parent, refs.tags['latest']));
+    const moves = movesFor(image, refs, {...publication, tag}, id);
+    const volume = await publication.freeze();
+    const version: VersionRecord = {
+      id,
+      image: image.name,
+      parent: publication.parent,
+      created: new Date().toISOString(),
+      message: publication.message ?? '',
+      labels: publication.labels ?? {},
+      config: publication.config,
+      volume,
+      size: await store.driver.usage(volume),
+    };
+    change.addVersion(version);
+    change.moveTags(moves, {action: publication.action, by: currentUser(), message: version.message});
+    return {image: image.name, version: id, tags: tagsOf(image.refs().tags, id), parent: version.parent};
+  });
+}
+
+/** Fails early where `publish` would fail for sure, before the work that it would throw away. @throws ChrootctlError CONFLICT */
+export function checkExpected(
+  image: Image,
+  publication: Pick<Publication, 'expected' | keyof CommitOptions>,
+): void {
+  movesFor(image, image.refs(), publication, '');
+}
+
+/** Who moves tags, for the history: behind sudo the user that sudo was called by. */
+export function currentUser(): string {
+  return process.env['SUDO_USER'] ?? userInfo().username;
+}
+
+function movesFor(
+  image: Image,
+  refs: Refs,
+  {expected, tag, force = false, bump}: Pick<Publication, 'expected' | keyof CommitOptions>,
+  id: string,
+): TagMoves {
+  const latest = refs.tags['latest'] ?? null;
+  const named = tag === 'latest' ? null : (tag ?? null);
+  const moves = bare({});
+  if (force || latest === expected) moves['latest'] = id;
+  // Under a tag of its own a version is not lost, even if `latest` has gone elsewhere.
+  else if (named === null || bump !== undefined) throw conflict(image.name, 'latest', expected, latest);
+  if (named !== null) {
+    const present = refs.tags[named] ?? null;
+    if (!force && present !== null && !isAncestor(image, present, expected)) {
+      throw conflict(image.name, named, expected, present);
+    }
+    moves[named] = id;
+  }
+  return moves;
+}
+
+/** Whether `ancestor` is `id` or one of its parents, so that a tag that moves on loses nothing. */
+function isAncestor(image: Image, ancestor: string, id: string | null): boolean {
+  for (let at = id; at !== null; at = image.version(at)?.parent ?? null) if (at === ancestor) return true;
+  return false;
+}
+
+function conflict(
+  image: string,
+  tag: string,
+  expected: string | null,
+  present: string | null,
+): ChrootctlError {
+  const now = present === null ? 'it is gone' : `it is at ${present}`;
+  const before = expected === null ? 'this is a first version' : `this was made from ${expected}`;
+  return new ChrootctlError('CONFLICT', `${image}:${tag} has moved: ${now}, ${before}`, {
+    hint: `look at chrootctl history ${image}, then start again from what is there now, or overwrite it with --force`,
+  });
+}
+
+function newest(...ids: (string | null | undefined)[]): string | null {
+  return (
+    ids
+      .filter((id) => typeof id === 'string')
+      .sort()
+      .at(-1) ?? null
+  );
+}

@@ -1,0 +1,58 @@
+/** Removing a session whatever its state. */
+import {ChrootctlError} from '../errors.ts';
+import {withReserve} from '../store/reserve.ts';
+import type {Store} from '../store/store.ts';
+import {endSession} from './commit.ts';
+import {discard} from './discard.ts';
+
+/**
+ * @throws ChrootctlError NOT_FOUND; BUSY while something runs in it, unless `force` is given: then that is killed
+ */
+export async function removeSession(
+  store: Store,
+  id: string,
+  {force = false}: {force?: boolean} = {},
+): Promise<void> {
+  return withReserve(store.layout, () => remove(store, id, force));
+}
+
+async function remove(store: Store, id: string, force: boolean): Promise<void> {
+  const record = store.sessions.get(id);
+  if (store.sessions.isDead(record)) {
+    await discard(store, record);
+    return;
+  }
+  if (record.ephemeral) {
+    if (!force) {
+      throw new ChrootctlError('BUSY', `session ${id} is running (pid ${record.owner.pid})`, {
+        hint: 'wait until it ends, or kill it with --force',
+      });
+    }
+    await killed([record.owner.pid], () => store.sessions.isDead(record));
+    await discard(store, record);
+    return;
+  }
+  if (force) {
+    const owners = store.sessions.execs(id).map(({owner}) => owner.pid);
+    await killed(owners, () => store.sessions.execs(id).length === 0);
+  }
+  await endSession(store, id);
+}
+
+const WAIT_MS = 5000;
+const PAUSE_MS = 20;
+
+/** What a runner runs dies with it, so it is enough to kill the runners. */
+async function killed(pids: readonly number[], gone: () => boolean): Promise<void> {
+  const {setTimeout: sleep} = await import('node:timers/promises');
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      // ESRCH: it ended by itself.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    }
+  }
+  const deadline = Date.now() + WAIT_MS;
+  while (!gone() && Date.now() < deadline) await sleep(PAUSE_MS);
+}

@@ -1,0 +1,140 @@
+/** The mounted root of a kept session: in the host's mount namespace, brought back when a reboot took it. */
+import {mkdirSync, readdirSync, rmdirSync} from 'node:fs';
+import {dirname} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {ChrootctlError, errnoOf} from '../errors.ts';
+import {randomId} from '../ids.ts';
+import type {SessionRecord} from '../store/records.ts';
+import type {Store} from '../store/store.ts';
+import {describeHolders, holdersOf} from '../system/holders.ts';
+import {mountsOf} from '../system/mounts.ts';
+import {attempt, lastLine, run} from '../system/process.ts';
+
+/** A mount may be busy for a moment after its last process ended. */
+const UNMOUNT_ATTEMPTS = 10;
+const PAUSE_MS = 50;
+
+export function mountedRoot(store: Store, id: string): string | null {
+  const path = store.layout.mount(id);
+  return isMounted(path) ? path : null;
+}
+
+/**
+ * Mounted roots of other kept sessions, of which the namespace of a command would hold copies; where unmounts reach
+ * the copies, there is nothing to do.
+ */
+export function otherRoots(store: Store, id?: string): string[] {
+  if (readdirSync(store.layout.mounts).length === 0) return [];
+  const own = id === undefined ? undefined : store.layout.mount(id);
+  return mountsOf()
+    .filter(
+      ({mountPoint, shared}) => !shared && dirname(mountPoint) === store.layout.mounts && mountPoint !== own,
+    )
+    .map(({mountPoint}) => mountPoint);
+}
+
+export function isMounted(path: string): boolean {
+  return mountsOf().some((mount) => mount.mountPoint === path);
+}
+
+/**
+ * The path of a kept session's root, ready for a command: mounted now if it was not, and not about to be unmounted.
+ * The caller's exec record is written already, so that a change that begins later sees it.
+ */
+export async function readyRoot(store: Store, id: string): Promise<string> {
+  const path = store.sessions.get(id).changing ? null : mountedRoot(store, id);
+  return path ?? store.sessions.locked(id, () => restoreRoot(store, store.sessions.get(id)));
+}
+
+/** Mounts a root that a reboot, or a change that was interrupted, left unmounted. For the holder of the session's lock. */
+async function restoreRoot(store: Store, record: SessionRecord): Promise<string> {
+  if (record.changing) store.sessions.replace({...record, changing: false});
+  return (
+    mountedRoot(store, record.id) ??
+    mountVolume(store, await withWritableVolume(store, {...record, changing: false}))
+  );
+}
+
+/** Mounts the root of a session whose volume is known to be active. For its maker or the holder of its lock. */
+export async function mountVolume(store: Store, {id, volume}: SessionRecord): Promise<string> {
+  const path = store.layout.mount(id);
+  mkdirSync(path, {recursive: true, mode: 0o700});
+  const plan = await store.driver.plan(volume);
+  await run('mount', ['-t', plan.type, '-o', plan.options.join(','), '--', plan.source, path], {
+    cwd: plan.workingDirectory,
+  });
+  return path;
+}
+
+/**
+ * Unmounts a session's root if it is mounted. For the holder of the session's lock.
+ * @throws ChrootctlError BUSY naming the processes that hold it
+ */
+export async function unmountRoot(store: Store, id: string): Promise<void> {
+  const path = store.layout.mount(id);
+  for (let tries = 1; isMounted(path); tries++) {
+    const {code, stderr} = await attempt('umount', ['--', path]);
+    if (code === 0) continue;
+    if (tries < UNMOUNT_ATTEMPTS) {
+      await sleep(PAUSE_MS);
+      continue;
+    }
+    const holders = holdersOf(path);
+    throw new ChrootctlError(
+      'BUSY',
+      holders.length > 0
+        ? `session ${id} is in use by ${describeHolders(holders)}`
+        : `cannot unmount session ${id}: ${lastLine(stderr)}`,
+      {hint: 'end these processes first'},
+    );
+  }
+  removeMountPoint(path);
+}
+
+export function removeMountPoint(path: string): void {
+  try {
+    rmdirSync(path); // rmdir, never a recursive removal: what is mounted here must not be deleted through.
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+/**
+ * A commit that was interrupted may have left the session with a volume that is frozen: it goes on in a clone of it,
+ * based on the version that the volume became.
+ */
+async function withWritableVolume(store: Store, record: SessionRecord): Promise<SessionRecord> {
+  const volumes = await store.driver.list();
+  const own = volumes.find(({id}) => id === record.volume);
+  if (own === undefined) {
+    throw new ChrootctlError('FAILED', `the root of session ${record.id} is gone (volume ${record.volume})`, {
+      hint: `nothing is left to save: chrootctl session rm ${record.id}`,
+    });
+  }
+  if (own.state === 'active') return record;
+  const became = store
+    .image(record.image)
+    .versions()
+    .find((version) => version.volume === record.volume);
+  const next = await continueInClone(store, record, became?.id ?? record.version);
+  // One that became no version is needed by nobody but the clone, which outlives it.
+  if (became === undefined) await store.driver.remove(record.volume);
+  return next;
+}
+
+/**
+ * Gives a session whose volume was frozen a new volume on top of it, based on `version`. For the holder of the
+ * session's lock.
+ */
+export async function continueInClone(
+  store: Store,
+  record: SessionRecord,
+  version: string | null,
+): Promise<SessionRecord> {
+  const volume = randomId();
+  store.sessions.replace({...record, pending: [volume]});
+  await store.driver.create(volume, {parent: record.volume});
+  const next = {...record, volume, pending: [], version};
+  store.sessions.replace(next);
+  return next;
+}

@@ -1,0 +1,147 @@
+/**
+ * The main job: a command in a fresh clone of a version, which is thrown away afterwards, or becomes the next version
+ * when the command succeeded and that was asked for.
+ */
+import {formatReference, parseReference, type Reference} from '../reference.ts';
+import {launch} from '../sandbox/launch.ts';
+import type {RunOptions, SessionRecord} from '../store/records.ts';
+import type {Store} from '../store/store.ts';
+import {begin} from './begin.ts';
+import {commitSession} from './commit.ts';
+import {explainConflict, isConflict} from './conflict.ts';
+import {discard} from './discard.ts';
+import {exec} from './exec.ts';
+import {removeMountPoints} from './mount-points.ts';
+import {pin} from './pin.ts';
+import {checkExpected, publish, type CommitOptions, type Committed} from './publish.ts';
+import {continueInClone, mountVolume, otherRoots} from './root.ts';
+import {sandboxSpec} from './spec.ts';
+
+export interface RunRequest {
+  reference: string | Reference;
+  /** Empty: what the version's config says, else a shell. */
+  command: readonly string[];
+  options?: RunOptions | undefined;
+  labels?: Record<string, string> | undefined;
+  /** Make a version of the result, if the command ends with 0. */
+  commit?: CommitOptions | undefined;
+  /** What becomes of a result that cannot be committed because a tag has moved. Default: it is kept as a session. */
+  onConflict?: 'keep' | 'discard' | undefined;
+  /** Keep the session, under a name if one is given. */
+  keep?: boolean | undefined;
+  name?: string | undefined;
+}
+
+export interface RunResult {
+  exitCode: number;
+  timedOut: boolean;
+  committed?: Committed;
+  /** Id of the session, where it was kept. */
+  session?: string;
+}
+
+/** @throws ChrootctlError; CONFLICT when a commit came too late: the result is then kept as a session */
+export async function run(store: Store, request: RunRequest): Promise<RunResult> {
+  return request.keep === true || request.name !== undefined
+    ? runKept(store, request)
+    : runEphemeral(store, request);
+}
+
+async function runEphemeral(store: Store, request: RunRequest): Promise<RunResult> {
+  const {command, options = {}, commit} = request;
+  const reference =
+    typeof request.reference === 'string' ? parseReference(request.reference) : request.reference;
+  const {record, version} = await pin(store, reference, {
+    kind: 'run',
+    ephemeral: true,
+    command: [...command],
+    labels: request.labels ?? {},
+    options,
+  });
+  let fate: Fate = 'discarded';
+  try {
+    await store.driver.create(record.volume, {parent: version.volume, ephemeral: true});
+    const root = {plan: await store.driver.plan(record.volume), mountPoint: store.layout.mounts};
+    const result = await launch(
+      sandboxSpec({
+        id: record.id,
+        root,
+        command,
+        config: version.config,
+        options,
+        detach: otherRoots(store),
+      }),
+    );
+    if (result.exitCode !== 0 || commit === undefined) return result;
+    try {
+      const committed = await publishRun(store, record, commit);
+      fate = 'published';
+      return {...result, committed};
+    } catch (error) {
+      if (request.onConflict === 'discard' || !isConflict(error)) throw error;
+      await keepSession(store, record);
+      fate = 'kept';
+      throw explainConflict(error, record.id);
+    }
+  } finally {
+    await settle(store, record, fate);
+  }
+}
+
+/** What became of the clone when the command had ended. */
+type Fate = 'discarded' | 'published' | 'kept';
+
+async function settle(store: Store, record: SessionRecord, fate: Fate): Promise<void> {
+  if (fate !== 'kept') await discard(store, record, fate === 'published' ? [record.volume] : []);
+}
+
+/** Turns a run whose result found no place into a session that is kept, so that no work is lost. */
+async function keepSession(store: Store, record: SessionRecord): Promise<void> {
+  // The volume did without syncs so far; frozen, it is safe on disk, and the session goes on in a clone of it.
+  await store.driver.freeze(record.volume);
+  const keptRecord: SessionRecord = {...record, kind: 'session', ephemeral: false};
+  store.sessions.replace(keptRecord);
+  await mountVolume(store, await continueInClone(store, keptRecord, record.version));
+  await store.driver.remove(record.volume);
+}
+
+async function publishRun(store: Store, record: SessionRecord, commit: CommitOptions): Promise<Committed> {
+  const expected = record.version;
+  checkExpected(store.image(record.image), {...commit, expected});
+  return publish(store, {
+    message: record.command.join(' '),
+    ...commit,
+    labels: {...record.labels, ...commit.labels},
+    image: record.image,
+    parent: record.version,
+    expected,
+    config: record.config,
+    action: 'commit',
+    freeze: async () => {
+      await removeMountPoints(store, record.volume);
+      await store.driver.freeze(record.volume);
+      return record.volume;
+    },
+  });
+}
+
+/** The session outlives its command, so its root is mounted where `exec` will find it. */
+async function runKept(store: Store, request: RunRequest): Promise<RunResult> {
+  const {record} = await begin(
+    store,
+    typeof request.reference === 'string' ? request.reference : formatReference(request.reference),
+    {
+      name: request.name,
+      labels: request.labels,
+      options: request.options,
+      command: request.command,
+    },
+  );
+  const result = await exec(store, record.id, {command: request.command});
+  if (result.exitCode !== 0 || request.commit === undefined) return {...result, session: record.id};
+  const committed = await commitSession(store, record.id, {
+    message: request.command.join(' '),
+    ...request.commit,
+  });
+  return {...result, committed, session: record.id};
+}

@@ -1,0 +1,68 @@
+/** From what a version says and what a user asks to what the sandbox is told. */
+import {isatty} from 'node:tty';
+import type {SandboxRoot, SandboxSpec} from '../sandbox/spec.ts';
+import type {RunConfig, RunOptions} from '../store/records.ts';
+import {profileOptions} from './profiles.ts';
+
+export interface Wanted {
+  id: string;
+  root: SandboxRoot;
+  command: readonly string[];
+  config: RunConfig;
+  options: RunOptions;
+  /** Roots of other sessions, mounted on the host. */
+  detach: readonly string[];
+}
+
+/** The profile gives way to the version's config, and that to the user's options. */
+export function sandboxSpec({id, root, command, config, options, detach}: Wanted): SandboxSpec {
+  const profile = profileOptions(options.profile);
+  const wanted = mergeOptions(mergeOptions(profile, configOptions(config)), options);
+  return {
+    id,
+    root,
+    command: command.length > 0 ? command : (config.command ?? SHELL),
+    env: {...terminal(), ...wanted.env},
+    workdir: wanted.workdir ?? '/',
+    ...(wanted.user === undefined ? {} : {user: wanted.user}),
+    ...(wanted.hostname === undefined ? {} : {hostname: wanted.hostname}),
+    network: wanted.network ?? 'host',
+    readOnly: wanted.readOnly ?? false,
+    volumes: wanted.volumes ?? [],
+    capabilities: {add: wanted.capAdd ?? [], drop: wanted.capDrop ?? []},
+    privileged: wanted.privileged ?? false,
+    detach,
+    limits: {
+      ...(wanted.memory === undefined ? {} : {memory: wanted.memory}),
+      ...(wanted.cpus === undefined ? {} : {cpus: wanted.cpus}),
+      ...(wanted.pids === undefined ? {} : {pids: wanted.pids}),
+    },
+    ...(wanted.timeout === undefined ? {} : {timeout: wanted.timeout}),
+  };
+}
+
+/** Later options win; environments and lists add up. */
+export function mergeOptions(base: RunOptions, over: RunOptions): RunOptions {
+  const defined = Object.fromEntries(Object.entries(over).filter(([, value]) => value !== undefined));
+  return {
+    ...base,
+    ...defined,
+    env: {...base.env, ...over.env},
+    volumes: [...(base.volumes ?? []), ...(over.volumes ?? [])],
+    capAdd: [...(base.capAdd ?? []), ...(over.capAdd ?? [])],
+    capDrop: [...(base.capDrop ?? []), ...(over.capDrop ?? [])],
+  };
+}
+
+function configOptions(config: RunConfig): RunOptions {
+  return {env: config.env, user: config.user, workdir: config.workdir, volumes: config.mounts};
+}
+
+/** What a run without a command starts. */
+const SHELL = ['/bin/sh'];
+
+/** A command at a terminal needs to know which one; nothing else of the caller's environment goes in. */
+function terminal(): Record<string, string> {
+  const term = process.env['TERM'];
+  return isatty(0) && term !== undefined ? {TERM: term} : {};
+}

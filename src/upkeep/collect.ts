@@ -1,0 +1,218 @@
+/**
+ * Collecting what crashes left: sessions whose owner is gone, volumes that nothing names, mounts, control groups and
+ * temporary files. Safe at any time, beside anything: a live command's things are always named by its record.
+ */
+import {readdirSync, statSync, unlinkSync} from 'node:fs';
+import {join} from 'node:path';
+import {errnoOf} from '../errors.ts';
+import {leftoverLimits, removeLimits} from '../sandbox/limits.ts';
+import {discard} from '../session/discard.ts';
+import {removeMountPoint} from '../session/root.ts';
+import {removeVersion} from '../images/remove.ts';
+import type {SessionRecord, VersionRecord} from '../store/records.ts';
+import {withReserve} from '../store/reserve.ts';
+import type {Store} from '../store/store.ts';
+import {mountsOf} from '../system/mounts.ts';
+import {run} from '../system/process.ts';
+
+/** Something to collect: what it is, and how. */
+export interface Leftover {
+  kind: string;
+  what: string;
+  fix: string;
+  collect: () => Promise<void>;
+}
+
+/** A temporary file or a torn record this young may be one that is being written. */
+const YOUNG_MS = 60_000;
+
+/** Looks for leftovers, changing nothing. */
+export async function leftovers(store: Store): Promise<Leftover[]> {
+  // The order makes it safe without a lock. A volume is named by a session before it is made, and by a version before
+  // that session ends: so of the volumes listed first, those that neither of the later lists names are nobody's.
+  // The same goes for mount points and control groups, which a session's record precedes.
+  const volumes = await store.driver.list();
+  const mountPoints = readdirSync(store.layout.mounts);
+  const limits = leftoverLimits();
+  const sessions = store.sessions.list();
+  const versions = allVersions(store);
+  const dead = sessions.filter((record) => store.sessions.isDead(record));
+  const alive = sessions.filter((record) => !store.sessions.isDead(record));
+  const versionVolumes = new Set(versions.map(({volume}) => volume));
+  const named = new Set([...versionVolumes, ...sessions.flatMap(volumesOf)]);
+  const aliveIds = new Set(alive.map(({id}) => id));
+  return [
+    ...interruptedRemovals(store),
+    ...unfinishedVersions(store, dead),
+    ...dead.map((record) => ({
+      kind: 'dead-session',
+      what: `session ${record.id} of ${record.image}: its process (pid ${record.owner.pid}) is gone`,
+      fix: 'remove its clone',
+      // What became a version that a tag has named belongs to that version.
+      collect: () =>
+        discard(
+          store,
+          record,
+          volumesOf(record).filter((id) => currentVolumes(store).has(id)),
+        ),
+    })),
+    ...volumes
+      .filter(({id}) => !named.has(id))
+      .map(({id}) => ({
+        kind: 'orphan-volume',
+        what: `volume ${id}: no version and no session names it`,
+        fix: 'remove it',
+        collect: () => store.driver.remove(id),
+      })),
+    ...strayMounts(
+      store,
+      mountPoints.filter((id) => !aliveIds.has(id)),
+    ),
+    ...limits
+      .filter(({id}) => !aliveIds.has(id.split('.')[0] ?? id))
+      .map(({id, path}) => ({
+        kind: 'control-group',
+        what: `control group ${path}: its session is gone`,
+        fix: 'remove it',
+        collect: () => {
+          removeLimits(id);
+          return Promise.resolve();
+        },
+      })),
+    ...temporaries(store),
+    ...tornRecords(store),
+  ];
+}
+
+/** Collects everything that `leftovers` finds; one that cannot be collected does not keep the others. */
+export async function collect(
+  store: Store,
+): Promise<{collected: Leftover[]; failed: {leftover: Leftover; error: unknown}[]}> {
+  const collected: Leftover[] = [];
+  const failed: {leftover: Leftover; error: unknown}[] = [];
+  for (const leftover of await leftovers(store)) {
+    try {
+      await withReserve(store.layout, leftover.collect);
+      collected.push(leftover);
+    } catch (error) {
+      failed.push({leftover, error});
+    }
+  }
+  await store.driver.check({fix: true});
+  return {collected, failed};
+}
+
+/** Removals that were interrupted after the version was hidden are brought to their end. */
+function interruptedRemovals(store: Store): Leftover[] {
+  return store.imageNames().flatMap((name) =>
+    store
+      .image(name)
+      .removingIds()
+      .map((id) => ({
+        kind: 'interrupted-removal',
+        what: `version ${name}@${id}: its removal was interrupted`,
+        fix: 'remove the rest',
+        collect: () => store.image(name).change((change) => removeVersion(store, change, id)),
+      })),
+  );
+}
+
+/** A commit that died after its version's record was written, but before a tag named it: it never happened. */
+function unfinishedVersions(store: Store, dead: readonly SessionRecord[]): Leftover[] {
+  const volumes = new Set(dead.flatMap(volumesOf));
+  if (volumes.size === 0) return [];
+  return allVersions(store)
+    .filter(({volume}) => volumes.has(volume))
+    .filter(
+      ({image, id}) =>
+        !store
+          .image(image)
+          .history()
+          .some(({to}) => to === id),
+    )
+    .map(({image, id}) => ({
+      kind: 'unfinished-commit',
+      what: `version ${image}@${id}: the commit died before a tag named it`,
+      fix: 'remove it',
+      collect: () => store.image(image).change((change) => removeVersion(store, change, id)),
+    }));
+}
+
+/** Mounts below the store, and their empty mount points, that no session has. */
+function strayMounts(store: Store, ids: readonly string[]): Leftover[] {
+  const mounted = new Set(mountsOf().map(({mountPoint}) => mountPoint));
+  return ids.map((id) => ({
+    kind: 'stray-mount',
+    what: `${store.layout.mount(id)}: no session has it`,
+    fix: 'unmount it',
+    collect: async () => {
+      const path = store.layout.mount(id);
+      if (mounted.has(path)) await run('umount', ['--', path]);
+      removeMountPoint(path);
+    },
+  }));
+}
+
+/** Files that were being written when their writer died. */
+function temporaries(store: Store): Leftover[] {
+  const images = store.imageNames().flatMap((name) => {
+    const directory = store.layout.image(name);
+    return [directory, join(directory, 'versions')];
+  });
+  return [store.root, store.layout.sessions, ...images].flatMap((directory) =>
+    entries(directory)
+      .filter((name) => name.endsWith('.tmp'))
+      .map((name) => join(directory, name))
+      .filter(isOld)
+      .map((path) => ({
+        kind: 'temporary-file',
+        what: `${path}: its writer is gone`,
+        fix: 'remove it',
+        collect: () => {
+          unlinkSync(path);
+          return Promise.resolve();
+        },
+      })),
+  );
+}
+
+function tornRecords(store: Store): Leftover[] {
+  return store.sessions
+    .damaged()
+    .filter((id) => isOld(store.layout.session(id)))
+    .map((id) => ({
+      kind: 'torn-record',
+      what: `${store.layout.session(id)} cannot be read`,
+      fix: 'remove it',
+      collect: () => {
+        store.sessions.drop(id);
+        return Promise.resolve();
+      },
+    }));
+}
+
+function volumesOf(record: SessionRecord): string[] {
+  return [record.volume, ...record.pending];
+}
+
+function allVersions(store: Store): VersionRecord[] {
+  return store.imageNames().flatMap((name) => store.image(name).versions());
+}
+
+function currentVolumes(store: Store): Set<string> {
+  return new Set(allVersions(store).map(({volume}) => volume));
+}
+
+function entries(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function isOld(path: string): boolean {
+  const stat = statSync(path, {throwIfNoEntry: false});
+  return stat !== undefined && Date.now() - stat.ctimeMs > YOUNG_MS;
+}

@@ -1,0 +1,41 @@
+/** Comparing the records with the driver and the mounts. */
+import {ChrootctlError, messageOf} from '../errors.ts';
+import {withReserve} from '../store/reserve.ts';
+import type {Store} from '../store/store.ts';
+import {leftovers} from './collect.ts';
+import {damage} from './damage.ts';
+
+export interface Problem {
+  kind: string;
+  what: string;
+  fix: string;
+}
+
+export interface Diagnosis {
+  ok: boolean;
+  /** Those that are still there. */
+  problems: Problem[];
+  /** Those that were mended, with `fix`. */
+  fixed: Problem[];
+}
+
+/** With `fix`, mends what can be mended without losing anything that a tag names. */
+export async function diagnose(store: Store, {fix = false}: {fix?: boolean} = {}): Promise<Diagnosis> {
+  const problems: Problem[] = [];
+  const fixed: Problem[] = [];
+  for (const {kind, what, fix: remedy, collect} of [...(await leftovers(store)), ...(await damage(store))]) {
+    const problem = {kind, what, fix: remedy};
+    if (!fix || collect === undefined) {
+      problems.push(problem);
+      continue;
+    }
+    try {
+      await withReserve(store.layout, collect);
+      fixed.push(problem);
+    } catch (error) {
+      const hint = error instanceof ChrootctlError && error.hint !== undefined ? error.hint : remedy;
+      problems.push({kind, what: `${what}; mending it failed: ${messageOf(error)}`, fix: hint});
+    }
+  }
+  return {ok: problems.length === 0, problems, fixed};
+}

@@ -1,0 +1,69 @@
+/** The store at a glance. */
+import {listVersions} from '../images/list.ts';
+import {listSessions, type ListedSession} from '../session/list.ts';
+import {detectDriver} from '../storage/detect.ts';
+import type {Store} from '../store/store.ts';
+import {attempt} from '../system/process.ts';
+import {VERSION} from '../version.ts';
+import {diagnose} from './doctor.ts';
+
+export interface StoreInfo {
+  root: string;
+  format: number;
+  driver: string;
+  /** What detection says of this host, in a sentence. */
+  driverReason: string;
+  images: number;
+  versions: number;
+  /** Bytes on disk of all versions. */
+  size: number;
+  sessions: Record<ListedSession['state'], number>;
+  healthy: boolean;
+  problems: number;
+  /** Of chrootctl and the programs it uses. */
+  versionsOf: Record<string, string>;
+}
+
+export async function storeInfo(store: Store): Promise<StoreInfo> {
+  const versions = listVersions(store);
+  const states = listSessions(store).map(({state}) => state);
+  const [{ok, problems}, detected, versionsOf] = await Promise.all([
+    diagnose(store),
+    detectDriver(store.layout.volumes),
+    programVersions(),
+  ]);
+  return {
+    root: store.root,
+    format: store.format.format,
+    driver: store.driver.name,
+    driverReason: detected.why,
+    images: store.imageNames().length,
+    versions: versions.length,
+    size: versions.reduce((sum, {size}) => sum + size, 0),
+    sessions: {
+      running: states.filter((state) => state === 'running').length,
+      idle: states.filter((state) => state === 'idle').length,
+      dead: states.filter((state) => state === 'dead').length,
+    },
+    healthy: ok,
+    problems: problems.length,
+    versionsOf,
+  };
+}
+
+async function programVersions(): Promise<Record<string, string>> {
+  const programs = ['bwrap', 'mmdebstrap', 'tar', 'zstd'];
+  const entries = await Promise.all(
+    programs.map(async (program) => [program, await versionOf(program)] as const),
+  );
+  return {chrootctl: VERSION, node: process.versions.node, ...Object.fromEntries(entries)};
+}
+
+/** The first thing in its output that looks like a version number. */
+async function versionOf(program: string): Promise<string> {
+  try {
+    return /\d+\.\d+(?:\.\d+)?/.exec((await attempt(program, ['--version'])).stdout)?.[0] ?? 'unknown';
+  } catch {
+    return 'not installed'; // The only way in which `attempt` fails.
+  }
+}
