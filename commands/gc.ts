@@ -1,0 +1,45 @@
+import {boolean} from '@oclif/core/flags';
+import {ChrootctlError, messageOf} from '../src/errors.ts';
+import {collect, leftovers} from '../src/upkeep/collect.ts';
+import {BaseCommand} from './shared/base.ts';
+
+export default class Gc extends BaseCommand {
+  static override summary =
+    'Collect what crashes left: dead sessions, volumes nobody names, mounts, temporary files.';
+  static override description =
+    'Safe at any time, beside anything. Versions are never touched: prune does that.';
+  static override examples = ['<%= config.bin %> gc', '<%= config.bin %> gc --dry-run'];
+  static override flags = {
+    'dry-run': boolean({char: 'n', description: 'tell what would be collected, and leave it'}),
+  };
+
+  async run(): Promise<void> {
+    const {flags} = await this.parse(Gc);
+    const store = await this.openStore(flags);
+    const {collected, failed} = flags['dry-run']
+      ? {collected: await leftovers(store), failed: []}
+      : await collect(store);
+    this.answer(
+      flags,
+      {
+        collected: collected.map(({kind, what}) => ({kind, what})),
+        failed: failed.map(({leftover, error}) => ({
+          kind: leftover.kind,
+          what: leftover.what,
+          why: messageOf(error),
+        })),
+      },
+      () => collected.map(({what}) => what),
+    );
+    for (const {leftover, error} of failed) this.remark(flags, `${leftover.what}: ${messageOf(error)}`);
+    if (failed.length > 0) {
+      throw new ChrootctlError(
+        'BUSY',
+        `${failed.length} of ${collected.length + failed.length} could not be collected`,
+        {
+          hint: 'chrootctl doctor tells more; try again when nothing holds them',
+        },
+      );
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import {string as stringArg} from '@oclif/core/args';
+import {boolean, string} from '@oclif/core/flags';
+import {run} from '../src/session/run.ts';
+import {BaseCommand} from './shared/base.ts';
+import {commitOptions, describeCommit, messageFlags} from './shared/commit-flags.ts';
+import {takeCommitFlag} from './shared/commit-flag.ts';
+import {passthrough} from './shared/passthrough.ts';
+import {labels, runFlags, runOptions} from './shared/run-flags.ts';
+
+export default class Run extends BaseCommand {
+  static override summary = 'Run a command in a fresh clone of a version, and throw the clone away.';
+  static override description =
+    'The exit code is that of the command; 125 if chrootctl failed, 126 if the command cannot be executed, 127 if ' +
+    'there is none of that name. With --commit the result becomes the next version, if the command ends with 0.';
+  static override usage = 'run REF [FLAGS] -- COMMAND…';
+  static override examples = [
+    '<%= config.bin %> run debian -- cat /etc/os-release',
+    "<%= config.bin %> run 'debian:^1.2' -v .:/src:ro -w /src --network none -- make check",
+    '<%= config.bin %> run debian --commit=1.3.0 -m "with git" -- apt-get install -y git',
+  ];
+  static override args = {
+    reference: stringArg({
+      required: true,
+      ignoreStdin: true,
+      description: 'IMAGE, IMAGE:TAG, IMAGE:RANGE or IMAGE@VERSION',
+    }),
+  };
+  static override flags = {
+    ...runFlags,
+    ...messageFlags,
+    commit: boolean({description: 'keep the result as a new version (--commit=TAG: under that tag too)'}),
+    'commit-tag': string({hidden: true}),
+    keep: boolean({description: 'keep the session'}),
+    name: string({description: 'keep the session under this name', helpValue: 'NAME'}),
+  };
+  protected override readonly takesCommand = true;
+
+  async run(): Promise<void> {
+    const {args, flags} = await this.parse(Run, takeCommitFlag(this.argv));
+    const tag = flags['commit-tag'];
+    const result = await run(await this.openStore(flags), {
+      reference: args.reference,
+      command: passthrough() ?? [],
+      options: runOptions(flags),
+      labels: labels(flags.label),
+      keep: flags.keep,
+      name: flags.name,
+      commit:
+        flags.commit || tag !== undefined || flags.bump !== undefined
+          ? {...commitOptions(flags), tag}
+          : undefined,
+    });
+    // stdout is the command's: what we have to say goes beside it.
+    if (result.committed !== undefined) {
+      if (flags.json) process.stderr.write(`${JSON.stringify(result.committed, null, 2)}\n`);
+      else this.remark(flags, describeCommit(result.committed));
+    }
+    if (result.session !== undefined) this.remark(flags, `session ${result.session} is kept`);
+    process.exitCode = result.exitCode;
+  }
+}

@@ -1,0 +1,36 @@
+import {string as stringArg} from '@oclif/core/args';
+import {string} from '@oclif/core/flags';
+import {begin} from '../../src/session/begin.ts';
+import {BaseCommand} from '../shared/base.ts';
+import {labels, runFlags, runOptions} from '../shared/run-flags.ts';
+
+export default class SessionBegin extends BaseCommand {
+  static override summary =
+    'Begin a session: a writable clone that is kept until it is ended. Prints its id.';
+  static override description =
+    'The flags hold for every command that is run in it, unless exec says otherwise.';
+  static override examples = ['<%= config.bin %> session begin debian --name build'];
+  static override args = {
+    reference: stringArg({
+      required: true,
+      ignoreStdin: true,
+      description: 'IMAGE, IMAGE:TAG, IMAGE:RANGE or IMAGE@VERSION',
+    }),
+  };
+  static override flags = {
+    ...runFlags,
+    name: string({description: 'name of the session, which is then its id', helpValue: 'NAME'}),
+  };
+
+  async run(): Promise<void> {
+    const {args, flags} = await this.parse(SessionBegin);
+    const store = await this.openStore(flags);
+    const {record, root} = await begin(store, args.reference, {
+      name: flags.name,
+      labels: labels(flags.label),
+      options: runOptions(flags),
+    });
+    const {id, name, image, version} = record;
+    this.answer(flags, {id, name, image, version, root}, () => id);
+  }
+}

@@ -1,0 +1,21 @@
+/** One command from its words to its exit code: what the bundle of each command starts. */
+import {watchForInterruption} from '../../src/system/interruption.ts';
+import {reportFailure} from './failure.ts';
+import {takePassthrough} from './passthrough.ts';
+
+/** A command's class. */
+export interface Executable {
+  id: string;
+  run(argv: readonly string[]): Promise<void>;
+}
+
+/** `argv`: all words of the command line; `depth` of them name the command. */
+export async function execute(command: Executable, argv: readonly string[], depth: number): Promise<void> {
+  const own = takePassthrough(argv);
+  watchForInterruption();
+  try {
+    await command.run(own.slice(depth));
+  } catch (error) {
+    process.exitCode = reportFailure(error, own);
+  }
+}

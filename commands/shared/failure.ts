@@ -1,0 +1,57 @@
+/** The one place where an error becomes text and an exit code. */
+import {ChrootctlError, EXIT_CODES, toChrootctlError} from '../../src/errors.ts';
+import {stdout} from './stdout.ts';
+
+/** docker's code for "it was not your command that failed". */
+const RUNNER_FAILED = 125;
+
+/** Commands whose exit code is that of the command they run. */
+const RUNNERS = new Set(['run', 'exec']);
+
+/** Prints what happened and what to do; gives the exit code. */
+export function reportFailure(thrown: unknown, argv: readonly string[]): number {
+  const error = fromFramework(thrown) ?? toChrootctlError(thrown);
+  const isRunner = RUNNERS.has(argv[0] ?? '');
+  if (argv.includes('--json')) {
+    // Where stdout belongs to the command that was run, the error goes beside it.
+    (isRunner ? process.stderr : stdout()).write(`${JSON.stringify({error}, null, 2)}\n`);
+  } else {
+    process.stderr.write(`chrootctl: ${oneLine(error.message)}\n`);
+    if (error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`);
+  }
+  if (argv.includes('--debug')) process.stderr.write(`${stacks(thrown)}\n`);
+  return exitCode(error, isRunner);
+}
+
+/** Usage and conflicts keep their own code in `run` and `exec` too; no command can have run, or it has ended with 0. */
+function exitCode(error: ChrootctlError, isRunner: boolean): number {
+  return isRunner && error.code !== 'USAGE' && error.code !== 'CONFLICT' ? RUNNER_FAILED : error.exitCode;
+}
+
+/** The framework's complaints about flags and arguments are wrong usage. */
+function fromFramework(thrown: unknown): ChrootctlError | undefined {
+  if (!(thrown instanceof Error) || !('oclif' in thrown)) return undefined;
+  const exit = (thrown.oclif as {exit?: number} | undefined)?.exit;
+  if (exit !== EXIT_CODES.USAGE) return undefined;
+  const [message = '', ...more] = thrown.message.replace(/\nSee more help with --help$/, '').split('\n');
+  return new ChrootctlError(
+    'USAGE',
+    [message, ...more.map((line) => line.trim())].filter((line) => line !== '').join(' '),
+    {
+      hint: /^Unexpected argument/.test(message)
+        ? 'the words of a command to run go after --, as in: chrootctl run debian -- ls -l'
+        : 'chrootctl COMMAND --help shows what it takes',
+      cause: thrown,
+    },
+  );
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll('\n', ' ');
+}
+
+function stacks(thrown: unknown): string {
+  const lines: string[] = [];
+  for (let at: unknown = thrown; at instanceof Error; at = at.cause) lines.push(at.stack ?? at.message);
+  return lines.join('\ncaused by: ');
+}

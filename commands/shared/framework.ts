@@ -1,0 +1,44 @@
+/** Help, which is the framework's, and the answer to words that name no command. */
+import {run} from '@oclif/core/run';
+import {closest, distance} from 'fastest-levenshtein';
+import {ChrootctlError} from '../../src/errors.ts';
+import {reportFailure} from './failure.ts';
+import {asksForHelp, findCommand, isTopic} from './find-command.ts';
+import {stdout} from './stdout.ts';
+
+/** `words`: the command line up to a `--`; `ids`: all commands. */
+export async function answerWithoutCommand(words: readonly string[], ids: readonly string[]): Promise<void> {
+  stdout();
+  const subject = words
+    .filter((word) => word !== '--help' && word !== '-h')
+    .slice(words[0] === 'help' ? 1 : 0);
+  try {
+    const isKnown =
+      subject.length === 0
+        ? asksForHelp(words)
+        : findCommand(subject, ids) !== undefined ||
+          // A topic alone lists its commands; with a word more, that word is wrong.
+          (isTopic(subject[0], ids) && (subject[1]?.startsWith('-') ?? true));
+    if (!isKnown) throw noSuchCommand(subject, ids);
+    // The framework's settings and manifest are beside this file.
+    await run([...subject, '--help'], {root: import.meta.dirname});
+  } catch (error) {
+    process.exitCode = reportFailure(error, words);
+  }
+}
+
+function noSuchCommand(words: readonly string[], ids: readonly string[]): ChrootctlError {
+  const [first = '', second] = words;
+  if (first.startsWith('-')) {
+    return new ChrootctlError('USAGE', `'${first}' is not a command`, {
+      hint: 'the command comes first, as in: chrootctl images --json',
+    });
+  }
+  const wanted = isTopic(first, ids) && second !== undefined ? `${first} ${second}` : first;
+  const names = ids.map((id) => id.replace(':', ' '));
+  const near = closest(wanted, names);
+  const isNear = distance(wanted, near) <= Math.max(1, Math.floor(wanted.length / 3));
+  return new ChrootctlError('USAGE', `there is no command '${wanted}'`, {
+    hint: isNear ? `did you mean ${near}? chrootctl help shows all` : 'chrootctl help shows the commands',
+  });
+}

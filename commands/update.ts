@@ -1,0 +1,44 @@
+import {string as stringArg} from '@oclif/core/args';
+import {integer} from '@oclif/core/flags';
+import {update} from '../src/session/update.ts';
+import {BaseCommand} from './shared/base.ts';
+import {commitOptions, describeCommit, messageFlags} from './shared/commit-flags.ts';
+import {passthrough} from './shared/passthrough.ts';
+import {labels, runFlags, runOptions} from './shared/run-flags.ts';
+
+export default class Update extends BaseCommand {
+  static override summary =
+    'Change an image safely: run a command on its latest version and commit the result.';
+  static override description =
+    'When another commit got there first, the command is run again on the new version, a bounded number of times; ' +
+    'then the exit code is 4 and nothing has changed. A command that fails changes nothing, and its exit code is ours.';
+  static override usage = 'update IMAGE [FLAGS] -- COMMAND…';
+  static override examples = [
+    '<%= config.bin %> update debian --bump patch -- sh -c "apt-get update && apt-get -y upgrade"',
+  ];
+  static override args = {image: stringArg({required: true, ignoreStdin: true, description: 'the image'})};
+  static override flags = {
+    ...runFlags,
+    ...messageFlags,
+    retries: integer({description: 'runs again after a conflict', default: 3, min: 0, helpValue: 'N'}),
+  };
+  protected override readonly takesCommand = true;
+
+  async run(): Promise<void> {
+    const {args, flags} = await this.parse(Update);
+    const result = await update(await this.openStore(flags), {
+      image: args.image,
+      command: passthrough() ?? [],
+      options: runOptions(flags),
+      labels: labels(flags.label),
+      commit: commitOptions(flags),
+      retries: flags.retries,
+      onRetry: (conflict) => this.remark(flags, `${conflict.message}: running again`),
+    });
+    if (result.committed !== undefined) {
+      if (flags.json) process.stderr.write(`${JSON.stringify(result.committed, null, 2)}\n`);
+      else this.remark(flags, describeCommit(result.committed));
+    }
+    process.exitCode = result.exitCode;
+  }
+}

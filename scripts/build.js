@@ -1,0 +1,206 @@
+// Bundles the program into dist/. A start loads two files: main, which finds the command, and the command's bundle, in
+// which there is all that it needs; one file is faster to load than many, and CommonJS than modules. Packages that few
+// need are files of their own. The library (index.js) is a module with chunks. Types are checked elsewhere
+// (npm run typecheck).
+import {execFileSync} from 'node:child_process';
+import {existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {createRequire, enableCompileCache, flushCompileCache} from 'node:module';
+import {basename, dirname, join, relative} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {Plugin} from '@oclif/core/config';
+import {build} from 'esbuild';
+import {lazyRequires} from './lazy-requires.js';
+
+const top = dirname(dirname(fileURLToPath(import.meta.url)));
+const {name, version, oclif} = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
+const dist = join(top, 'dist');
+const made = `${dist}.${process.pid}`;
+
+const commands = readdirSync(join(top, 'commands'), {recursive: true})
+  .filter((file) => file.endsWith('.ts') && !file.startsWith('shared/'))
+  .map((file) => file.slice(0, -'.ts'.length))
+  .sort()
+  .map((path) => ({path, id: path.replaceAll('/', ':'), file: path.replaceAll('/', '.')}));
+
+const common = {
+  absWorkingDir: top,
+  bundle: true,
+  platform: 'node',
+  target: 'node22',
+  define: {
+    CHROOTCTL_VERSION: JSON.stringify(version),
+    CHROOTCTL_COMMANDS: JSON.stringify(commands.map(({id}) => id)),
+  },
+  // The framework loads them only to run commands from TypeScript sources, which the build makes needless.
+  external: ['typescript', 'ts-node', 'tsx'],
+  logLevel: 'warning',
+};
+
+const program = {
+  ...common,
+  format: 'cjs',
+  outExtension: {'.js': '.cjs'},
+  minifySyntax: true,
+  minifyWhitespace: true,
+  define: {...common.define, 'import.meta.dirname': '__dirname'},
+  // An import at run time becomes require(): the loader of modules is not started at all.
+  supported: {'dynamic-import': false},
+};
+
+try {
+  await buildProgram();
+  await buildLibrary();
+  await describeCommands();
+  // In place only when it is complete: a build that fails leaves the last one working.
+  const last = `${made}.last`;
+  if (existsSync(dist)) renameSync(dist, last);
+  renameSync(made, dist);
+  rmSync(last, {recursive: true, force: true});
+  compileAhead();
+} finally {
+  rmSync(made, {recursive: true, force: true});
+}
+
+async function buildProgram() {
+  await build({
+    ...program,
+    entryPoints: [
+      {in: 'commands/shared/entry.ts', out: 'main'},
+      {in: 'commands/shared/framework.ts', out: 'framework'},
+    ],
+    outdir: made,
+    plugins: [lazyRequires([])],
+  });
+  const apart = new Map();
+  const {metafile} = await build({
+    ...program,
+    entryPoints: commands.map(({path, file}) => ({in: `command:${path}`, out: file})),
+    outdir: join(made, 'commands'),
+    metafile: true,
+    plugins: [commandEntries(), lazyRequires(['semver']), partsApart(apart)],
+  });
+  await build({
+    ...program,
+    entryPoints: [...apart].map(([file, path]) => ({in: path, out: file})),
+    outdir: join(made, 'apart'),
+  });
+  writeFileSync(join(made, 'contents.json'), JSON.stringify(contentsOf(metafile)));
+}
+
+/** Which sources and packages are in which bundle: by it a test sees that a hot path stays free of the rest. */
+function contentsOf({outputs}) {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([output, {inputs}]) => [
+      basename(output, '.cjs'),
+      Object.keys(inputs).map((input) => input.replace(/^.*node_modules\//, 'node_modules/')),
+    ]),
+  );
+}
+
+/**
+ * Gives files of their own, one for all commands, to what is seldom needed at run time: packages that a source imports
+ * dynamically or by a lazy require, and what the framework's parser needs to say what was wrong.
+ */
+function partsApart(apart) {
+  const setApart = (file, path) => {
+    apart.set(file, path);
+    return {path: `../apart/${file}.cjs`, external: true};
+  };
+  return {
+    name: 'parts-apart',
+    setup(build) {
+      build.onResolve({filter: /^[a-z][^:]*$/}, ({kind, path, importer}) =>
+        kind !== 'import-statement' && /^(?:src|commands)\//.test(relative(top, importer))
+          ? setApart(path, path)
+          : undefined,
+      );
+      build.onResolve({filter: /^\.\.?\/(?:errors|help|logger)$/}, ({path, importer}) =>
+        /\/@oclif\/core\/lib\/(?:parser\/)?\w+\.js$/.test(importer)
+          ? setApart(`oclif-${basename(dirname(importer))}-${basename(path)}`, join(dirname(importer), path))
+          : undefined,
+      );
+    },
+  };
+}
+
+/** The entry of each command's bundle: its class, and a start that runs it. */
+function commandEntries() {
+  return {
+    name: 'command-entries',
+    setup(build) {
+      build.onResolve({filter: /^command:/}, ({path}) => ({path, namespace: 'command'}));
+      build.onLoad({filter: /^command:/, namespace: 'command'}, ({path}) => {
+        const command = path.slice('command:'.length);
+        return {
+          resolveDir: top,
+          contents: `
+            import Command from './commands/${command}.ts';
+            import {execute} from './commands/shared/execute.ts';
+            Command.id = '${command.replaceAll('/', ':')}';
+            export const start = (argv, depth) => execute(Command, argv, depth);
+          `,
+        };
+      });
+    },
+  };
+}
+
+async function buildLibrary() {
+  await build({
+    ...common,
+    entryPoints: ['src/index.ts'],
+    outdir: made,
+    splitting: true,
+    format: 'esm',
+    banner: {
+      js: "import {createRequire as __createRequire} from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+    chunkNames: 'chunks/[name]-[hash]',
+  });
+}
+
+/**
+ * What the framework reads to print help, beside the bundle: its settings, and a manifest, which spares it to load
+ * the commands.
+ */
+async function describeCommands() {
+  const classes = join(made, 'classes.cjs');
+  await build({
+    ...program,
+    stdin: {
+      contents: `export const COMMANDS = {${commands
+        .map(({path, id}) => `'${id}': require('./commands/${path}.ts').default`)
+        .join(',')}};`,
+      resolveDir: top,
+    },
+    outfile: classes,
+  });
+  const settings = {
+    ...oclif,
+    commands: {strategy: 'explicit', target: './classes.cjs', identifier: 'COMMANDS'},
+  };
+  writeFileSync(join(made, 'package.json'), JSON.stringify({name, version, type: 'module', oclif: settings}));
+  const plugin = new Plugin({root: made, ignoreManifest: true, errorOnManifestCreate: true});
+  await plugin.load();
+  writeFileSync(join(made, 'oclif.manifest.json'), JSON.stringify(plugin.manifest));
+  // From now on nobody loads a class through the framework.
+  rmSync(classes);
+}
+
+/**
+ * Fills the cache of compiled code that bin/start.cjs uses, so that a program run by whoever built it writes nothing.
+ * It holds for this Node and the place of the files; another Node makes its own. Code that is merely loaded is enough:
+ * a cache with the functions of a whole run in it measured no faster.
+ */
+function compileAhead() {
+  process.umask(0o077); // As start.cjs has it.
+  enableCompileCache(join(dist, '.cache'));
+  const require = createRequire(import.meta.url);
+  for (const file of ['framework', ...commands.map(({file}) => `commands/${file}`)])
+    require(join(dist, `${file}.cjs`));
+  flushCompileCache();
+  // The one that runs when it is loaded.
+  execFileSync(process.execPath, [join(top, 'bin/start.cjs'), '--version'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+}

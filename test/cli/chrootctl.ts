@@ -1,0 +1,149 @@
+/** The real binary, in a store of its own. */
+import {execFileSync, spawn, type ChildProcess} from 'node:child_process';
+import {copyFileSync, mkdirSync, symlinkSync, writeFileSync} from 'node:fs';
+import {dirname, join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {temporaryDirectory} from '../temporary.ts';
+
+export {cleanUp} from '../temporary.ts';
+
+export const CHECKOUT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const BINARY = join(CHECKOUT, 'bin', 'chrootctl');
+
+const started: ChildProcess[] = [];
+
+/** Ends what a failed test left running, which would keep the whole run from ending. */
+function killStarted(): void {
+  for (const child of started.splice(0)) if (child.exitCode === null) child.kill('SIGKILL');
+}
+
+// Scripts use this file too, and have no such hook.
+(globalThis as {afterEach?: (hook: () => void) => void}).afterEach?.(killStarted);
+
+export interface Outcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface CallOptions {
+  input?: string | Buffer;
+  env?: Record<string, string>;
+  cwd?: string;
+}
+
+/** A store and a way to call chrootctl on it. */
+export class Cli {
+  readonly store: string;
+  readonly directory: string;
+  readonly #environment: Record<string, string>;
+
+  constructor({driver, store}: {driver?: string; store?: string} = {}) {
+    this.directory = temporaryDirectory();
+    this.store = store ?? join(this.directory, 'store');
+    this.#environment = {
+      CHROOTCTL_ROOT: this.store,
+      ...(driver === undefined ? {} : {CHROOTCTL_DRIVER: driver}),
+    };
+  }
+
+  start(args: readonly string[], options: CallOptions = {}): ChildProcess {
+    const child = spawn(BINARY, args, {
+      cwd: options.cwd ?? this.directory,
+      env: {PATH: process.env['PATH'], HOME: this.directory, ...this.#environment, ...options.env},
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    started.push(child);
+    return child;
+  }
+
+  async call(args: readonly string[], options: CallOptions = {}): Promise<Outcome> {
+    const child = this.start(args, options);
+    child.stdin?.on('error', () => undefined); // A command that reads nothing closes it early.
+    child.stdin?.end(options.input ?? '');
+    return outcomeOf(child);
+  }
+
+  /** Calls, expects success, and gives what was printed without the last newline. */
+  async ok(...args: string[]): Promise<string> {
+    const {code, stdout, stderr} = await this.call(args);
+    if (code !== 0) throw new Error(`chrootctl ${args.join(' ')} ended with ${code}: ${stderr}`);
+    return stdout.trimEnd();
+  }
+
+  async json<T>(...args: string[]): Promise<T> {
+    return JSON.parse(await this.ok(...args, '--json')) as T;
+  }
+
+  /** Imports a small root with busybox in it. Gives the version id. */
+  async importRoot(target = 'base'): Promise<string> {
+    return this.ok('import', busyboxRoot(), target);
+  }
+}
+
+export async function outcomeOf(child: ChildProcess): Promise<Outcome> {
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
+  child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) =>
+      resolve({
+        code: code ?? -1,
+        stdout: Buffer.concat(stdout).toString(),
+        stderr: Buffer.concat(stderr).toString() + (signal === null ? '' : `(${signal})`),
+      }),
+    );
+  });
+}
+
+const APPLETS = [
+  'sh',
+  'cat',
+  'echo',
+  'ls',
+  'id',
+  'true',
+  'false',
+  'sleep',
+  'mkdir',
+  'rm',
+  'mv',
+  'ln',
+  'touch',
+  'stat',
+  'kill',
+  'env',
+  'test',
+  'seq',
+  'dd',
+  'sync',
+  'pwd',
+  'tr',
+  'wc',
+  'sort',
+  'uniq',
+  'hostname',
+  'chmod',
+  'chown',
+  'tail',
+  'head',
+];
+
+/** A directory with busybox and a few of its names, enough to run commands in. */
+export function busyboxRoot(): string {
+  const root = join(temporaryDirectory(), 'root');
+  for (const directory of ['bin', 'etc', 'tmp', 'root', 'proc', 'dev', 'sys', 'usr/bin']) {
+    mkdirSync(join(root, directory), {recursive: true});
+  }
+  copyFileSync(
+    execFileSync('sh', ['-c', 'command -v busybox'], {encoding: 'utf8'}).trim(),
+    join(root, 'bin/busybox'),
+  );
+  for (const applet of APPLETS) symlinkSync('busybox', join(root, 'bin', applet));
+  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000::/tmp:/bin/sh\n');
+  writeFileSync(join(root, 'etc/group'), 'root:x:0:\nguest:x:1000:\nextra:x:1001:guest\n');
+  writeFileSync(join(root, 'etc/os-release'), 'NAME=busybox\n');
+  return root;
+}
