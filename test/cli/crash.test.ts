@@ -1,0 +1,166 @@
+import {describe, expect, test} from '@jest/globals';
+import {execFileSync} from 'node:child_process';
+import {existsSync, readdirSync, readFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {startOf} from '../../src/system/identity.ts';
+import {Cli} from './chrootctl.ts';
+
+/** Every file below the store, with its size: what `gc` must bring back to what it was. */
+function contents(store: string): string {
+  return execFileSync('find', [store, '-not', '-path', '*/locks/*', '-printf', '%P %y %s\n'], {
+    encoding: 'utf8',
+  })
+    .split('\n')
+    .sort()
+    .join('\n');
+}
+
+function mountsBelow(store: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
+          .split('\n')
+          .filter((line) => line.includes(store));
+      } catch {
+        return []; // It ended.
+      }
+    });
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+describe.each(['overlay', 'directory'])('kill -9 on %s', (driver) => {
+  test('of a run leaves no process and no mount, and gc leaves no byte of it', async () => {
+    const cli = new Cli({driver});
+    await cli.importRoot();
+    await cli.ok('run', 'base', '--', 'true');
+    const before = contents(cli.store);
+
+    const child = cli.start([
+      'run',
+      'base',
+      '--',
+      'sh',
+      '-c',
+      'dd if=/dev/zero of=/big bs=1M count=5 2>/dev/null; sleep 987 & echo ready; sleep 986',
+    ]);
+    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    const inside = execFileSync('pgrep', ['-f', 'sleep 98[67]'], {encoding: 'utf8'})
+      .trim()
+      .split('\n')
+      .map(Number);
+    expect(inside.length).toBeGreaterThanOrEqual(2);
+    child.kill('SIGKILL');
+    await until(() => inside.every((pid) => startOf(pid) === undefined));
+    await until(() => mountsBelow(cli.store).length === 0);
+
+    expect(await cli.json('ps')).toEqual([
+      expect.objectContaining({image: 'base', state: 'dead', ephemeral: true}),
+    ]);
+    expect((await cli.call(['doctor'])).code).toBe(1);
+    expect((await cli.ok('gc')).split('\n')).toEqual([expect.stringMatching(/its process .* is gone/)]);
+    expect(contents(cli.store)).toBe(before);
+    expect(await cli.ok('doctor')).toBe('all is well');
+  });
+
+  test('of a run --commit at a random moment leaves the old state or the new one', async () => {
+    const cli = new Cli({driver});
+    await cli.importRoot();
+    for (let round = 0; round < 12; round++) {
+      const before = await cli.json<{version: string}[]>('images');
+      const child = cli.start(['run', 'base', '--commit', '--', 'sh', '-c', `echo ${round} > /round`]);
+      const ended = new Promise((resolve) => child.once('close', resolve));
+      await new Promise((resolve) => setTimeout(resolve, 40 + Math.random() * 400));
+      child.kill('SIGKILL');
+      await ended;
+      await cli.ok('run', 'base', '--', 'true');
+      await cli.ok('gc');
+      expect(await cli.ok('doctor')).toBe('all is well');
+      const after = await cli.json<{version: string}[]>('images');
+      expect([before.length, before.length + 1]).toContain(after.length);
+      expect(after.slice(after.length - before.length)).toEqual(
+        before.map((v) => ({...v, tags: expect.any(Array)})),
+      );
+      if (after.length > before.length)
+        expect(await cli.ok('run', 'base', '--', 'cat', '/round')).toBe(`${round}`);
+    }
+  }, 120_000);
+
+  test('of an import leaves nothing that gc does not collect', async () => {
+    const cli = new Cli({driver});
+    await cli.importRoot('other');
+    const before = contents(cli.store);
+    const child = cli.start(['import', '-', 'base']);
+    child.stdin?.on('error', () => undefined);
+    const tar = execFileSync('tar', ['-C', '/usr/share', '-c', 'common-licenses'], {maxBuffer: 2 ** 26});
+    child.stdin?.write(tar.subarray(0, tar.length / 2));
+    await until(() => readdirSync(join(cli.store, 'sessions')).length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('close', resolve));
+    await cli.ok('gc');
+    expect(contents(cli.store)).toBe(before);
+    expect(await cli.ok('doctor')).toBe('all is well');
+  });
+});
+
+describe('interruption', () => {
+  test('Ctrl-C during an import cleans up and ends with 130', async () => {
+    const cli = new Cli();
+    await cli.importRoot('other');
+    const before = contents(cli.store);
+    const child = cli.start(['import', '-', 'base']);
+    let stderr = '';
+    child.stderr?.on('data', (chunk) => (stderr += String(chunk)));
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.write(Buffer.alloc(512));
+    await until(
+      () => existsSync(join(cli.store, 'sessions')) && readdirSync(join(cli.store, 'sessions')).length > 0,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    child.kill('SIGINT');
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(130);
+    expect(stderr).toMatch(/interrupted/);
+    expect(contents(cli.store)).toBe(before);
+  });
+
+  test('SIGTERM reaches the command, whose end is reported', async () => {
+    const cli = new Cli();
+    await cli.importRoot();
+    const child = cli.start([
+      'run',
+      'base',
+      '--',
+      'sh',
+      '-c',
+      'trap "echo told; exit 9" TERM; echo ready; while :; do sleep 0.1; done',
+    ]);
+    let stdout = '';
+    child.stdout?.on('data', (chunk) => (stdout += String(chunk)));
+    await until(() => stdout.includes('ready'));
+    child.kill('SIGTERM');
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(9);
+    expect(stdout).toBe('ready\ntold\n');
+    expect(await cli.json('ps')).toEqual([]);
+  });
+});
+
+test('a session that lost its mount, as after a reboot, comes back', async () => {
+  const cli = new Cli();
+  await cli.importRoot();
+  await cli.ok('session', 'begin', 'base', '--name', 'kept');
+  await cli.ok('exec', 'kept', '--', 'touch', '/here');
+  const path = await cli.ok('session', 'path', 'kept');
+  execFileSync('umount', [path]);
+  expect(await cli.json('ps')).toEqual([expect.objectContaining({id: 'kept', state: 'idle', root: null})]);
+  expect(await cli.ok('exec', 'kept', '--', 'ls', '/here')).toBe('/here');
+  execFileSync('umount', [path]);
+  await cli.ok('commit', 'kept');
+  expect(await cli.ok('run', 'base', '--', 'ls', '/here')).toBe('/here');
+  await cli.ok('session', 'end', 'kept');
+  expect(await cli.ok('doctor')).toBe('all is well');
+});

@@ -1,0 +1,16 @@
+import {expect, test} from '@jest/globals';
+import {Cli} from './chrootctl.ts';
+import {oldOrNew} from './old-or-new.ts';
+
+// scripts/old-or-new.ts does the same for longer and with more processes.
+test.each(['overlay', 'directory'])(
+  'on %s every run sees the old state or the new one, and no update is lost',
+  async (driver) => {
+    const outcome = await oldOrNew(new Cli({driver}), {seconds: 12, runners: 5, updaters: 2, files: 200});
+    expect(outcome.problems).toEqual([]);
+    expect(outcome.runs).toBeGreaterThan(10);
+    expect(outcome.updates).toBeGreaterThan(2);
+    expect(outcome.generations).toBeGreaterThan(1);
+  },
+  120_000,
+);
