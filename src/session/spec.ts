@@ -1,5 +1,7 @@
 /** From what a version says and what a user asks to what the sandbox is told. */
 import {isatty} from 'node:tty';
+import {lookUp} from '../sandbox/in-root.ts';
+import {viewsOf} from '../sandbox/volumes.ts';
 import type {SandboxRoot, SandboxSpec} from '../sandbox/spec.ts';
 import type {RunConfig, RunOptions} from '../store/records.ts';
 import {profileOptions} from './profiles.ts';
@@ -21,7 +23,7 @@ export function sandboxSpec({id, root, command, config, options, detach}: Wanted
   return {
     id,
     root,
-    command: command.length > 0 ? command : (config.command ?? SHELL),
+    command: command.length > 0 ? command : (config.command ?? shellOf(root)),
     env: {...terminal(), ...wanted.env},
     workdir: wanted.workdir ?? '/',
     ...(wanted.user === undefined ? {} : {user: wanted.user}),
@@ -58,8 +60,10 @@ function configOptions(config: RunConfig): RunOptions {
   return {env: config.env, user: config.user, workdir: config.workdir, volumes: config.mounts};
 }
 
-/** What a run without a command starts. */
-const SHELL = ['/bin/sh'];
+/** What a run without a command starts: bash where there is one. */
+function shellOf(root: SandboxRoot): string[] {
+  return [lookUp(viewsOf(root), '/bin/bash').kind === 'file' ? '/bin/bash' : '/bin/sh'];
+}
 
 /** A command at a terminal needs to know which one; nothing else of the caller's environment goes in. */
 function terminal(): Record<string, string> {

@@ -11,7 +11,7 @@ import {
   openSync,
   readFileSync,
   readSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {HistoryEntry, parseRecord} from './records.ts';
@@ -34,7 +34,7 @@ export function appendHistory(path: string, seq: number, entries: readonly Histo
   const fd = openSync(path, 'a+', 0o644);
   try {
     ftruncateSync(fd, confirmedLength(fd, path, seq));
-    writeSync(fd, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    writeFileSync(fd, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
     fsyncSync(fd);
   } finally {
     closeSync(fd);

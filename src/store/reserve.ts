@@ -2,7 +2,7 @@
  * Getting out of a full disk. Dropping a tag or a version writes a few records first, for which there may be no room
  * left: then a small file that was put aside for this is given up, and made again when there is room.
  */
-import {closeSync, fsyncSync, openSync, rmSync, writeSync} from 'node:fs';
+import {closeSync, fsyncSync, openSync, rmSync, writeFileSync} from 'node:fs';
 import {errnoOf} from '../errors.ts';
 import {removeIfExists} from '../system/files.ts';
 import type {Layout} from './layout.ts';
@@ -33,7 +33,7 @@ export function makeReserve(layout: Layout): void {
     throw error;
   }
   try {
-    writeSync(fd, Buffer.alloc(BYTES));
+    writeFileSync(fd, Buffer.alloc(BYTES));
     fsyncSync(fd);
   } catch (error) {
     rmSync(layout.reserve, {force: true});

@@ -12,7 +12,6 @@ import {
   rmSync,
   unlinkSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
 import {dirname} from 'node:path';
 import {errnoOf} from '../errors.ts';
@@ -30,7 +29,8 @@ export function writeDurably(path: string, content: string, mode = 0o644): void 
   try {
     const fd = openSync(temporary, 'wx', mode);
     try {
-      writeSync(fd, content);
+      // Not writeSync: on a disk that is nearly full that writes a part and calls it a success.
+      writeFileSync(fd, content);
       fsyncSync(fd);
     } finally {
       closeSync(fd);

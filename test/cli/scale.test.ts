@@ -1,0 +1,78 @@
+/**
+ * Sizes that must not matter: how much a store holds, for a run; how many files a root has, for a commit. Without a
+ * clock: system calls, names and bytes are counted, which come out the same on any machine. `npm run bench` tells what they cost.
+ */
+import {expect, test} from '@jest/globals';
+import {execFileSync} from 'node:child_process';
+import {writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {
+  addEarlierVersions,
+  addFiles,
+  addImages,
+  addSessions,
+  addVersion,
+  openStore,
+} from '../../scripts/bench/stores.ts';
+import {busyboxRoot, Cli} from './chrootctl.ts';
+import {fileWork} from './traced.ts';
+
+/** Looking again whether the last process of a mount namespace has gone, or a longer list of tags, is a little more. */
+const SLACK = 60;
+
+const COMMAND = ['--', 'touch', '/new'];
+
+interface Counts {
+  run: number;
+  runAndCommit: number;
+  commit: number;
+  /** One that does look at everything, which shows that the count would tell. */
+  thorough: number;
+}
+
+async function counts(cli: Cli, thorough: readonly string[]): Promise<Counts> {
+  // The first run of a store copies the programs that lead to the command.
+  await cli.ok('run', 'base', '--', 'true');
+  const run = fileWork(cli, 'run', 'base', ...COMMAND);
+  const runAndCommit = fileWork(cli, 'run', 'base', '--commit', ...COMMAND);
+  await cli.ok('session', 'begin', 'base', '--name', 'kept');
+  writeFileSync(join(await cli.ok('session', 'path', 'kept'), 'newer'), '');
+  const commit = fileWork(cli, 'commit', 'kept');
+  return {run, runAndCommit, commit, thorough: fileWork(cli, ...thorough)};
+}
+
+function expectTheSame(many: Counts, few: Counts): void {
+  expect(many.run).toBeLessThanOrEqual(few.run + SLACK);
+  expect(many.runAndCommit).toBeLessThanOrEqual(few.runAndCommit + SLACK);
+  expect(many.commit).toBeLessThanOrEqual(few.commit + SLACK);
+}
+
+test('a run and a commit ask the same of a store with 3 and with 1,000 versions, images and sessions', async () => {
+  async function countsWith(size: number): Promise<Counts> {
+    const cli = new Cli({driver: 'overlay'});
+    await cli.importRoot();
+    const store = await openStore(cli.store);
+    addEarlierVersions(store, 'base', size);
+    addImages(store, size);
+    addSessions(store, 'base', size);
+    return counts(cli, ['images', '--json']);
+  }
+  const [few, many] = [await countsWith(3), await countsWith(1_000)];
+  expectTheSame(many, few);
+  expect(many.thorough).toBeGreaterThan(few.thorough + 1_000);
+});
+
+test('a run and a commit ask the same of a root of 100 and of 20,000 files', async () => {
+  const busybox = busyboxRoot();
+  async function countsWith(files: number): Promise<Counts> {
+    const cli = new Cli({driver: 'overlay'});
+    await addVersion(await openStore(cli.store), 'base', (layer) => {
+      execFileSync('cp', ['-a', `${busybox}/.`, layer]);
+      addFiles(layer, files);
+    });
+    return counts(cli, ['export', 'base', join(cli.directory, 'out.tar')]);
+  }
+  const [few, many] = [await countsWith(100), await countsWith(20_000)];
+  expectTheSame(many, few);
+  expect(many.thorough).toBeGreaterThan(few.thorough + 19_000);
+});

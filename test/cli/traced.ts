@@ -1,0 +1,37 @@
+/** What the real binary, and everything that it starts, asks of the file system: counted by strace(1). */
+import {execFileSync} from 'node:child_process';
+import {mkdirSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {join} from 'node:path';
+import {BINARY, type Cli} from './chrootctl.ts';
+
+/** What depends on how busy the machine is: the processes there are, and in how many pieces a pipe is read. */
+const CHANCE = /\/proc\/|<(?:pipe|socket|anon_inode):/;
+
+/**
+ * How much a call of chrootctl asks of the file system: one for each system call on a file or directory, and for each
+ * name that is read out of a directory and each KiB that is read out of a file. @throws Error when chrootctl fails
+ */
+export function fileWork(cli: Cli, ...args: readonly string[]): number {
+  const traces = join(cli.directory, 'traces');
+  mkdirSync(traces);
+  // One file for each process, so that no line is cut in two by another's; -y adds the paths of descriptors.
+  const strace = ['-ff', '-y', '-qq', '-s', '4096', '-e', 'signal=none', '-e', 'trace=%file,getdents64,read'];
+  execFileSync('strace', [...strace, '-o', join(traces, 'trace'), BINARY, ...args], {
+    cwd: cli.directory,
+    env: {PATH: process.env['PATH'], HOME: cli.directory, CHROOTCTL_ROOT: cli.store},
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const lines = readdirSync(traces).flatMap((name) => readFileSync(join(traces, name), 'utf8').split('\n'));
+  rmSync(traces, {recursive: true});
+  return lines
+    .filter((line) => line !== '' && !CHANCE.test(line))
+    .reduce((sum, line) => sum + 1 + namesIn(line) + kibibytesIn(line), 0);
+}
+
+function namesIn(line: string): number {
+  return line.startsWith('getdents64(') ? Number(/\/\* (\d+) entries \*\//.exec(line)?.[1] ?? 0) : 0;
+}
+
+function kibibytesIn(line: string): number {
+  return line.startsWith('read(') ? Math.floor(Number(/ = (\d+)$/.exec(line)?.[1] ?? 0) / 1024) : 0;
+}
