@@ -8,7 +8,7 @@ import {notStarted} from '../system/process.ts';
 import {DESCRIPTORS, PROCEED} from './chain.ts';
 import {Delivery} from './delivery.ts';
 import {inheritedDescriptors} from './descriptors.ts';
-import {createLimits, removeLimits} from './limits.ts';
+import {createLimits, groupIdOf, removeLimits} from './limits.ts';
 import {failureOf, hasStarted, isBorn, reportedExitCode} from './outcome.ts';
 import {prepare} from './prepare.ts';
 import {relaySignals} from './signals.ts';
@@ -47,11 +47,12 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
   const stray = inheritedDescriptors().filter((fd) => fd > DESCRIPTORS.stderr);
   const prepared = prepare(spec, box, stray);
   if ('plan' in spec.root) mkdirSync(spec.root.mountPoint, {recursive: true});
-  const groups = createLimits(spec.id, spec.limits);
+  const group = groupIdOf(spec.id);
+  const groups = createLimits(group, spec.limits);
   try {
     return await runChain(prepared.command(groups), prepared.filter, spec, options, stray);
   } finally {
-    if (groups.length > 0) removeLimits(spec.id);
+    if (groups.length > 0) removeLimits(group);
   }
 }
 

@@ -6,6 +6,7 @@
 import {existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf, messageOf} from '../errors.ts';
+import {isAlive, self} from '../system/identity.ts';
 import {mountsOf} from '../system/mounts.ts';
 import {findController, hierarchies, settingsFor, type Controller, type ControllerName} from './cgroups.ts';
 import type {Limits} from './spec.ts';
@@ -45,14 +46,30 @@ export function createLimits(id: string, limits: Limits): string[] {
   return [...groups];
 }
 
-/** Directories of groups whose processes have all ended, or not begun yet: leave out sessions that still live. */
+/**
+ * The name of a sandbox's groups. Groups are the host's, not a store's, so the name itself says whose they are: our
+ * pid, start and pid namespace (system/identity.ts; none of them outlives a boot).
+ */
+export function groupIdOf(id: string): string {
+  const {pid, started, namespace} = self();
+  return `${id}.${pid}.${started}.${namespace.replace(/\D/g, '')}`;
+}
+
+/** Groups whose makers are gone. */
 export function leftoverLimits(): {id: string; path: string}[] {
   return hierarchies(mountsOf()).flatMap((mountPoint) => {
     const parent = join(mountPoint, PARENT);
     return directoriesIn(parent)
-      .map((id) => ({id, path: join(parent, id)}))
-      .filter(({path}) => readFileSync(join(path, 'cgroup.procs'), 'utf8') === '');
+      .filter(isOwnerless)
+      .map((id) => ({id, path: join(parent, id)}));
   });
+}
+
+/** A group that was not named by us is not for us to judge. */
+function isOwnerless(id: string): boolean {
+  const [, pid, started, namespace] = /\.(\d+)\.(\d+)\.(\d+)$/.exec(id) ?? [];
+  if (pid === undefined || started === undefined || namespace === undefined) return false;
+  return !isAlive({pid: Number(pid), started, boot: self().boot, namespace: `pid:[${namespace}]`});
 }
 
 /**

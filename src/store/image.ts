@@ -84,6 +84,29 @@ export class Image {
       .map((name) => name.slice(0, -`.json${REMOVING}`.length));
   }
 
+  /**
+   * All versions whose volumes are needed: also those out of sight, which may yet be put back. Undefined when a record
+   * cannot be read, so that nobody takes its volume for needless.
+   */
+  allVersions(): VersionRecord[] | undefined {
+    const files = new Set<string>();
+    // A version that is put back meanwhile changes its name: whichever it has, one of three looks sees it.
+    for (let look = 0; look < 3; look++) for (const name of this.#versionFiles()) files.add(name);
+    const records = new Map<string, VersionRecord>();
+    for (const name of files) {
+      if (!name.endsWith('.json') && !name.endsWith(REMOVING)) continue;
+      const path = join(this.#directory, 'versions', name);
+      try {
+        const record = readRecord(VersionRecord, path);
+        if (record !== undefined) records.set(record.id, record);
+      } catch (error) {
+        if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return undefined;
+        throw error;
+      }
+    }
+    return [...records.values()];
+  }
+
   /** Every move of every tag, oldest first. */
   history(): HistoryEntry[] {
     // First the confirmed number, then the lines: lines only grow, so all up to the number are there.

@@ -16,7 +16,7 @@ import {
 import {isAlive} from '../system/identity.ts';
 import {withLock} from '../system/lock.ts';
 import type {Layout} from './layout.ts';
-import {ExecRecord, formatRecord, readRecord, SessionRecord} from './records.ts';
+import {ExecRecord, formatRecord, parseRecord, readRecord, SessionRecord} from './records.ts';
 
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/;
 
@@ -84,28 +84,26 @@ export class Sessions {
     return record;
   }
 
-  /** All records; one that disappears meanwhile is left out. A torn one is reported by `damaged`. */
+  /** All records; one that disappears meanwhile is left out, and one that cannot be read is reported by `damaged`. */
   list(): SessionRecord[] {
-    return this.#names(this.#layout.sessions).flatMap((id) => {
-      try {
-        return this.find(id) ?? [];
-      } catch (error) {
-        if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return [];
-        throw error;
-      }
-    });
+    return this.#names(this.#layout.sessions).flatMap((id) => readable(() => this.find(id)) ?? []);
   }
 
-  /** Ids whose record cannot be read: torn by a power cut (`run` does not wait for the disk), or edited. */
-  damaged(): string[] {
-    return this.#names(this.#layout.sessions).filter((id) => {
-      try {
-        this.find(id);
-        return false;
-      } catch (error) {
-        if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return true;
-        throw error;
-      }
+  /**
+   * Files of records that cannot be read: torn by a power cut (`run` does not wait for the disk), or whole and wrong,
+   * so that somebody must have edited them.
+   */
+  damaged(): {path: string; torn: boolean}[] {
+    const files = [
+      ...this.#names(this.#layout.sessions).map((id) => this.#layout.session(id)),
+      ...this.#names(this.#layout.execs).map((name) => join(this.#layout.execs, `${name}.json`)),
+    ];
+    return files.flatMap((path) => {
+      const schema = path.startsWith(this.#layout.execs) ? ExecRecord : SessionRecord;
+      const text = readIfExists(path);
+      if (text === undefined || readable(() => parseRecord<object>(schema, text, path)) !== undefined)
+        return [];
+      return {path, torn: !text.endsWith('}\n') || text.includes('\0')};
     });
   }
 
@@ -129,7 +127,7 @@ export class Sessions {
   }
 
   addExec(record: ExecRecord): void {
-    writeFileSync(this.#execFile(record), formatRecord(record), {mode: 0o600});
+    writeAtomically(this.#execFile(record), formatRecord(record), 0o600);
   }
 
   dropExec(record: ExecRecord): void {
@@ -140,8 +138,7 @@ export class Sessions {
   execs(session?: string): ExecRecord[] {
     return this.#names(this.#layout.execs).flatMap((name) => {
       const path = join(this.#layout.execs, `${name}.json`);
-      if (readIfExists(path) === '') return []; // Being written this moment.
-      const record = readRecord(ExecRecord, path);
+      const record = readable(() => readRecord(ExecRecord, path));
       if (record === undefined || (session !== undefined && record.session !== session)) return [];
       if (isAlive(record.owner)) return [record];
       removeIfExists(path);
@@ -157,5 +154,15 @@ export class Sessions {
     return readdirSync(directory)
       .filter((name) => name.endsWith('.json'))
       .map((name) => name.slice(0, -'.json'.length));
+  }
+}
+
+/** What cannot be read as a record counts as none here: one bad file must not hide the others. */
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return undefined;
+    throw error;
   }
 }

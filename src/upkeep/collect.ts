@@ -30,34 +30,45 @@ const YOUNG_MS = 60_000;
 export async function leftovers(store: Store): Promise<Leftover[]> {
   // The order makes it safe without a lock. A volume is named by a session before it is made, and by a version before
   // that session ends: so of the volumes listed first, those that neither of the later lists names are nobody's.
-  // The same goes for mount points and control groups, which a session's record precedes.
+  // The same goes for mount points, which a session's record precedes.
   const volumes = await store.driver.list();
   const mountPoints = readdirSync(store.layout.mounts);
-  const limits = leftoverLimits();
   const sessions = store.sessions.list();
-  const versions = allVersions(store);
+  const damaged = store.sessions.damaged();
+  const images = store.imageNames().map((name) => store.image(name).allVersions());
+  const versions = images.flatMap((known) => known ?? []);
+  // What a record that cannot be read names is not known, so while there is one no volume is nobody's.
+  const isComplete = damaged.length === 0 && !images.includes(undefined);
   const dead = sessions.filter((record) => store.sessions.isDead(record));
   const alive = sessions.filter((record) => !store.sessions.isDead(record));
-  const versionVolumes = new Set(versions.map(({volume}) => volume));
-  const named = new Set([...versionVolumes, ...sessions.flatMap(volumesOf)]);
+  const unfinished = unfinishedVersions(store, versions, dead);
+  // What became a version that a tag has named belongs to that version.
+  const published = new Set(
+    versions.filter((version) => !unfinished.includes(version)).map(({volume}) => volume),
+  );
+  const named = new Set([...versions.map(({volume}) => volume), ...sessions.flatMap(volumesOf)]);
   const aliveIds = new Set(alive.map(({id}) => id));
   return [
     ...interruptedRemovals(store),
-    ...unfinishedVersions(store, dead),
+    ...unfinished.map(({image, id}) => ({
+      kind: 'unfinished-commit',
+      what: `version ${image}@${id}: the commit died before a tag named it`,
+      fix: 'remove it',
+      collect: () => store.image(image).change((change) => removeVersion(store, change, id)),
+    })),
     ...dead.map((record) => ({
       kind: 'dead-session',
       what: `session ${record.id} of ${record.image}: its process (pid ${record.owner.pid}) is gone`,
       fix: 'remove its clone',
-      // What became a version that a tag has named belongs to that version.
       collect: () =>
         discard(
           store,
           record,
-          volumesOf(record).filter((id) => currentVolumes(store).has(id)),
+          volumesOf(record).filter((id) => published.has(id)),
         ),
     })),
     ...volumes
-      .filter(({id}) => !named.has(id))
+      .filter(({id}) => isComplete && !named.has(id))
       .map(({id}) => ({
         kind: 'orphan-volume',
         what: `volume ${id}: no version and no session names it`,
@@ -68,19 +79,17 @@ export async function leftovers(store: Store): Promise<Leftover[]> {
       store,
       mountPoints.filter((id) => !aliveIds.has(id)),
     ),
-    ...limits
-      .filter(({id}) => !aliveIds.has(id.split('.')[0] ?? id))
-      .map(({id, path}) => ({
-        kind: 'control-group',
-        what: `control group ${path}: its session is gone`,
-        fix: 'remove it',
-        collect: () => {
-          removeLimits(id);
-          return Promise.resolve();
-        },
-      })),
+    ...leftoverLimits().map(({id, path}) => ({
+      kind: 'control-group',
+      what: `control group ${path}: its maker is gone`,
+      fix: 'remove it',
+      collect: () => {
+        removeLimits(id);
+        return Promise.resolve();
+      },
+    })),
     ...temporaries(store),
-    ...tornRecords(store),
+    ...tornRecords(damaged),
   ];
 }
 
@@ -117,11 +126,14 @@ function interruptedRemovals(store: Store): Leftover[] {
   );
 }
 
-/** A commit that died after its version's record was written, but before a tag named it: it never happened. */
-function unfinishedVersions(store: Store, dead: readonly SessionRecord[]): Leftover[] {
+/** Versions of commits that died after the record was written, but before a tag named it: they never happened. */
+function unfinishedVersions(
+  store: Store,
+  versions: readonly VersionRecord[],
+  dead: readonly SessionRecord[],
+): VersionRecord[] {
   const volumes = new Set(dead.flatMap(volumesOf));
-  if (volumes.size === 0) return [];
-  return allVersions(store)
+  return versions
     .filter(({volume}) => volumes.has(volume))
     .filter(
       ({image, id}) =>
@@ -129,13 +141,7 @@ function unfinishedVersions(store: Store, dead: readonly SessionRecord[]): Lefto
           .image(image)
           .history()
           .some(({to}) => to === id),
-    )
-    .map(({image, id}) => ({
-      kind: 'unfinished-commit',
-      what: `version ${image}@${id}: the commit died before a tag named it`,
-      fix: 'remove it',
-      collect: () => store.image(image).change((change) => removeVersion(store, change, id)),
-    }));
+    );
 }
 
 /** Mounts below the store, and their empty mount points, that no session has. */
@@ -159,7 +165,7 @@ function temporaries(store: Store): Leftover[] {
     const directory = store.layout.image(name);
     return [directory, join(directory, 'versions')];
   });
-  return [store.root, store.layout.sessions, ...images].flatMap((directory) =>
+  return [store.root, store.layout.sessions, store.layout.execs, ...images].flatMap((directory) =>
     entries(directory)
       .filter((name) => name.endsWith('.tmp'))
       .map((name) => join(directory, name))
@@ -176,16 +182,16 @@ function temporaries(store: Store): Leftover[] {
   );
 }
 
-function tornRecords(store: Store): Leftover[] {
-  return store.sessions
-    .damaged()
-    .filter((id) => isOld(store.layout.session(id)))
-    .map((id) => ({
+/** Records of runs that a power cut tore. One that is whole, but wrong, is not ours to remove. */
+function tornRecords(damaged: readonly {path: string; torn: boolean}[]): Leftover[] {
+  return damaged
+    .filter(({path, torn}) => torn && isOld(path))
+    .map(({path}) => ({
       kind: 'torn-record',
-      what: `${store.layout.session(id)} cannot be read`,
+      what: `${path} was torn by a crash`,
       fix: 'remove it',
       collect: () => {
-        store.sessions.drop(id);
+        unlinkSync(path);
         return Promise.resolve();
       },
     }));
@@ -193,14 +199,6 @@ function tornRecords(store: Store): Leftover[] {
 
 function volumesOf(record: SessionRecord): string[] {
   return [record.volume, ...record.pending];
-}
-
-function allVersions(store: Store): VersionRecord[] {
-  return store.imageNames().flatMap((name) => store.image(name).versions());
-}
-
-function currentVolumes(store: Store): Set<string> {
-  return new Set(allVersions(store).map(({volume}) => volume));
 }
 
 function entries(directory: string): string[] {

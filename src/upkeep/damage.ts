@@ -103,7 +103,16 @@ function imageDamage(image: Image, volumes: ReadonlySet<string>): Damage[] {
 }
 
 function sessionDamage(store: Store, volumes: ReadonlySet<string>): Damage[] {
-  return store.sessions
+  const unreadable = store.sessions
+    .damaged()
+    .filter(({torn}) => !torn)
+    .map(({path}) => ({
+      kind: 'damaged-record',
+      what: `${path} cannot be read`,
+      fix: 'mend it or remove it; until then no volume is collected',
+      collect: undefined,
+    }));
+  const lost = store.sessions
     .list()
     .filter((record) => !record.ephemeral && !volumes.has(record.volume))
     .map((record) => ({
@@ -112,6 +121,7 @@ function sessionDamage(store: Store, volumes: ReadonlySet<string>): Damage[] {
       fix: `remove it: chrootctl session rm ${record.id}`,
       collect: undefined,
     }));
+  return [...unreadable, ...lost];
 }
 
 /** Setuid programs inside volumes must be out of other users' reach. */

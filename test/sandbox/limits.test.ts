@@ -1,9 +1,9 @@
 import {describe, expect, test} from '@jest/globals';
-import {existsSync, readFileSync} from 'node:fs';
+import {existsSync, readFileSync, readlinkSync} from 'node:fs';
 import {join} from 'node:path';
 import {randomId} from '../../src/ids.ts';
 import {findController, settingsFor} from '../../src/sandbox/cgroups.ts';
-import {createLimits, leftoverLimits, removeLimits} from '../../src/sandbox/limits.ts';
+import {createLimits, groupIdOf, leftoverLimits, removeLimits} from '../../src/sandbox/limits.ts';
 import {parseMountinfo} from '../../src/system/mounts.ts';
 import {end, runIn, sandbox, sh, start} from './sandbox.ts';
 
@@ -70,13 +70,21 @@ test.each([{memory: 1000}, {memory: 1e7 + 0.5}, {cpus: 0}, {cpus: NaN}, {pids: 0
   },
 );
 
+test('groups of a live maker, and those that somebody else named, are not listed', () => {
+  for (const id of [groupIdOf(randomId()), randomId(), `${randomId()}.4194303.1.1`]) {
+    createLimits(id, {pids: 10});
+    expect(leftoverLimits().filter((each) => each.id === id)).toEqual([]);
+    removeLimits(id);
+  }
+});
+
 test('an id cannot lead elsewhere', () => {
   expect(() => removeLimits('../x')).toThrow(expect.objectContaining({code: 'USAGE'}));
   expect(() => createLimits('a/b', {pids: 3})).toThrow(expect.objectContaining({code: 'USAGE'}));
 });
 
-test('groups are listed when nobody is in them, and removed', () => {
-  const id = randomId();
+test('groups are listed when their maker is gone, and removed', () => {
+  const id = `${randomId()}.4194303.1.${readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')}`;
   const groups = createLimits(id, {pids: 10, memory: 2 ** 24});
   expect(groups.length).toBeGreaterThan(0);
   expect(
@@ -96,7 +104,7 @@ describe('in force', () => {
       limits: {memory: 2 ** 26},
     });
     expect(await end(start(spec))).toMatchObject({code: 137, stdout: ''});
-    expect(leftoverLimits().filter(({id}) => id === spec.id)).toEqual([]);
+    expect(leftoverLimits().filter(({id}) => id.startsWith(spec.id))).toEqual([]);
   });
 
   test('processes: as many as were allowed, not one more', async () => {

@@ -1,0 +1,204 @@
+import {describe, expect, test} from '@jest/globals';
+import {chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {importImage} from '../../src/images/import.ts';
+import {listVersions} from '../../src/images/list.ts';
+import {pinNothing} from '../../src/session/pin.ts';
+import {Store} from '../../src/store/store.ts';
+import {self} from '../../src/system/identity.ts';
+import {collect, leftovers} from '../../src/upkeep/collect.ts';
+import {diagnose} from '../../src/upkeep/doctor.ts';
+import {temporaryDirectory} from '../temporary.ts';
+
+async function storeWithImage(): Promise<Store> {
+  const directory = temporaryDirectory();
+  const root = join(directory, 'root');
+  mkdirSync(join(root, 'etc'), {recursive: true});
+  writeFileSync(join(root, 'etc/hostname'), 'here\n');
+  const store = await Store.open({root: join(directory, 'store'), driver: 'directory'});
+  await importImage(store, root, {target: 'base'});
+  return store;
+}
+
+/** A session of a process that is gone. */
+function deadSession(store: Store): ReturnType<typeof pinNothing> {
+  const fields = {kind: 'run', ephemeral: true, command: [], labels: {}, options: {}} as const;
+  const record = {
+    ...pinNothing(store, 'base', {...fields, command: [], labels: {}}),
+    owner: {...self(), started: '1'},
+  };
+  store.sessions.replace(record);
+  return record;
+}
+
+async function kinds(store: Store): Promise<string[]> {
+  return (await leftovers(store)).map(({kind}) => kind);
+}
+
+function volumesOf(store: Store): string[] {
+  return readdirSync(store.layout.volumes).filter((name) => !name.startsWith('.'));
+}
+
+describe('collecting', () => {
+  test('a healthy store has nothing to collect', async () => {
+    expect(await kinds(await storeWithImage())).toEqual([]);
+  });
+
+  test('a dead session goes with its volume, a live one stays', async () => {
+    const store = await storeWithImage();
+    const dead = deadSession(store);
+    await store.driver.create(dead.volume);
+    const live = pinNothing(store, 'base', {
+      kind: 'import',
+      ephemeral: true,
+      command: [],
+      labels: {},
+      options: {},
+    });
+    await store.driver.create(live.volume);
+    expect(await kinds(store)).toEqual(['dead-session']);
+    const {collected, failed} = await collect(store);
+    expect([collected.length, failed]).toEqual([1, []]);
+    expect(volumesOf(store)).toContain(live.volume);
+    expect(volumesOf(store)).not.toContain(dead.volume);
+    expect(store.sessions.list().map(({id}) => id)).toEqual([live.id]);
+  });
+
+  test('a commit that died between its record and the tag never happened', async () => {
+    const store = await storeWithImage();
+    const [first] = listVersions(store);
+    const dead = deadSession(store);
+    await store.driver.create(dead.volume);
+    await store.driver.freeze(dead.volume);
+    const image = store.image('base');
+    const known = image.version(first?.version ?? '');
+    await image.change((change) => {
+      change.addVersion({...known!, id: 'zzzzzzzzzzzzzzzz', volume: dead.volume});
+      return Promise.resolve();
+    });
+    expect(await kinds(store)).toEqual(['unfinished-commit', 'dead-session']);
+    await collect(store);
+    expect(listVersions(store)).toEqual([first]);
+    expect(volumesOf(store)).toEqual([known!.volume]);
+  });
+
+  test('a commit that died after the tag had moved did happen: its volume is the version’s', async () => {
+    const store = await storeWithImage();
+    const [first] = listVersions(store);
+    const dead = deadSession(store);
+    await store.driver.create(dead.volume);
+    await store.driver.freeze(dead.volume);
+    const image = store.image('base');
+    await image.change((change) => {
+      change.addVersion({
+        ...image.version(first?.version ?? '')!,
+        id: 'zzzzzzzzzzzzzzzz',
+        volume: dead.volume,
+      });
+      change.moveTags({latest: 'zzzzzzzzzzzzzzzz'}, {action: 'commit', by: 'test', message: ''});
+      return Promise.resolve();
+    });
+    expect(await kinds(store)).toEqual(['dead-session']);
+    await collect(store);
+    expect(listVersions(store)).toHaveLength(2);
+    expect(volumesOf(store)).toContain(dead.volume);
+    expect((await diagnose(store)).ok).toBe(true);
+  });
+
+  test('a volume that nobody names goes, but not while a record cannot be read', async () => {
+    const store = await storeWithImage();
+    await store.driver.create('0rphan');
+    const [version] = listVersions(store);
+    const file = join(store.layout.image('base'), 'versions', `${version?.version ?? ''}.json`);
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.replace('"volume"', '"volumen"'));
+    expect(await kinds(store)).toEqual([]);
+    expect((await diagnose(store, {fix: true})).problems.map(({kind}) => kind)).toEqual(['damaged-record']);
+    writeFileSync(file, text);
+    expect(await kinds(store)).toEqual(['orphan-volume']);
+    await collect(store);
+    expect(volumesOf(store)).toEqual([store.image('base').version(version?.version ?? '')?.volume]);
+  });
+
+  test('a version that is out of sight for a removal keeps its volume until that has ended', async () => {
+    const store = await storeWithImage();
+    const image = store.image('base');
+    const [id = ''] = image.versionIds();
+    const directory = join(store.layout.image('base'), 'versions');
+    renameSync(join(directory, `${id}.json`), join(directory, `${id}.json.removing`));
+    expect(await kinds(store)).toEqual(['interrupted-removal']);
+    await collect(store);
+    expect([image.versionIds(), image.refs().tags, volumesOf(store)]).toEqual([[], {}, []]);
+  });
+
+  test('torn records and forgotten temporaries go when they are old; an edited record stays and is told of', async () => {
+    const store = await storeWithImage();
+    const torn = store.layout.session('torn');
+    const edited = store.layout.session('edited');
+    const temporary = join(store.layout.image('base'), 'refs.json.123.0.tmp');
+    for (const [path, text] of [
+      [torn, '{"id": "to'],
+      [edited, '{}\n'],
+      [temporary, ''],
+    ] as const) {
+      writeFileSync(path, text);
+    }
+    expect(await kinds(store)).toEqual([]); // They may be being written this moment.
+    const realNow = Date.now;
+    Date.now = () => realNow() + 61_000;
+    try {
+      expect((await kinds(store)).sort()).toEqual(['temporary-file', 'torn-record']);
+      await collect(store);
+    } finally {
+      Date.now = realNow;
+    }
+    expect((await diagnose(store)).problems).toEqual([
+      expect.objectContaining({kind: 'damaged-record', what: expect.stringContaining('edited.json')}),
+    ]);
+  });
+});
+
+describe('the doctor', () => {
+  test('drops a tag that points nowhere, and names a version whose volume is gone', async () => {
+    const store = await storeWithImage();
+    const image = store.image('base');
+    await image.change((change) => {
+      change.moveTags({lost: 'zzzzzzzzzzzzzzzz'}, {action: 'tag', by: 'test', message: ''});
+      return Promise.resolve();
+    });
+    await store.driver.remove(image.versions()[0]?.volume ?? '');
+    expect((await diagnose(store)).problems.map(({kind}) => kind).sort()).toEqual([
+      'dangling-tag',
+      'missing-volume',
+    ]);
+    const {ok, fixed, problems} = await diagnose(store, {fix: true});
+    expect([ok, fixed.map(({kind}) => kind), problems.map(({kind}) => kind)]).toEqual([
+      false,
+      ['dangling-tag'],
+      ['missing-volume'],
+    ]);
+    expect(Object.keys(image.refs().tags)).toEqual(['latest']);
+  });
+
+  test('begins a damaged history anew and keeps the old file beside', async () => {
+    const store = await storeWithImage();
+    const image = store.image('base');
+    writeFileSync(image.historyFile, 'rubbish\n');
+    expect((await diagnose(store, {fix: true})).fixed.map(({kind}) => kind)).toEqual(['damaged-history']);
+    expect(image.history()).toEqual([
+      expect.objectContaining({
+        tag: 'latest',
+        to: image.versionIds()[0],
+        message: expect.stringContaining('damaged'),
+      }),
+    ]);
+    expect(readFileSync(`${image.historyFile}.damaged`, 'utf8')).toBe('rubbish\n');
+    expect((await diagnose(store)).ok).toBe(true);
+  });
+
+  test('notices a room that others can enter', async () => {
+    const store = await storeWithImage();
+    chmodSync(store.layout.volumes, 0o755);
+    expect((await diagnose(store)).problems).toEqual([expect.objectContaining({kind: 'open-directory'})]);
+  });
+});
