@@ -1,5 +1,5 @@
 // The promise of the main job under load, for as long as you like:
-//   node scripts/old-or-new.ts [SECONDS [RUNNERS [UPDATERS [DRIVER]]]]
+//   npm run old-or-new -- [SECONDS [RUNNERS [UPDATERS [DRIVER]]]]
 import {Cli, cleanUp} from '../test/cli/chrootctl.ts';
 import {oldOrNew} from '../test/cli/old-or-new.ts';
 

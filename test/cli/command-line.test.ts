@@ -1,9 +1,10 @@
-import {describe, expect, test} from '@jest/globals';
+import {afterAll, describe, expect, test} from '@jest/globals';
 import {execFileSync} from 'node:child_process';
 import {
   cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -12,7 +13,8 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import {join} from 'node:path';
+import {tmpdir} from 'node:os';
+import {dirname, join} from 'node:path';
 import {BINARY, Cli} from './chrootctl.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
@@ -120,13 +122,17 @@ function withJson(args: readonly string[]): string[] {
 
 // The store is only read by these, or left as it was: one import serves them all.
 let base: string | undefined;
+
+afterAll(() => {
+  if (base !== undefined) rmSync(dirname(base), {recursive: true, force: true});
+});
+
 async function storeWithBase(): Promise<Cli> {
   if (base === undefined) {
     const cli = new Cli();
     await cli.importRoot();
-    base = join(process.env['JEST_WORKER_TMP'] ?? '/tmp', `chrootctl-exit-codes-${process.pid}`);
+    base = join(mkdtempSync(join(tmpdir(), 'chrootctl-exit-codes-')), 'store');
     execFileSync('cp', ['-a', cli.store, base]);
-    process.on('exit', () => rmSync(base ?? '', {recursive: true, force: true}));
   }
   return new Cli({store: base});
 }

@@ -1,15 +1,16 @@
-import {beforeAll, describe, expect, test} from '@jest/globals';
+import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {hostname, tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {Cli, type CallOptions, type Outcome} from './chrootctl.ts';
 
 const store = mkdtempSync(join(tmpdir(), 'chrootctl-flags-'));
-process.on('exit', () => rmSync(store, {recursive: true, force: true}));
 
 beforeAll(async () => {
   await new Cli({store: join(store, 'store')}).importRoot();
 });
+
+afterAll(() => rmSync(store, {recursive: true, force: true}));
 
 async function run(flags: string[], script: string, options: CallOptions = {}): Promise<Outcome> {
   return new Cli({store: join(store, 'store')}).call(
