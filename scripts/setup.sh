@@ -29,6 +29,7 @@ xfsprogs mkfs.xfs
 procps ps
 strace strace
 tmux tmux
+busybox-static busybox
 ca-certificates /etc/ssl/certs/ca-certificates.crt
 EOF
 if [ -n "$missing" ]; then
