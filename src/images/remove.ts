@@ -76,6 +76,16 @@ export async function removeVersion(store: Store, change: ImageChange, id: strin
   change.dropVersion(id);
 }
 
+/**
+ * Brings a removal that was interrupted to its end: removes the version, or puts it back if a session uses it. One that
+ * was not interrupted, but was at work when it was seen, has ended by the time that we hold the image's lock.
+ */
+export async function finishRemoval(store: Store, change: ImageChange, id: string): Promise<void> {
+  if (!change.image.removingIds().includes(id)) return;
+  if (store.sessions.pinning(id).length > 0) change.putBack(id);
+  else await removeVersion(store, change, id);
+}
+
 function refusePinned(store: Store, image: string, id: string): void {
   const [user] = store.sessions.pinning(id);
   if (user === undefined) return;

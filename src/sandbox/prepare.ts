@@ -93,7 +93,7 @@ function namesFor(
   box: Toolbox,
   volumes: readonly Bind[],
 ): Bind[] {
-  const names = network === 'host' ? hostNames(views) : localNames(views, box.hosts);
+  const names = network === 'host' ? hostNames(views, box.hosts) : localNames(views, box.hosts);
   return names.filter((bind) => !volumes.some(({target}) => target === bind.target));
 }
 

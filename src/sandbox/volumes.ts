@@ -96,8 +96,13 @@ function kindOnHost(source: string): boolean {
  * an image's /etc/resolv.conf often is a link to something that only a running system has; where nothing is, the
  * mount point gets made.
  */
-export function hostNames(views: readonly View[]): Bind[] {
-  return ['/etc/resolv.conf', '/etc/hosts'].filter(existsSync).flatMap((path) => bindFile(views, path, path));
+export function hostNames(views: readonly View[], fallback: string): Bind[] {
+  const files = ['/etc/resolv.conf', '/etc/hosts'].filter(existsSync);
+  return [
+    ...files.flatMap((path) => bindFile(views, path, path)),
+    // A minimal host has no hosts file; `localhost` has a name all the same.
+    ...(files.includes('/etc/hosts') ? [] : localNames(views, fallback)),
+  ];
 }
 
 /**

@@ -8,7 +8,7 @@ import {errnoOf} from '../errors.ts';
 import {leftoverLimits, removeLimits} from '../sandbox/limits.ts';
 import {discard} from '../session/discard.ts';
 import {removeMountPoint} from '../session/root.ts';
-import {removeVersion} from '../images/remove.ts';
+import {finishRemoval, removeVersion} from '../images/remove.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
@@ -121,7 +121,7 @@ function interruptedRemovals(store: Store): Leftover[] {
         kind: 'interrupted-removal',
         what: `version ${name}@${id}: its removal was interrupted`,
         fix: 'remove the rest',
-        collect: () => store.image(name).change((change) => removeVersion(store, change, id)),
+        collect: () => store.image(name).change((change) => finishRemoval(store, change, id)),
       })),
   );
 }

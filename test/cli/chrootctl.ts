@@ -1,5 +1,5 @@
 /** The real binary, in a store of its own. */
-import {execFileSync, spawn, type ChildProcess} from 'node:child_process';
+import {execFileSync, spawn, spawnSync, type ChildProcess} from 'node:child_process';
 import {copyFileSync, mkdirSync, symlinkSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -96,6 +96,21 @@ export async function outcomeOf(child: ChildProcess): Promise<Outcome> {
       }),
     );
   });
+}
+
+/**
+ * Calls a program as a user with no rights at all. `from` is shown to it at `to`: the checkout may lie where only root
+ * can go.
+ */
+export function callAsNobody(
+  {from, to}: {from: string; to: string},
+  words: readonly string[],
+): {status: number | null; stderr: string} {
+  mkdirSync(to, {recursive: true});
+  const script =
+    'mount --bind "$1" "$2" && shift 2 && exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"';
+  const unshare = ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', from, to];
+  return spawnSync('unshare', [...unshare, ...words], {encoding: 'utf8'});
 }
 
 const APPLETS = [

@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
-import {BINARY, Cli} from './chrootctl.ts';
+import {BINARY, callAsNobody, CHECKOUT, Cli} from './chrootctl.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
 describe('what follows -- reaches the command as it is', () => {
@@ -204,16 +204,10 @@ describe('stores', () => {
     const cli = new Cli();
     await cli.importRoot();
     execFileSync('chmod', ['755', cli.directory]);
-    const call = (...args: string[]): {status: number; stderr: string} => {
-      try {
-        execFileSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', BINARY, ...args], {
-          stdio: 'pipe',
-        });
-        return {status: 0, stderr: ''};
-      } catch (error) {
-        const {status, stderr} = error as {status: number; stderr: Buffer};
-        return {status, stderr: stderr.toString()};
-      }
+    const to = join(cli.directory, 'checkout');
+    const call = (...args: string[]): {status: number | null; stderr: string} => {
+      const {status, stderr} = callAsNobody({from: CHECKOUT, to}, [join(to, 'bin/chrootctl'), ...args]);
+      return {status, stderr};
     };
     expect(call('images', '--root', join(cli.directory, 'new'))).toEqual({
       status: 6,

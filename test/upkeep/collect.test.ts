@@ -3,7 +3,8 @@ import {chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSy
 import {join} from 'node:path';
 import {importImage} from '../../src/images/import.ts';
 import {listVersions} from '../../src/images/list.ts';
-import {pinNothing} from '../../src/session/pin.ts';
+import {parseReference} from '../../src/reference.ts';
+import {pin, pinNothing} from '../../src/session/pin.ts';
 import {Store} from '../../src/store/store.ts';
 import {self} from '../../src/system/identity.ts';
 import {collect, leftovers} from '../../src/upkeep/collect.ts';
@@ -129,6 +130,32 @@ describe('collecting', () => {
     expect(await kinds(store)).toEqual(['interrupted-removal']);
     await collect(store);
     expect([image.versionIds(), image.refs().tags, volumesOf(store)]).toEqual([[], {}, []]);
+  });
+
+  test('a removal that was put back meanwhile is no removal, and one whose version is in use is undone', async () => {
+    const store = await storeWithImage();
+    const image = store.image('base');
+    const [id = ''] = image.versionIds();
+    const directory = join(store.layout.image('base'), 'versions');
+    const hide = (): void =>
+      renameSync(join(directory, `${id}.json`), join(directory, `${id}.json.removing`));
+    hide();
+    const [seen] = await leftovers(store);
+    renameSync(join(directory, `${id}.json.removing`), join(directory, `${id}.json`));
+    await seen!.collect();
+    expect(image.versionIds()).toEqual([id]);
+
+    const {record} = await pin(store, parseReference('base'), {
+      kind: 'run',
+      ephemeral: true,
+      command: [],
+      labels: {},
+      options: {},
+    });
+    hide();
+    expect((await collect(store)).failed).toEqual([]);
+    expect([image.versionIds(), image.refs().tags]).toEqual([[id], {latest: id}]);
+    store.sessions.drop(record.id);
   });
 
   test('torn records and forgotten temporaries go when they are old; an edited record stays and is told of', async () => {
