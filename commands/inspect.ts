@@ -1,6 +1,6 @@
-import {string as stringArg} from '@oclif/core/args';
 import {inspectVersion} from '../src/images/list.ts';
 import {BaseCommand} from './shared/base.ts';
+import {referenceArg} from './shared/reference-arg.ts';
 
 export default class Inspect extends BaseCommand {
   static override summary = 'Show everything known of a version, as YAML or with --json as JSON.';
@@ -8,13 +8,7 @@ export default class Inspect extends BaseCommand {
     '<%= config.bin %> inspect debian',
     '<%= config.bin %> inspect debian:1.2.0 --json',
   ];
-  static override args = {
-    reference: stringArg({
-      required: true,
-      ignoreStdin: true,
-      description: 'IMAGE, IMAGE:TAG, IMAGE:RANGE or IMAGE@VERSION',
-    }),
-  };
+  static override args = {reference: referenceArg};
 
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Inspect);

@@ -1,7 +1,7 @@
-import {string as stringArg} from '@oclif/core/args';
 import {boolean, string} from '@oclif/core/flags';
 import {run} from '../src/session/run.ts';
 import {BaseCommand} from './shared/base.ts';
+import {referenceArg} from './shared/reference-arg.ts';
 import {commitOptions, describeCommit, messageFlags} from './shared/commit-flags.ts';
 import {takeCommitFlag} from './shared/commit-flag.ts';
 import {passthrough} from './shared/passthrough.ts';
@@ -18,13 +18,7 @@ export default class Run extends BaseCommand {
     "<%= config.bin %> run 'debian:^1.2' -v .:/src:ro -w /src --network none -- make check",
     '<%= config.bin %> run debian --commit=1.3.0 -m "with git" -- apt-get install -y git',
   ];
-  static override args = {
-    reference: stringArg({
-      required: true,
-      ignoreStdin: true,
-      description: 'IMAGE, IMAGE:TAG, IMAGE:RANGE or IMAGE@VERSION',
-    }),
-  };
+  static override args = {reference: referenceArg};
   static override flags = {
     ...runFlags,
     ...messageFlags,

@@ -1,7 +1,7 @@
-import {string as stringArg} from '@oclif/core/args';
 import {string} from '@oclif/core/flags';
 import {begin} from '../../src/session/begin.ts';
 import {BaseCommand} from '../shared/base.ts';
+import {referenceArg} from '../shared/reference-arg.ts';
 import {labels, runFlags, runOptions} from '../shared/run-flags.ts';
 
 export default class SessionBegin extends BaseCommand {
@@ -10,13 +10,7 @@ export default class SessionBegin extends BaseCommand {
   static override description =
     'The flags hold for every command that is run in it, unless exec says otherwise.';
   static override examples = ['<%= config.bin %> session begin debian --name build'];
-  static override args = {
-    reference: stringArg({
-      required: true,
-      ignoreStdin: true,
-      description: 'IMAGE, IMAGE:TAG, IMAGE:RANGE or IMAGE@VERSION',
-    }),
-  };
+  static override args = {reference: referenceArg};
   static override flags = {
     ...runFlags,
     name: string({description: 'name of the session, which is then its id', helpValue: 'NAME'}),

@@ -17,7 +17,7 @@
  * sees the host's files, out of the command's sight: through /proc/1/root or ptrace(2) it would be the way out.
  * (Without one of its own bwrap also binds the /proc of the host.)
  */
-import type {MountPlan} from '../storage/driver.ts';
+import type {MountPlan} from '../system/mount-plan.ts';
 
 /** Numbers of the descriptors that the chain is started with, beside stdin (0) and stdout (1). */
 export const DESCRIPTORS = {

@@ -1,5 +1,5 @@
 /** What a command is shut into: everything that the sandbox needs to know, as data. */
-import type {MountPlan} from '../storage/driver.ts';
+import type {MountPlan} from '../system/mount-plan.ts';
 
 export interface SandboxSpec {
   /** A name for this sandbox that is unique on the host: the session id. Names its control groups. */

@@ -21,7 +21,10 @@
  *   volume keep working.
  * - Calls for different ids may run at the same time in different processes.
  */
+import type {MountPlan} from '../system/mount-plan.ts';
 import type {DriverName} from './names.ts';
+
+export type {MountPlan} from '../system/mount-plan.ts';
 
 export interface StorageDriver {
   readonly name: DriverName;
@@ -86,18 +89,6 @@ export interface VolumeInfo {
   id: string;
   state: 'active' | 'frozen';
   parent: string | null;
-}
-
-/** One mount(8) call: `mount -t TYPE -o OPTIONS SOURCE TARGET`, in `workingDirectory`. */
-export interface MountPlan {
-  type: string;
-  source: string;
-  /** Escaped as mount(8) and the file system want them. */
-  options: readonly string[];
-  /** Relative paths in the options start here. */
-  workingDirectory: string;
-  /** The directories whose union the root is, top first: a path can be looked up in them before anything is mounted. */
-  layers: readonly string[];
 }
 
 export interface Change {

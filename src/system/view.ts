@@ -5,7 +5,7 @@
  */
 import {spawn, type ChildProcess} from 'node:child_process';
 import {realpathSync} from 'node:fs';
-import type {MountPlan} from '../storage/driver.ts';
+import type {MountPlan} from './mount-plan.ts';
 import {ChrootctlError} from '../errors.ts';
 import {lastLine, notStarted} from './process.ts';
 

@@ -1,0 +1,8 @@
+/** The argument that names a version. */
+import {string} from '@oclif/core/args';
+
+export const referenceArg = string({
+  required: true,
+  ignoreStdin: true,
+  description: 'IMAGE, IMAGE:TAG, IMAGE:RANGE or IMAGE@VERSION',
+});

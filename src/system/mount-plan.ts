@@ -1,0 +1,14 @@
+/**
+ * How something is mounted, as data: one mount(8) call, `mount -t TYPE -o OPTIONS SOURCE TARGET` in `workingDirectory`.
+ * Whoever mounts it decides where, and in which mount namespace.
+ */
+export interface MountPlan {
+  type: string;
+  source: string;
+  /** Escaped as mount(8) and the file system want them. */
+  options: readonly string[];
+  /** Relative paths in the options start here. */
+  workingDirectory: string;
+  /** The directories whose union the root is, top first: a path can be looked up in them before anything is mounted. */
+  layers: readonly string[];
+}
