@@ -7,7 +7,7 @@ import {ChrootctlError} from '../errors.ts';
 import {parseTarget} from '../reference.ts';
 import {discard} from '../session/discard.ts';
 import {pinNothing} from '../session/pin.ts';
-import {publish, type CommitOptions, type Committed} from '../session/publish.ts';
+import {publish, publishedOf, type CommitOptions, type Committed} from '../session/publish.ts';
 import type {Store} from '../store/store.ts';
 
 export interface NewImage extends Pick<CommitOptions, 'message' | 'labels' | 'bump' | 'force'> {
@@ -62,7 +62,7 @@ async function make(
     labels: {},
     options: {},
   });
-  const kept: string[] = [];
+  let published: string[] = [];
   try {
     await store.driver.create(record.volume);
     await store.driver.withTree(record.volume, fill);
@@ -79,10 +79,13 @@ async function make(
         return record.volume;
       },
     });
-    kept.push(record.volume);
+    published = [record.volume];
     return committed;
+  } catch (error) {
+    published = publishedOf(store, image, [record.volume]);
+    throw error;
   } finally {
-    await discard(store, record, kept);
+    await discard(store, record, published);
   }
 }
 

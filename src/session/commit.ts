@@ -8,8 +8,15 @@ import {explainConflict, isConflict} from './conflict.ts';
 import {discard} from './discard.ts';
 import {removeMountPoints} from './mount-points.ts';
 import {withPaused} from './pause.ts';
-import {checkExpected, publish, type CommitOptions, type Committed, type Publication} from './publish.ts';
-import {continueInClone, mountedRoot, mountVolume, unmountRoot} from './root.ts';
+import {
+  checkExpected,
+  publish,
+  publishedOf,
+  type CommitOptions,
+  type Committed,
+  type Publication,
+} from './publish.ts';
+import {continueInClone, mountVolume, restoreRoot, unmountRoot} from './root.ts';
 
 export interface SessionCommitOptions extends CommitOptions {
   /** `IMAGE[:TAG]`; default: the session's image. */
@@ -108,7 +115,7 @@ async function commitLive(store: Store, record: SessionRecord, publication: Unfr
     store.sessions.replace({...record, version});
     return committed;
   } catch (error) {
-    await store.driver.remove(copy);
+    if (publishedOf(store, publication.image, [copy]).length === 0) await store.driver.remove(copy);
     store.sessions.replace(record);
     throw error;
   }
@@ -138,9 +145,8 @@ async function changing<T>(store: Store, record: SessionRecord, work: () => Prom
   try {
     return await work();
   } catch (error) {
-    if (store.sessions.find(record.id) !== undefined && mountedRoot(store, record.id) === null) {
-      await mountVolume(store, record);
-    }
+    const after = store.sessions.find(record.id);
+    if (after !== undefined) await restoreRoot(store, after);
     throw error;
   } finally {
     const after = store.sessions.find(record.id);

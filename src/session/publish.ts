@@ -64,10 +64,25 @@ export async function publish(store: Store, publication: Publication): Promise<C
       volume,
       size: await store.driver.usage(volume),
     };
-    change.addVersion(version);
-    change.moveTags(moves, {action: publication.action, by: currentUser(), message: version.message});
+    try {
+      change.addVersion(version);
+      change.moveTags(moves, {action: publication.action, by: currentUser(), message: version.message});
+    } catch (error) {
+      // Before the tags moved, nobody knows of it; after that (the disk failed to confirm it), others may.
+      if (tagsOf(image.refs().tags, id).length === 0) change.withdrawVersion(id);
+      throw error;
+    }
     return {image: image.name, version: id, tags: tagsOf(image.refs().tags, id), parent: version.parent};
   });
+}
+
+/**
+ * Which of these volumes belong to a version now: after a failure that could have come before or after the commit
+ * point, they are not the session's to throw away. While a record cannot be read, all of them count.
+ */
+export function publishedOf(store: Store, image: string, volumes: readonly string[]): string[] {
+  const versions = store.image(image).allVersions();
+  return volumes.filter((id) => versions?.some(({volume}) => volume === id) ?? true);
 }
 
 /** Fails early where `publish` would fail for sure, before the work that it would throw away. @throws ChrootctlError CONFLICT */

@@ -47,7 +47,7 @@ export async function readyRoot(store: Store, id: string): Promise<string> {
 }
 
 /** Mounts a root that a reboot, or a change that was interrupted, left unmounted. For the holder of the session's lock. */
-async function restoreRoot(store: Store, record: SessionRecord): Promise<string> {
+export async function restoreRoot(store: Store, record: SessionRecord): Promise<string> {
   if (record.changing) store.sessions.replace({...record, changing: false});
   return (
     mountedRoot(store, record.id) ??

@@ -13,7 +13,7 @@ import {discard} from './discard.ts';
 import {exec} from './exec.ts';
 import {removeMountPoints} from './mount-points.ts';
 import {pin} from './pin.ts';
-import {checkExpected, publish, type CommitOptions, type Committed} from './publish.ts';
+import {checkExpected, publish, publishedOf, type CommitOptions, type Committed} from './publish.ts';
 import {continueInClone, mountVolume, otherRoots} from './root.ts';
 import {sandboxSpec} from './spec.ts';
 
@@ -58,7 +58,7 @@ async function runEphemeral(store: Store, request: RunRequest): Promise<RunResul
     labels: request.labels ?? {},
     options,
   });
-  let fate: Fate = 'discarded';
+  const fate: Fate = {isKept: false, published: []};
   try {
     await store.driver.create(record.volume, {parent: version.volume, ephemeral: true});
     const root = {plan: await store.driver.plan(record.volume), mountPoint: store.layout.mounts};
@@ -75,24 +75,25 @@ async function runEphemeral(store: Store, request: RunRequest): Promise<RunResul
     if (result.exitCode !== 0 || commit === undefined) return result;
     try {
       const committed = await publishRun(store, record, commit);
-      fate = 'published';
+      fate.published = [record.volume];
       return {...result, committed};
     } catch (error) {
+      fate.published = publishedOf(store, record.image, [record.volume]);
       if (request.onConflict === 'discard' || !isConflict(error)) throw error;
       await keepSession(store, record);
-      fate = 'kept';
+      fate.isKept = true;
       throw explainConflict(error, record.id);
     }
   } finally {
-    await settle(store, record, fate);
+    if (!fate.isKept) await discard(store, record, fate.published);
   }
 }
 
-/** What became of the clone when the command had ended. */
-type Fate = 'discarded' | 'published' | 'kept';
-
-async function settle(store: Store, record: SessionRecord, fate: Fate): Promise<void> {
-  if (fate !== 'kept') await discard(store, record, fate === 'published' ? [record.volume] : []);
+/** What became of a clone when its command had ended. */
+interface Fate {
+  isKept: boolean;
+  /** Volumes that belong to a version now. */
+  published: string[];
 }
 
 /** Turns a run whose result found no place into a session that is kept, so that no work is lost. */

@@ -159,6 +159,12 @@ export class ImageChange {
     writeDurably(this.#versionFile(version.id), formatRecord(version));
   }
 
+  /** Takes back a version that was added and that no tag has named. */
+  withdrawVersion(id: string): void {
+    rmSync(this.#versionFile(id), {force: true});
+    syncDirectory(join(this.#directory, 'versions'));
+  }
+
   /** The commit point: all moves happen in one step, or none. Moves that change nothing are left out. */
   moveTags(moves: TagMoves, reason: MoveReason): void {
     const refs = this.image.refs();

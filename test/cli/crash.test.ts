@@ -164,3 +164,34 @@ test('a session that lost its mount, as after a reboot, comes back', async () =>
   await cli.ok('session', 'end', 'kept');
   expect(await cli.ok('doctor')).toBe('all is well');
 });
+
+describe('a commit that fails before its tag has moved', () => {
+  test.each([
+    ['run', ['run', 'base', '--commit', '--', 'touch', '/new'], 125],
+    ['update', ['update', 'base', '--', 'touch', '/new'], 6],
+    ['import', ['import', '/usr/share/common-licenses', 'base'], 6],
+    ['commit', ['commit', 'work'], 6],
+    ['session end', ['session', 'end', 'work', '--commit'], 6],
+  ])('(%s) leaves everything as it was', async (_what, args, code) => {
+    const cli = new Cli();
+    await cli.importRoot();
+    await cli.ok('session', 'begin', 'base', '--name', 'work');
+    await cli.ok('exec', 'work', '--', 'touch', '/mine');
+    const before = await cli.json('images');
+    // The record has been written when the history turns out not to be writable, even for root.
+    const history = join(cli.store, 'images/base/history.jsonl');
+    execFileSync('chattr', ['+i', history]);
+    try {
+      expect((await cli.call(args)).code).toBe(code);
+    } finally {
+      execFileSync('chattr', ['-i', history]);
+    }
+    expect(await cli.json('images')).toEqual(before);
+    await cli.ok('exec', 'work', '--', 'sh', '-c', 'ls /mine && touch /more');
+    await cli.ok('commit', 'work');
+    expect(await cli.ok('run', 'base', '--', 'ls', '/more')).toBe('/more');
+    await cli.ok('session', 'end', 'work');
+    expect(await cli.ok('doctor')).toBe('all is well');
+    expect(await cli.ok('gc')).toBe('');
+  });
+});
