@@ -28,7 +28,7 @@ export default class Prune extends BaseCommand {
     this.answer(flags, {...pruned, dryRun: flags['dry-run']}, () =>
       pruned.removed.map(({image, version}) => `${image}@${version}`),
     );
-    const count = `${pruned.removed.length} version${pruned.removed.length === 1 ? '' : 's'}, ${formatSize(pruned.bytes)}`;
+    const count = `${pruned.removed.length} version${pruned.removed.length === 1 ? '' : 's'}, up to ${formatSize(pruned.bytes)}`;
     if (!flags.json) this.remark(flags, flags['dry-run'] ? `would remove ${count}` : `removed ${count}`);
   }
 }

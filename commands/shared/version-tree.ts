@@ -14,7 +14,7 @@ export function versionTree(versions: readonly ListedVersion[]): string[] {
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
     lines.push(at.branch + describe(at.version));
     const below = children.get(at.version.version) ?? [];
-    // A line of single heirs stays flush: only where it forks does the tree grow to the right.
+    // A line of single heirs goes straight down: only where it forks does the tree grow to the right.
     const forks = below.length > 1;
     const indent = at.indent;
     stack.push(
@@ -27,7 +27,7 @@ export function versionTree(versions: readonly ListedVersion[]): string[] {
                 branch: `${indent}${last ? '└─ ' : '├─ '}`,
                 indent: `${indent}${last ? '   ' : '│  '}`,
               }
-            : {version, branch: indent, indent};
+            : {version, branch: `${indent}│ `, indent};
         })
         .reverse(),
     );
