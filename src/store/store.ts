@@ -124,7 +124,9 @@ async function make(layout: Layout, wanted: string | undefined): Promise<StoreFo
   const name = wanted === undefined ? undefined : checkDriverName(wanted);
   // Only an empty or a half-made directory becomes a store: a typing error must not spread one over somebody's files.
   if (existsSync(layout.root)) {
-    const strange = readdirSync(layout.root).filter((entry) => !OWN_ENTRIES.has(entry));
+    const strange = readdirSync(layout.root).filter(
+      (entry) => !OWN_ENTRIES.has(entry) && !/^format\.json\..*\.tmp$/.test(entry),
+    );
     if (strange.length > 0) {
       throw new ChrootctlError(
         'USAGE',

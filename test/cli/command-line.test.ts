@@ -183,6 +183,12 @@ describe('stores', () => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(/has format 2.*\n.*upgrade/)]);
   });
 
+  test('many that come at once make one store', async () => {
+    const cli = new Cli();
+    const calls = await Promise.all(Array.from({length: 8}, () => cli.call(['images', '--json'])));
+    expect(calls).toEqual(calls.map(() => ({code: 0, stdout: '[]\n', stderr: ''})));
+  });
+
   test('a directory with somebody else’s files does not become one', async () => {
     const cli = new Cli();
     writeFileSync(join(cli.directory, 'precious'), '');
