@@ -1,15 +1,15 @@
 #!/bin/sh
 # The README's tour, in the store that CHROOTCTL_ROOT names (default: /var/lib/chrootctl). Run it as root.
-set -eux
-
+set -eu
 suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
+set -x # Each command is shown before what it prints.
 
 # An image, and a command in a clone that is gone afterwards.
 chrootctl bootstrap "$suite" tour
 chrootctl run tour -- sh -c '. /etc/os-release; echo "$PRETTY_NAME"; touch /gone-afterwards'
 
 # A change, as a new version with a semver tag.
-chrootctl update tour --bump minor -m 'with hello' -- sh -c 'apt-get update -qq && apt-get install -y -qq hello'
+chrootctl update tour --bump minor -m 'with hello' -- sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends hello >/dev/null'
 chrootctl run tour -- hello
 chrootctl images tour
 
