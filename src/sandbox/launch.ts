@@ -5,16 +5,18 @@ import {constants} from 'node:os';
 import type {Duplex, Readable} from 'node:stream';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {notStarted} from '../system/process.ts';
+import {withMounted} from '../system/view.ts';
 import {DESCRIPTORS, PROCEED} from './chain.ts';
 import {Delivery} from './delivery.ts';
 import {inheritedDescriptors} from './descriptors.ts';
 import {createLimits, groupIdOf, removeLimits} from './limits.ts';
 import {failureOf, hasStarted, isBorn, reportedExitCode} from './outcome.ts';
-import {prepare} from './prepare.ts';
+import {prepare, type Prepared} from './prepare.ts';
 import {relaySignals} from './signals.ts';
-import type {SandboxResult, SandboxSpec, SandboxStdio} from './spec.ts';
+import type {SandboxRoot, SandboxResult, SandboxSpec, SandboxStdio} from './spec.ts';
 import {startTimer} from './timeout.ts';
 import {searchPath, toolbox} from './toolbox.ts';
+import {viewsOf} from './volumes.ts';
 
 export interface LaunchOptions {
   /** Standard input, output and error: all alike, or each by itself. Default: inherit. */
@@ -45,7 +47,9 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
   }
   const box = await toolbox(options.cacheDirectory ?? DEFAULT_CACHE);
   const stray = inheritedDescriptors().filter((fd) => fd > DESCRIPTORS.stderr);
-  const prepared = prepare(spec, box, stray);
+  const prepared = await withLayers(spec.root, (layers) =>
+    Promise.resolve(prepare(spec, viewsOf(layers), box, stray)),
+  );
   if ('plan' in spec.root) mkdirSync(spec.root.mountPoint, {recursive: true});
   const group = groupIdOf(spec.id);
   const groups = createLimits(group, spec.limits);
@@ -54,6 +58,21 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
   } finally {
     if (groups.length > 0) removeLimits(group);
   }
+}
+
+/**
+ * The directories in which the root can be looked into. A root that shows nothing until it is mounted (a ZFS dataset)
+ * is mounted for the look: here, out of everybody's sight, and for the command once more, which costs little, since
+ * the kernel keeps one instance of the file system for both.
+ */
+function withLayers(
+  root: SandboxRoot,
+  work: (layers: readonly string[]) => Promise<Prepared>,
+): Promise<Prepared> {
+  if (!('plan' in root)) return work([root.directory]);
+  return root.plan.layers.length > 0
+    ? work(root.plan.layers)
+    : withMounted(root.plan, (directory) => work([directory]));
 }
 
 async function runChain(

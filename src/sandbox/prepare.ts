@@ -12,7 +12,7 @@ import {seccompFilter} from './seccomp.ts';
 import type {SandboxSpec} from './spec.ts';
 import {toolboxPlace, toolCommand, type Toolbox} from './toolbox.ts';
 import {resolveUser} from './users.ts';
-import {bindsOf, hostNames, localNames, viewsOf, withBinds, type Bind} from './volumes.ts';
+import {bindsOf, hostNames, localNames, withBinds, type Bind} from './volumes.ts';
 
 export interface Prepared {
   /** Directories of control groups to join are put in when they have been made. */
@@ -21,12 +21,17 @@ export interface Prepared {
 }
 
 /**
+ * @param rootViews how the root looks from inside
  * @param stray descriptors that the chain inherits and the command must not have
  * @throws ChrootctlError USAGE for what cannot be meant, FAILED for what this root or host does not have
  */
-export function prepare(spec: SandboxSpec, box: Toolbox, stray: readonly number[]): Prepared {
+export function prepare(
+  spec: SandboxSpec,
+  rootViews: readonly View[],
+  box: Toolbox,
+  stray: readonly number[],
+): Prepared {
   checkWords(spec);
-  const rootViews = viewsOf(spec.root);
   const volumes = bindsOf(rootViews, spec.volumes, spec.privileged);
   const views = withBinds(rootViews, volumes);
   const account = resolveUser(views, spec.user);
@@ -55,7 +60,7 @@ export function prepare(spec: SandboxSpec, box: Toolbox, stray: readonly number[
       account,
       capabilities: spec.privileged ? undefined : capabilities,
       env,
-      command: spec.command,
+      command: spec.command.length > 0 ? spec.command : [shellOf(rootViews)],
       tool: (name) => toolCommand(box, place, name),
     }),
   ];
@@ -69,7 +74,7 @@ export function prepare(spec: SandboxSpec, box: Toolbox, stray: readonly number[
 }
 
 function checkWords({command, workdir, hostname, timeout}: SandboxSpec): void {
-  if (command.length === 0 || command[0] === '') throw new ChrootctlError('USAGE', 'no command to run');
+  if (command[0] === '') throw new ChrootctlError('USAGE', 'no command to run');
   if (command.some((word) => word.includes('\0'))) {
     throw new ChrootctlError('USAGE', 'an argument of the command contains a NUL byte');
   }
@@ -84,6 +89,11 @@ function checkWords({command, workdir, hostname, timeout}: SandboxSpec): void {
   if (timeout !== undefined && !(timeout > 0)) {
     throw new ChrootctlError('USAGE', `a time limit is a number of seconds greater than 0: ${timeout}`);
   }
+}
+
+/** What runs without a command: bash where there is one. */
+function shellOf(views: readonly View[]): string {
+  return lookUp(views, '/bin/bash').kind === 'file' ? '/bin/bash' : '/bin/sh';
 }
 
 /** Volumes at the same places have been asked for by name and win. */

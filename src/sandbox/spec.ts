@@ -5,7 +5,7 @@ export interface SandboxSpec {
   /** A name for this sandbox that is unique on the host: the session id. Names its control groups. */
   id: string;
   root: SandboxRoot;
-  /** Program and arguments; a program without a slash is looked up along PATH of `env`, inside. Never empty. */
+  /** Program and arguments; a program without a slash is looked up along PATH of `env`, inside. Empty: a shell. */
   command: readonly string[];
   /** The whole environment of the command. HOME, USER, LOGNAME and SHELL are added from `user` where they lack. */
   env: Readonly<Record<string, string>>;

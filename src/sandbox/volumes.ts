@@ -3,7 +3,7 @@ import {existsSync, realpathSync, statSync} from 'node:fs';
 import {dirname, isAbsolute, posix} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {isWithin, lookUp, type View} from './in-root.ts';
-import type {SandboxRoot, Volume} from './spec.ts';
+import type {Volume} from './spec.ts';
 import {toolboxPlace} from './toolbox.ts';
 
 /** A bind mount: `source` on the host, at `target` inside, which is free of symbolic links. */
@@ -16,9 +16,8 @@ export interface Bind {
 /** Mounted by the sandbox itself: what is in them, the root's layers cannot tell. */
 const OWN_MOUNTS: readonly View[] = ['/proc', '/dev', '/sys'].map((target) => ({target, layers: []}));
 
-/** How the root looks from inside before any volume is there. */
-export function viewsOf(root: SandboxRoot): View[] {
-  const layers = 'plan' in root ? root.plan.layers : [root.directory];
+/** How a root made of these directories, top first, looks from inside before any volume is there. */
+export function viewsOf(layers: readonly string[]): View[] {
   return [{target: '/', layers: layers.map(withoutSlash)}, ...OWN_MOUNTS];
 }
 

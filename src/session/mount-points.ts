@@ -13,7 +13,9 @@ const MODE = 0o444;
 
 /** For the owner of an active volume in which nothing runs. */
 export async function removeMountPoints(store: Store, volume: string): Promise<void> {
-  for (const path of await mountPoints(store, volume)) unlinkSync(path);
+  await inOwnLayer(store, volume, (directory) => {
+    for (const path of mountPoints(directory)) unlinkSync(join(directory, path));
+  });
 }
 
 /** The changes without the mount points of an active volume. */
@@ -22,20 +24,24 @@ export async function withoutMountPoints(
   volume: string,
   changes: readonly Change[],
 ): Promise<Change[]> {
-  const made = new Set(
-    (await mountPoints(store, volume)).map((path) => path.slice(path.lastIndexOf('/etc/'))),
-  );
+  const made = new Set(await inOwnLayer(store, volume, mountPoints));
   return changes.filter(({path}) => !made.has(path));
 }
 
-async function mountPoints(store: Store, volume: string): Promise<string[]> {
+/** Runs `work` in the directory that what is written to the volume goes to. */
+async function inOwnLayer<T>(store: Store, volume: string, work: (directory: string) => T): Promise<T> {
   const [top] = (await store.driver.plan(volume)).layers;
-  if (top === undefined) return [];
-  const etc = join(top, 'etc');
+  return top === undefined
+    ? store.driver.withTree(volume, (directory) => Promise.resolve(work(directory)))
+    : work(top);
+}
+
+/** Absolute, as inside the root. */
+function mountPoints(directory: string): string[] {
   // A link could lead anywhere on the host.
-  if (lstatSync(etc, {throwIfNoEntry: false})?.isDirectory() !== true) return [];
-  return RESOLVER_FILES.map((name) => join(etc, name)).filter((path) => {
-    const stat = lstatSync(path, {throwIfNoEntry: false});
+  if (lstatSync(join(directory, 'etc'), {throwIfNoEntry: false})?.isDirectory() !== true) return [];
+  return RESOLVER_FILES.map((name) => `/etc/${name}`).filter((path) => {
+    const stat = lstatSync(join(directory, path), {throwIfNoEntry: false});
     return stat?.isFile() === true && stat.size === 0 && (stat.mode & 0o777) === MODE;
   });
 }

@@ -1,7 +1,5 @@
 /** From what a version says and what a user asks to what the sandbox is told. */
 import {isatty} from 'node:tty';
-import {lookUp} from '../sandbox/in-root.ts';
-import {viewsOf} from '../sandbox/volumes.ts';
 import type {SandboxRoot, SandboxSpec} from '../sandbox/spec.ts';
 import type {RunConfig, RunOptions} from '../store/records.ts';
 import {profileOptions} from './profiles.ts';
@@ -23,7 +21,7 @@ export function sandboxSpec({id, root, command, config, options, detach}: Wanted
   return {
     id,
     root,
-    command: command.length > 0 ? command : (config.command ?? shellOf(root)),
+    command: command.length > 0 ? command : (config.command ?? []),
     env: {...terminal(), ...wanted.env},
     workdir: wanted.workdir ?? '/',
     ...(wanted.user === undefined ? {} : {user: wanted.user}),
@@ -56,13 +54,13 @@ export function mergeOptions(base: RunOptions, over: RunOptions): RunOptions {
   };
 }
 
-function configOptions(config: RunConfig): RunOptions {
-  return {env: config.env, user: config.user, workdir: config.workdir, volumes: config.mounts};
+/** What the options say of the volume that they are for. */
+export function limitOf({storage}: RunOptions): {limit?: number} {
+  return storage === undefined ? {} : {limit: storage};
 }
 
-/** What a run without a command starts: bash where there is one. */
-function shellOf(root: SandboxRoot): string[] {
-  return [lookUp(viewsOf(root), '/bin/bash').kind === 'file' ? '/bin/bash' : '/bin/sh'];
+function configOptions(config: RunConfig): RunOptions {
+  return {env: config.env, user: config.user, workdir: config.workdir, volumes: config.mounts};
 }
 
 /** A command at a terminal needs to know which one; nothing else of the caller's environment goes in. */

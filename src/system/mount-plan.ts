@@ -9,6 +9,9 @@ export interface MountPlan {
   options: readonly string[];
   /** Relative paths in the options start here. */
   workingDirectory: string;
-  /** The directories whose union the root is, top first: a path can be looked up in them before anything is mounted. */
+  /**
+   * The directories whose union the root is, top first: a path can be looked up in them before anything is mounted.
+   * None where there is nothing to see until then.
+   */
   layers: readonly string[];
 }

@@ -138,7 +138,7 @@ describe('what is refused before anything runs', () => {
     [{env: {'A=B': ''}}, /^USAGE/],
     [{env: {A: 'x\0'}}, /^USAGE/],
     [{command: ['a\0b']}, /^USAGE/],
-    [{command: []}, /^USAGE/],
+    [{command: ['']}, /^USAGE/],
     [{hostname: '-x'}, /^USAGE/],
     [{capabilities: {add: ['NONSENSE'], drop: []}}, /^USAGE/],
     [{volumes: [{source: '/nope/x', target: '/x', readOnly: false}]}, /^FAILED: .*\/nope\/x does not exist/],
