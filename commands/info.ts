@@ -12,6 +12,7 @@ export default class Info extends BaseCommand {
     this.answer(flags, info, () => [
       `Store:      ${info.root} (format ${info.format})`,
       `Driver:     ${info.driver} (${info.driverReason})`,
+      ...(info.driverFeatures === null ? [] : [`Storage:    ${info.driverFeatures}`]),
       `Images:     ${info.images} with ${info.versions} versions, ${formatSize(info.size)}`,
       `Sessions:   ${info.sessions.running} running, ${info.sessions.idle} idle, ${info.sessions.dead} dead`,
       `Health:     ${info.healthy ? 'good' : `${info.problems} problems: chrootctl doctor tells which`}`,

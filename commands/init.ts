@@ -1,4 +1,5 @@
 import {BaseCommand} from './shared/base.ts';
+import {datasetFlag} from './shared/dataset-flag.ts';
 
 export default class Init extends BaseCommand {
   static override summary = 'Make a store.';
@@ -7,16 +8,24 @@ export default class Init extends BaseCommand {
   static override examples = [
     '<%= config.bin %> init',
     '<%= config.bin %> init --driver directory --root /srv/chroots',
+    '<%= config.bin %> init --driver zfs --dataset tank/chrootctl',
   ];
+  static override flags = {dataset: datasetFlag};
 
   async run(): Promise<void> {
     const {flags} = await this.parse(Init);
-    const store = await this.openStore(flags);
-    const {root, driver, format} = store;
+    const {root, driver, format} = await this.openStore(flags);
+    const features = await driver.describe?.();
     this.answer(
       flags,
-      {root, driver: driver.name, format: format.format},
-      () => `${root}: driver ${driver.name}`,
+      {
+        root,
+        driver: driver.name,
+        format: format.format,
+        ...(format.dataset === undefined ? {} : {dataset: format.dataset}),
+        ...(features === undefined ? {} : {features}),
+      },
+      () => `${root}: driver ${driver.name}${features === undefined ? '' : ` (${features})`}`,
     );
   }
 }

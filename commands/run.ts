@@ -5,7 +5,7 @@ import {referenceArg} from './shared/reference-arg.ts';
 import {commitOptions, describeCommit, messageFlags} from './shared/commit-flags.ts';
 import {takeCommitFlag} from './shared/commit-flag.ts';
 import {passthrough} from './shared/passthrough.ts';
-import {labels, runFlags, runOptions} from './shared/run-flags.ts';
+import {labels, runFlags, runOptions, storageFlags} from './shared/run-flags.ts';
 
 export default class Run extends BaseCommand {
   static override summary = 'Run a command in a fresh clone of a version, and throw the clone away.';
@@ -21,6 +21,7 @@ export default class Run extends BaseCommand {
   static override args = {reference: referenceArg};
   static override flags = {
     ...runFlags,
+    ...storageFlags,
     ...messageFlags,
     commit: boolean({description: 'keep the result as a new version (--commit=TAG: under that tag too)'}),
     'commit-tag': string({hidden: true}),

@@ -4,7 +4,7 @@ import {update} from '../src/session/update.ts';
 import {BaseCommand} from './shared/base.ts';
 import {commitOptions, describeCommit, messageFlags} from './shared/commit-flags.ts';
 import {passthrough} from './shared/passthrough.ts';
-import {labels, runFlags, runOptions} from './shared/run-flags.ts';
+import {labels, runFlags, runOptions, storageFlags} from './shared/run-flags.ts';
 
 export default class Update extends BaseCommand {
   static override summary =
@@ -19,6 +19,7 @@ export default class Update extends BaseCommand {
   static override args = {image: stringArg({required: true, ignoreStdin: true, description: 'the image'})};
   static override flags = {
     ...runFlags,
+    ...storageFlags,
     ...messageFlags,
     retries: integer({description: 'runs again after a conflict', default: 3, min: 0, helpValue: 'N'}),
   };

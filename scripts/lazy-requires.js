@@ -8,7 +8,7 @@ const COMPILED_IMPORT =
   /^(?:const|var) (\w+_\d+) = ((?:__importDefault\(|__importStar\()?require\("[^"]+"\)\)?);$/gm;
 
 const CHILD_PROCESS = 'node:child_process';
-const STARTERS = ['spawn', 'spawnSync', 'execFileSync'];
+const STARTERS = ['spawn', 'spawnSync', 'execFile', 'execFileSync'];
 
 /** `packages`: CommonJS packages that sources of ours import by one name, as in `import semver from 'semver'`. */
 export function lazyRequires(packages) {

@@ -1,5 +1,5 @@
 /** Temporary directories that go with their test, mounts included. */
-import {execFileSync} from 'node:child_process';
+import {execFileSync, spawnSync} from 'node:child_process';
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -13,6 +13,17 @@ export function temporaryDirectory(): string {
   return directory;
 }
 
+const datasets: string[] = [];
+
+/** A name for a dataset in the pool that CHROOTCTL_TEST_POOL names; what is made there goes with its test. */
+export function temporaryDataset(): string {
+  const pool = process.env['CHROOTCTL_TEST_POOL'];
+  if (pool === undefined) throw new Error('CHROOTCTL_TEST_POOL names no pool');
+  const dataset = `${pool}/test-${process.pid}-${datasets.length}-${Date.now().toString(36)}`;
+  datasets.push(dataset);
+  return dataset;
+}
+
 export function cleanUp(): void {
   for (const directory of made.splice(0)) {
     for (const {mountPoint} of mountsOf().reverse()) {
@@ -22,6 +33,8 @@ export function cleanUp(): void {
     }
     rmSync(directory, {recursive: true, force: true});
   }
+  // All in one go, with everything that is based on them: nothing here is anybody else's.
+  for (const dataset of datasets.splice(0)) spawnSync('zfs', ['destroy', '-R', dataset], {stdio: 'ignore'});
 }
 
 // Scripts use this file too, and have no such hook.

@@ -2,7 +2,7 @@ import {string} from '@oclif/core/flags';
 import {begin} from '../../src/session/begin.ts';
 import {BaseCommand} from '../shared/base.ts';
 import {referenceArg} from '../shared/reference-arg.ts';
-import {labels, runFlags, runOptions} from '../shared/run-flags.ts';
+import {labels, runFlags, runOptions, storageFlags} from '../shared/run-flags.ts';
 
 export default class SessionBegin extends BaseCommand {
   static override summary =
@@ -13,6 +13,7 @@ export default class SessionBegin extends BaseCommand {
   static override args = {reference: referenceArg};
   static override flags = {
     ...runFlags,
+    ...storageFlags,
     name: string({description: 'name of the session, which is then its id', helpValue: 'NAME'}),
   };
 

@@ -79,8 +79,12 @@ export abstract class BaseCommand {
   }
 
   /** The store that the flags mean, made if there is none. */
-  protected async openStore(flags: {root?: string | undefined; driver?: string | undefined}): Promise<Store> {
-    return Store.open({root: flags.root, driver: flags.driver});
+  protected async openStore(flags: {
+    root?: string | undefined;
+    driver?: string | undefined;
+    dataset?: string | undefined;
+  }): Promise<Store> {
+    return Store.open({root: flags.root, driver: flags.driver, dataset: flags.dataset});
   }
 
   /** Prints the answer: as JSON if that was asked for, else as `lines` has it. */

@@ -51,7 +51,13 @@ export const runFlags = {
   profile: string({description: 'start from a named set of flags: default, user, buildd', helpValue: 'NAME'}),
 };
 
+/** For commands that make a session. */
+export const storageFlags = {
+  'storage-limit': string({description: 'limit of what is written to the root (zfs)', helpValue: 'SIZE'}),
+};
+
 export interface RunFlagValues {
+  'storage-limit'?: string | undefined;
   volume?: string[] | undefined;
   env?: string[] | undefined;
   workdir?: string | undefined;
@@ -80,6 +86,7 @@ export function runOptions(flags: RunFlagValues): RunOptions {
     memory: flags.memory === undefined ? undefined : parseSize(flags.memory),
     cpus: flags.cpus === undefined ? undefined : parseCpus(flags.cpus),
     pids: flags['pids-limit'],
+    storage: flags['storage-limit'] === undefined ? undefined : parseSize(flags['storage-limit']),
     timeout: flags.timeout === undefined ? undefined : parseDuration(flags.timeout),
     hostname: flags.hostname,
     readOnly: flags['read-only'] === true ? true : undefined,

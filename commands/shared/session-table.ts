@@ -1,19 +1,22 @@
 import type {ListedSession} from '../../src/session/list.ts';
-import {formatAge} from '../../src/units.ts';
+import {formatAge, formatSize} from '../../src/units.ts';
 import {printable, table} from './table.ts';
 
 /** Commands are cut there, as docker does. */
 const COMMAND_WIDTH = 40;
 
-export function sessionTable(sessions: readonly ListedSession[]): string[] {
+/** With a column of sizes if the sessions have any. */
+export function sessionTable(sessions: readonly (ListedSession & {size?: number | null})[]): string[] {
+  const sized = sessions.some(({size}) => size !== undefined);
   return table(
-    ['SESSION', 'IMAGE', 'VERSION', 'STATE', 'CREATED', 'COMMAND'],
-    sessions.map(({id, image, version, state, created, command}) => [
+    ['SESSION', 'IMAGE', 'VERSION', 'STATE', 'CREATED', ...(sized ? ['SIZE'] : []), 'COMMAND'],
+    sessions.map(({id, image, version, state, created, command, size}) => [
       id,
       image,
       version ?? '-',
       state,
       formatAge(created),
+      ...(sized ? [typeof size === 'number' ? formatSize(size) : '-'] : []),
       cut(printable(command.join(' '))),
     ]),
   );

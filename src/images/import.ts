@@ -74,8 +74,8 @@ async function make(
       expected,
       config: record.config,
       action,
-      freeze: async () => {
-        await store.driver.freeze(record.volume);
+      freeze: async (note) => {
+        await store.driver.freeze(record.volume, note);
         return record.volume;
       },
     });

@@ -48,7 +48,7 @@ async function remove(store: Store, text: string, force: boolean): Promise<Remov
       await removeVersion(store, change, id);
       removed.push({image: image.name, version: id});
     }
-    change.dropImage();
+    await change.dropImage();
     return removed;
   });
 }
@@ -67,7 +67,7 @@ export async function removeVersion(store: Store, change: ImageChange, id: strin
     throw error;
   }
   const tags = tagsOf(change.image.refs().tags, id);
-  change.moveTags(Object.fromEntries(tags.map((tag) => [tag, null])), {
+  await change.moveTags(Object.fromEntries(tags.map((tag) => [tag, null])), {
     action: 'remove',
     by: currentUser(),
     message: '',

@@ -88,11 +88,11 @@ async function moveTag(
 ): Promise<Moved> {
   const known = store.image(image);
   const move = (): Promise<Moved> =>
-    known.change((change) => {
+    known.change(async (change) => {
       const from = known.refs().tags[tag] ?? null;
       const to = target();
-      change.moveTags({[tag]: to}, {action, by: currentUser(), message: ''});
-      return Promise.resolve({image, tag, from, to});
+      await change.moveTags({[tag]: to}, {action, by: currentUser(), message: ''});
+      return {image, tag, from, to};
     });
   // Dropping and moving tags is how versions become removable.
   return withReserve(store.layout, move);

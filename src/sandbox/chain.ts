@@ -85,7 +85,7 @@ function mountLines(
   const options = plan.options.length === 0 ? '' : ` -o ${quoted(plan.options.join(','))}`;
   return [
     `cd ${quoted(plan.workingDirectory)} || exit 1`,
-    `mount -t ${quoted(plan.type)}${options} -- ${quoted(plan.source)} ${quoted(mountPoint)} || exit 1`,
+    `mount -i -t ${quoted(plan.type)}${options} -- ${quoted(plan.source)} ${quoted(mountPoint)} || exit 1`,
   ];
 }
 

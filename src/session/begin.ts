@@ -6,6 +6,7 @@ import type {Store} from '../store/store.ts';
 import {discard} from './discard.ts';
 import {pin} from './pin.ts';
 import {mountVolume} from './root.ts';
+import {limitOf} from './spec.ts';
 
 export interface BeginOptions {
   name?: string | undefined;
@@ -31,7 +32,7 @@ export async function begin(store: Store, reference: string, wanted: BeginOption
     ...(wanted.name === undefined ? {} : {name: checkSessionName(wanted.name)}),
   });
   try {
-    await store.driver.create(record.volume, {parent: version.volume});
+    await store.driver.create(record.volume, {parent: version.volume, ...limitOf(record.options)});
     return {record, root: await mountVolume(store, record)};
   } catch (error) {
     await discard(store, record);

@@ -2,6 +2,7 @@
 import {ChrootctlError} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {parseTarget} from '../reference.ts';
+import type {Note} from '../storage/ledger.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {explainConflict, isConflict} from './conflict.ts';
@@ -74,7 +75,10 @@ export async function endSession(
           await discard(store, record);
           return undefined;
         }
-        const committed = await publish(store, {...publication, freeze: () => frozen(store, record.volume)});
+        const committed = await publish(store, {
+          ...publication,
+          freeze: (note) => frozen(store, record.volume, note),
+        });
         await discard(store, record, [record.volume]);
         return committed;
       });
@@ -92,7 +96,10 @@ async function explaining<T>(id: string, work: () => Promise<T>): Promise<T> {
 
 /** Nothing runs in it: its volume becomes the version as it is, and the session goes on in a clone of it. */
 async function commitIdle(store: Store, record: SessionRecord, publication: Unfrozen): Promise<Committed> {
-  const committed = await publish(store, {...publication, freeze: () => frozen(store, record.volume)});
+  const committed = await publish(store, {
+    ...publication,
+    freeze: (note) => frozen(store, record.volume, note),
+  });
   const version = committed.image === record.image ? committed.version : record.version;
   await mountVolume(store, await continueInClone(store, record, version));
   return committed;
@@ -105,9 +112,9 @@ async function commitLive(store: Store, record: SessionRecord, publication: Unfr
   try {
     const committed = await publish(store, {
       ...publication,
-      freeze: async () => {
+      freeze: async (note) => {
         const owners = store.sessions.execs(record.id).map(({owner}) => owner.pid);
-        await withPaused(owners, () => store.driver.snapshot(record.volume, copy));
+        await withPaused(owners, () => store.driver.snapshot(record.volume, copy, note));
         return copy;
       },
     });
@@ -165,9 +172,9 @@ async function unmounted(store: Store, id: string): Promise<boolean> {
   }
 }
 
-async function frozen(store: Store, volume: string): Promise<string> {
+async function frozen(store: Store, volume: string, note: Note | undefined): Promise<string> {
   await removeMountPoints(store, volume);
-  await store.driver.freeze(volume);
+  await store.driver.freeze(volume, note);
   return volume;
 }
 

@@ -1,4 +1,5 @@
 /** The sessions, as users see them. */
+import {ChrootctlError} from '../errors.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {mountsOf} from '../system/mounts.ts';
@@ -18,6 +19,33 @@ export interface ListedSession {
   root: string | null;
   command: string[];
   labels: Record<string, string>;
+}
+
+/** The same with what each has written, in bytes on disk. A running one may have written more than the disk has yet. */
+export async function listSessionsWithSizes(
+  store: Store,
+): Promise<(ListedSession & {size: number | null})[]> {
+  const volumes = new Map(store.sessions.list().map(({id, volume}) => [id, volume]));
+  const all = await store.driver.usages?.();
+  return Promise.all(
+    listSessions(store).map(async (session) => {
+      const volume = volumes.get(session.id);
+      return {
+        ...session,
+        size: volume === undefined ? null : (all?.get(volume) ?? (await usage(store, volume))),
+      };
+    }),
+  );
+}
+
+/** Null for a volume that its session has just begun or ended with. */
+async function usage(store: Store, volume: string): Promise<number | null> {
+  try {
+    return await store.driver.usage(volume);
+  } catch (error) {
+    if (error instanceof ChrootctlError && error.code === 'NOT_FOUND') return null;
+    throw error;
+  }
 }
 
 /** Oldest first. */

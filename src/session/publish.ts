@@ -5,8 +5,9 @@
 import {userInfo} from 'node:os';
 import {ChrootctlError} from '../errors.ts';
 import {versionId} from '../ids.ts';
+import type {Note} from '../storage/ledger.ts';
 import type {Image, TagMoves} from '../store/image.ts';
-import {bare, type HistoryAction, type Refs, type RunConfig, type VersionRecord} from '../store/records.ts';
+import {bare, type HistoryAction, type Refs, type RunConfig, type VersionMemo} from '../store/records.ts';
 import {bumpedTag, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 
@@ -31,8 +32,8 @@ export interface Publication extends CommitOptions {
   expected: string | null;
   config: RunConfig;
   action: HistoryAction;
-  /** Makes the contents immutable and durable; gives the volume that holds them. */
-  freeze: () => Promise<string>;
+  /** Makes the contents immutable and durable, with the note beside them; gives the volume that holds them. */
+  freeze: (note: Note | undefined) => Promise<string>;
 }
 
 /** What a commit reports. */
@@ -51,9 +52,7 @@ export async function publish(store: Store, publication: Publication): Promise<C
     const tag =
       publication.bump === undefined ? publication.tag : bumpedTag(Object.keys(refs.tags), publication.bump);
     const id = versionId(newest(publication.parent, refs.tags['latest']));
-    const moves = movesFor(image, refs, {...publication, tag}, id);
-    const volume = await publication.freeze();
-    const version: VersionRecord = {
+    const description: VersionMemo = {
       id,
       image: image.name,
       parent: publication.parent,
@@ -61,12 +60,19 @@ export async function publish(store: Store, publication: Publication): Promise<C
       message: publication.message ?? '',
       labels: publication.labels ?? {},
       config: publication.config,
-      volume,
-      size: await store.driver.usage(volume),
     };
+    const moves = change.prepareMoves(movesFor(image, refs, {...publication, tag}, id), {
+      action: publication.action,
+      by: currentUser(),
+      message: description.message,
+    });
+    const volume = await publication.freeze(
+      image.ledger && {memo: JSON.stringify(description), entry: change.ledgerEntry(moves)},
+    );
+    const version = {...description, volume, size: await store.driver.usage(volume)};
     try {
       change.addVersion(version);
-      change.moveTags(moves, {action: publication.action, by: currentUser(), message: version.message});
+      change.applyMoves(moves);
     } catch (error) {
       // Before the tags moved, nobody knows of it; after that (the disk failed to confirm it), others may.
       if (tagsOf(image.refs().tags, id).length === 0) change.withdrawVersion(id);

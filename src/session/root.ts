@@ -9,6 +9,7 @@ import type {Store} from '../store/store.ts';
 import {describeHolders, holdersOf} from '../system/holders.ts';
 import {mountsOf} from '../system/mounts.ts';
 import {attempt, lastLine, run} from '../system/process.ts';
+import {limitOf} from './spec.ts';
 
 /** A mount may be busy for a moment after its last process ended. */
 const UNMOUNT_ATTEMPTS = 10;
@@ -60,7 +61,7 @@ export async function mountVolume(store: Store, {id, volume}: SessionRecord): Pr
   const path = store.layout.mount(id);
   mkdirSync(path, {recursive: true, mode: 0o700});
   const plan = await store.driver.plan(volume);
-  await run('mount', ['-t', plan.type, '-o', plan.options.join(','), '--', plan.source, path], {
+  await run('mount', ['-i', '-t', plan.type, '-o', plan.options.join(','), '--', plan.source, path], {
     cwd: plan.workingDirectory,
   });
   return path;
@@ -133,7 +134,7 @@ export async function continueInClone(
 ): Promise<SessionRecord> {
   const volume = randomId();
   store.sessions.replace({...record, pending: [volume]});
-  await store.driver.create(volume, {parent: record.volume});
+  await store.driver.create(volume, {parent: record.volume, ...limitOf(record.options)});
   const next = {...record, volume, pending: [], version};
   store.sessions.replace(next);
   return next;

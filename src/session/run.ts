@@ -15,7 +15,7 @@ import {removeMountPoints} from './mount-points.ts';
 import {pin} from './pin.ts';
 import {checkExpected, publish, publishedOf, type CommitOptions, type Committed} from './publish.ts';
 import {continueInClone, mountVolume, otherRoots} from './root.ts';
-import {sandboxSpec} from './spec.ts';
+import {limitOf, sandboxSpec} from './spec.ts';
 
 export interface RunRequest {
   reference: string | Reference;
@@ -60,7 +60,11 @@ async function runEphemeral(store: Store, request: RunRequest): Promise<RunResul
   });
   const fate: Fate = {isKept: false, published: []};
   try {
-    await store.driver.create(record.volume, {parent: version.volume, ephemeral: true});
+    await store.driver.create(record.volume, {
+      parent: version.volume,
+      ephemeral: true,
+      ...limitOf(options),
+    });
     const root = {plan: await store.driver.plan(record.volume), mountPoint: store.layout.mounts};
     const result = await launch(
       sandboxSpec({
@@ -118,9 +122,9 @@ async function publishRun(store: Store, record: SessionRecord, commit: CommitOpt
     expected,
     config: record.config,
     action: 'commit',
-    freeze: async () => {
+    freeze: async (note) => {
       await removeMountPoints(store, record.volume);
-      await store.driver.freeze(record.volume);
+      await store.driver.freeze(record.volume, note);
       return record.volume;
     },
   });

@@ -18,27 +18,35 @@ export interface Holder {
 const PATIENCE_MS = 500;
 const PAUSE_MS = 25;
 
+/** A volume, by what its mounts look like. */
+export interface Sought {
+  id: string;
+  /** Stands in every table that has such a mount. */
+  text: string;
+  matches: (mount: Mount) => boolean;
+}
+
 /**
  * Waits a moment for the volume to be mounted nowhere.
  * @throws ChrootctlError BUSY naming the process that holds it
  */
-export async function assertMountedNowhere(volumes: string, id: string): Promise<void> {
+export async function assertMountedNowhere(sought: Sought): Promise<void> {
   for (let waited = 0; ; waited += PAUSE_MS) {
-    const holder = findHolder(volumes, id);
+    const holder = findHolder(sought);
     if (holder === undefined) return;
-    if (waited >= PATIENCE_MS) throw busy(id, holder);
+    if (waited >= PATIENCE_MS) throw busy(sought.id, holder);
     await sleep(PAUSE_MS);
   }
 }
 
-/** The first mount found that shows the volume's own layer, in any mount namespace that we may look into. */
-export function findHolder(volumes: string, id: string): Holder | undefined {
+/** The first mount found of the volume, in any mount namespace that we may look into. */
+export function findHolder(sought: Sought): Holder | undefined {
   const namespaces = new Set<string>();
   const ours = readlinkSync('/proc/self/ns/mnt');
   for (const pid of pids()) {
     const namespace = linkOf(pid, 'ns/mnt');
     if (namespace === undefined || namespaces.has(namespace)) continue;
-    const mount = mountOf(volumes, id, pid);
+    const mount = mountOf(sought, pid);
     if (mount === undefined) {
       namespaces.add(namespace);
       continue;
@@ -59,19 +67,27 @@ function busy(id: string, {mountPoint, process}: Holder): ChrootctlError {
   });
 }
 
-function mountOf(volumes: string, id: string, pid: number): Mount | undefined {
+function mountOf({text: mark, matches}: Sought, pid: number): Mount | undefined {
   const text = ownText(() => readFileSync(`/proc/${pid}/mountinfo`, 'utf8'));
-  if (text?.includes(`${id}/fs`) !== true) return undefined;
-  const place = placeOf(volumes);
-  const layer = `${place.root}/${id}/fs`;
+  return text?.includes(mark) === true ? parseMountinfo(text).find(matches) : undefined;
+}
+
+/** A volume in a directory: mounts that show its own layer. */
+export function layerOf(volumes: string, id: string): Sought {
   // Overlay names the layer in its options, as it was given it, and the store by its source; see the plan. A bind
   // mount has the layer, or something in it, as its root.
   const inOptions = new RegExp(`^(?:upper|lower)dir=(?:.*[:/])?${id}/fs(?:$|:)`);
-  return parseMountinfo(text).find(({type, options, source, device, root}) =>
-    type === 'overlay'
-      ? options.some((option) => inOptions.test(option)) && isSame(dirname(source), volumes)
-      : device === place.device && `${root}/`.startsWith(`${layer}/`),
-  );
+  let place: ReturnType<typeof placeOf> | undefined;
+  return {
+    id,
+    text: `${id}/fs`,
+    matches: ({type, options, source, device, root}) => {
+      if (type === 'overlay')
+        return options.some((option) => inOptions.test(option)) && isSame(dirname(source), volumes);
+      place ??= placeOf(volumes);
+      return device === place.device && `${root}/`.startsWith(`${place.root}/${id}/fs/`);
+    },
+  };
 }
 
 /** Where on which file system a directory is, in the words of mountinfo. */

@@ -17,15 +17,30 @@ import {withMounted} from '../system/view.ts';
 import {deleteTree} from './delete.ts';
 import type {DriverName} from './names.ts';
 import {opaqueDirectories} from './xattrs.ts';
+import {zfs} from './zfs/command.ts';
+import {datasetMountedAt} from './zfs/mounted.ts';
 
 export interface Detected {
   driver: DriverName;
+  /** zfs: the dataset that is mounted where the store is. */
+  dataset?: string;
   /** One sentence for people. */
   why: string;
 }
 
 /** The best driver for volumes in `directory`, which need not exist yet. */
 export async function detectDriver(directory: string): Promise<Detected> {
+  const dataset = datasetMountedAt(dirname(directory));
+  if (dataset !== undefined) {
+    const obstacle = await zfsObstacle();
+    if (obstacle === undefined) return {driver: 'zfs', dataset, why: `the store is the dataset ${dataset}`};
+    const {driver, why} = await detectOnDirectory(directory);
+    return {driver, why: `${why}; zfs does not work for the dataset ${dataset} (${obstacle})`};
+  }
+  return detectOnDirectory(directory);
+}
+
+async function detectOnDirectory(directory: string): Promise<Detected> {
   return inTrial(directory, async (trial) => {
     const obstacle = await overlayObstacle(trial);
     if (obstacle === undefined) return {driver: 'overlay', why: `overlayfs works on ${typeAt(trial)}`};
@@ -37,11 +52,45 @@ export async function detectDriver(directory: string): Promise<Detected> {
 }
 
 /**
+ * What a new store is to have: what was asked for, if it can work, or else the best that does.
+ * @throws ChrootctlError FAILED, USAGE
+ */
+export async function chooseDriver(
+  directory: string,
+  wanted: {driver?: DriverName | undefined; dataset?: string | undefined},
+): Promise<{driver: DriverName; dataset?: string}> {
+  const driver = wanted.driver ?? (wanted.dataset === undefined ? undefined : 'zfs');
+  if (driver === undefined) {
+    const {driver, dataset} = await detectDriver(directory);
+    return {driver, ...(dataset === undefined ? {} : {dataset})};
+  }
+  await requireDriver(driver, directory);
+  if (driver !== 'zfs') {
+    if (wanted.dataset === undefined) return {driver};
+    throw new ChrootctlError('USAGE', `the ${driver} driver needs no dataset`, {
+      hint: 'leave --dataset or --driver away',
+    });
+  }
+  const dataset = wanted.dataset ?? datasetMountedAt(dirname(directory));
+  if (dataset !== undefined) return {driver, dataset};
+  throw new ChrootctlError('USAGE', 'the zfs driver needs a dataset of its own', {
+    hint: 'chrootctl init --driver zfs --dataset POOL/NAME makes a store that has one',
+  });
+}
+
+/**
  * Makes sure that the driver somebody asked for can work in `directory`.
  * @throws ChrootctlError FAILED saying why it cannot
  */
 export async function requireDriver(name: DriverName, directory: string): Promise<void> {
   if (name === 'directory') return;
+  if (name === 'zfs') {
+    const obstacle = await zfsObstacle();
+    if (obstacle === undefined) return;
+    throw new ChrootctlError('FAILED', `the zfs driver cannot work here: ${obstacle}`, {
+      hint: 'install zfsutils-linux and load the module (modprobe zfs), or leave --driver away',
+    });
+  }
   await inTrial(directory, async (trial) => {
     const obstacle = await overlayObstacle(trial);
     if (obstacle === undefined) return;
@@ -83,6 +132,16 @@ async function overlayObstacle(trial: string): Promise<string | undefined> {
   if (whiteout?.isCharacterDevice() !== true) return 'a deletion left no whiteout';
   const [opaque] = await opaqueDirectories([join(trial, 'upper')]);
   return opaque?.has('replaced') === true ? undefined : 'there are no trusted extended attributes';
+}
+
+/** Why datasets cannot be handled here; undefined when zfs(8) and the kernel answer. */
+async function zfsObstacle(): Promise<string | undefined> {
+  try {
+    await zfs('version');
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 async function sharesBlocks(trial: string): Promise<boolean> {

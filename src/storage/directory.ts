@@ -4,7 +4,7 @@
  */
 import {join} from 'node:path';
 import {copyTree} from './copy.ts';
-import type {MountPlan} from './driver.ts';
+import type {CreateOptions, MountPlan} from './driver.ts';
 import {writeRecord, type VolumeRecord} from './record.ts';
 import {deleteVolumeDirectory} from './removal.ts';
 import {makeLockFile} from './removal.ts';
@@ -13,10 +13,8 @@ import {VolumesOnDisk} from './volumes.ts';
 export class DirectoryDriver extends VolumesOnDisk {
   readonly name = 'directory';
 
-  async create(
-    id: string,
-    {parent, ephemeral = false}: {parent?: string; ephemeral?: boolean} = {},
-  ): Promise<void> {
+  async create(id: string, {parent, ephemeral = false, limit}: CreateOptions = {}): Promise<void> {
+    this.refuseLimit(limit);
     const from = parent === undefined ? undefined : this.frozen(parent);
     const making = this.begin(id, {
       chrootctl: 1,

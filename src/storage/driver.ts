@@ -22,21 +22,24 @@
  * - Calls for different ids may run at the same time in different processes.
  */
 import type {MountPlan} from '../system/mount-plan.ts';
+import type {Ledger, Note} from './ledger.ts';
 import type {DriverName} from './names.ts';
 
 export type {MountPlan} from '../system/mount-plan.ts';
 
 export interface StorageDriver {
   readonly name: DriverName;
+  /** Where the driver's storage can remember the store's records too, so that they can be made anew from it. */
+  readonly ledger?: Ledger;
 
   /**
    * Makes an active volume: empty, or a clone of a frozen one. Takes the same time however large the parent is
    * (except for `directory`, which copies where the file system cannot share blocks).
    * With `ephemeral` the volume need not survive the machine, only (if it is frozen after all) its freezing.
    * @throws ChrootctlError NOT_FOUND when the parent does not exist, BUSY when it is not frozen,
-   *   CONFLICT when `id` is taken.
+   *   CONFLICT when `id` is taken, FAILED for a `limit` where the driver cannot keep to one.
    */
-  create(id: string, options?: {parent?: string; ephemeral?: boolean}): Promise<void>;
+  create(id: string, options?: CreateOptions): Promise<void>;
 
   /**
    * How to mount the volume, as data, so that a sandbox can do it in a mount namespace of its own. An active volume
@@ -55,16 +58,17 @@ export interface StorageDriver {
 
   /**
    * Makes an active volume, which must be mounted nowhere, immutable. Costs nothing per file of its parent.
-   * Idempotent. @throws ChrootctlError NOT_FOUND
+   * Idempotent. With a ledger, the note is taken in the same transaction.
+   * @throws ChrootctlError NOT_FOUND; CONFLICT when the ledger has gone on without the store's records
    */
-  freeze(id: string): Promise<void>;
+  freeze(id: string, note?: Note): Promise<void>;
 
   /**
    * Makes the frozen volume `newId` out of the present state of the active volume `id`, which may be mounted and
    * stays as it is. Whoever calls sees to it that nobody writes meanwhile.
-   * @throws ChrootctlError NOT_FOUND, CONFLICT when `newId` is taken
+   * @throws ChrootctlError NOT_FOUND, CONFLICT when `newId` is taken or as for `freeze`
    */
-  snapshot(id: string, newId: string): Promise<void>;
+  snapshot(id: string, newId: string, note?: Note): Promise<void>;
 
   /**
    * Removes a volume, or what an interrupted call left of it. Its space comes back when no heir needs it any more.
@@ -78,17 +82,32 @@ export interface StorageDriver {
   /** Bytes on disk that the volume holds beyond its parent. @throws ChrootctlError NOT_FOUND */
   usage(id: string): Promise<number>;
 
+  /** The same of every volume, where one look tells all of them. */
+  usages?(): Promise<Map<string, number>>;
+
   /** Paths that differ between two volumes, sorted by path. A directory counts only for its own attributes. */
   changes(from: string, to: string): Promise<Change[]>;
 
   /** Looks for damage and leftovers within the driver's own room. Changes nothing unless `fix` is asked for. */
   check(options?: {fix?: boolean}): Promise<VolumeProblem[]>;
+
+  /** What it found to work with on this machine, in a few words for people: versions, features. */
+  describe?(): Promise<string>;
+}
+
+export interface CreateOptions {
+  parent?: string;
+  ephemeral?: boolean;
+  /** Bytes that may be written to the volume, beyond what it has from its parent. */
+  limit?: number;
 }
 
 export interface VolumeInfo {
   id: string;
   state: 'active' | 'frozen';
   parent: string | null;
+  /** Made to end with a command. */
+  ephemeral: boolean;
 }
 
 export interface Change {
@@ -98,7 +117,8 @@ export interface Change {
 }
 
 export interface VolumeProblem {
-  kind: 'leftover' | 'damaged-volume';
+  /** `foreign`: somebody else's, in our room or built upon what is ours; never touched. */
+  kind: 'leftover' | 'damaged-volume' | 'foreign' | 'permission';
   /** What is wrong, naming the volume. */
   what: string;
   /** What --fix does, or did, about it; undefined when it can do nothing. */

@@ -6,9 +6,9 @@ import {chmodSync, chownSync, existsSync, mkdirSync, statSync, utimesSync} from 
 import {join} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
 import {self} from '../system/identity.ts';
-import {findHolder} from './busy.ts';
+import {findHolder, layerOf} from './busy.ts';
 import {deleteTree} from './delete.ts';
-import type {MountPlan} from './driver.ts';
+import type {CreateOptions, MountPlan} from './driver.ts';
 import {DEPTH_LIMIT, layersToMerge, mergeTop} from './flatten.ts';
 import {directoryOf, writeRecord, type VolumeRecord} from './record.ts';
 import {deleteVolumeDirectory} from './removal.ts';
@@ -29,10 +29,8 @@ export class OverlayDriver extends VolumesOnDisk {
     this.#depthLimit = depthLimit;
   }
 
-  async create(
-    id: string,
-    {parent, ephemeral = false}: {parent?: string; ephemeral?: boolean} = {},
-  ): Promise<void> {
+  async create(id: string, {parent, ephemeral = false, limit}: CreateOptions = {}): Promise<void> {
+    this.refuseLimit(limit);
     const below = parent === undefined ? undefined : this.frozen(parent);
     const directory = this.makeDirectory(id);
     if (below === undefined) makeLockFile(this.volumes);
@@ -129,7 +127,7 @@ export class OverlayDriver extends VolumesOnDisk {
   #allowMountAgain(id: string): void {
     const inner = join(directoryOf(this.volumes, id), 'work', 'work');
     if (!existsSync(inner)) return;
-    const holder = findHolder(this.volumes, id);
+    const holder = findHolder(layerOf(this.volumes, id));
     if (holder !== undefined)
       throw new ChrootctlError('BUSY', `volume ${id} is mounted already at ${holder.mountPoint}`);
     deleteTree(inner);

@@ -12,7 +12,7 @@ import {ChrootctlError, errnoOf} from '../errors.ts';
 import {removeIfExists} from '../system/files.ts';
 import {isAlive} from '../system/identity.ts';
 import {withLock} from '../system/lock.ts';
-import {assertMountedNowhere} from './busy.ts';
+import {assertMountedNowhere, layerOf} from './busy.ts';
 import {assertNothingMountedBelow, deleteTree} from './delete.ts';
 import {ATTRIBUTES} from './merge.ts';
 import {
@@ -55,7 +55,7 @@ async function removeActive(volumes: string, record: VolumeRecord): Promise<void
       hint: 'try again later',
     });
   }
-  if (!record.ephemeral) await assertMountedNowhere(volumes, id);
+  if (!record.ephemeral) await assertMountedNowhere(layerOf(volumes, id));
   assertDeletable(volumes, id);
   removeIfExists(join(directoryOf(volumes, id), RECORD));
   const lastHeir =

@@ -14,12 +14,12 @@ import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {self} from '../system/identity.ts';
 import {withMounted} from '../system/view.ts';
-import {assertMountedNowhere} from './busy.ts';
+import {assertMountedNowhere, layerOf} from './busy.ts';
 import {changesBetween} from './changes.ts';
 import {checkVolumes} from './check.ts';
 import {bytesBeyond, copyTree, syncFileSystem} from './copy.ts';
 import {deleteTree} from './delete.ts';
-import type {Change, MountPlan, StorageDriver, VolumeInfo, VolumeProblem} from './driver.ts';
+import type {Change, CreateOptions, MountPlan, StorageDriver, VolumeInfo, VolumeProblem} from './driver.ts';
 import type {DriverName} from './names.ts';
 import {directoryOf, readRecord, readRecords, writeRecord, type VolumeRecord} from './record.ts';
 import {deleteVolumeDirectory, removeVolume} from './removal.ts';
@@ -34,7 +34,7 @@ export abstract class VolumesOnDisk implements StorageDriver {
     this.volumes = volumesDirectory;
   }
 
-  abstract create(id: string, options?: {parent?: string; ephemeral?: boolean}): Promise<void>;
+  abstract create(id: string, options?: CreateOptions): Promise<void>;
   abstract plan(id: string, options?: {readOnly?: boolean}): Promise<MountPlan>;
   /** The layers that a volume has once it is frozen, its own made ready for it. */
   protected abstract settle(record: VolumeRecord): Promise<readonly string[]>;
@@ -49,7 +49,7 @@ export abstract class VolumesOnDisk implements StorageDriver {
   async freeze(id: string): Promise<void> {
     const record = this.volume(id);
     if (record.state === 'active') {
-      await assertMountedNowhere(this.volumes, id);
+      await assertMountedNowhere(layerOf(this.volumes, id));
       await this.seal(record);
     }
     this.tidy(this.volume(id));
@@ -76,8 +76,8 @@ export abstract class VolumesOnDisk implements StorageDriver {
 
   list(): Promise<VolumeInfo[]> {
     // A damaged record is check()'s to report: one bad volume does not hide the others.
-    const volumes = readRecords(this.volumes).records.flatMap(({id, state, parent}) =>
-      state === 'active' || state === 'frozen' ? [{id, state, parent}] : [],
+    const volumes = readRecords(this.volumes).records.flatMap(({id, state, parent, ephemeral}) =>
+      state === 'active' || state === 'frozen' ? [{id, state, parent, ephemeral}] : [],
     );
     return Promise.resolve(volumes);
   }
@@ -115,6 +115,14 @@ export abstract class VolumesOnDisk implements StorageDriver {
     if (record.state === 'frozen') return record;
     throw new ChrootctlError('BUSY', `volume ${id} cannot be cloned while it is written to`, {
       hint: 'commit the session first',
+    });
+  }
+
+  /** @throws ChrootctlError FAILED */
+  protected refuseLimit(limit: number | undefined): void {
+    if (limit === undefined) return;
+    throw new ChrootctlError('FAILED', `the ${this.name} driver cannot limit what is written to a session`, {
+      hint: 'leave --storage-limit away, or use a store with the zfs driver',
     });
   }
 

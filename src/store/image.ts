@@ -11,6 +11,7 @@
 import {readdirSync, renameSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
+import type {Ledger, LedgerEntry} from '../storage/ledger.ts';
 import {makeDirectoryDurably, readIfExists, syncDirectory, writeDurably} from '../system/files.ts';
 import {withLock} from '../system/lock.ts';
 import {appendHistory, readHistory} from './history.ts';
@@ -40,11 +41,14 @@ const REMOVING = '.removing';
 
 export class Image {
   readonly name: string;
+  /** Where every move is written to as well. */
+  readonly ledger: Ledger | undefined;
   readonly #layout: Layout;
   readonly #directory: string;
 
-  constructor(layout: Layout, name: string) {
+  constructor(layout: Layout, name: string, ledger?: Ledger) {
     this.name = name;
+    this.ledger = ledger;
     this.#layout = layout;
     this.#directory = layout.image(name);
   }
@@ -143,6 +147,26 @@ export class Image {
   }
 }
 
+/** Moves of tags that belong together, from the state that they were made for. */
+export interface PreparedMoves {
+  refs: Refs;
+  seq: number;
+  entries: HistoryEntry[];
+}
+
+/** The tags after these moves. */
+export function moved(
+  tags: Readonly<Record<string, string>>,
+  entries: readonly Pick<HistoryEntry, 'tag' | 'to'>[],
+): Record<string, string> {
+  const after = bare({...tags});
+  for (const {tag, to} of entries) {
+    if (to === null) Reflect.deleteProperty(after, tag);
+    else after[tag] = to;
+  }
+  return after;
+}
+
 /** What the only writer of an image can do. */
 export class ImageChange {
   readonly image: Image;
@@ -165,45 +189,59 @@ export class ImageChange {
     syncDirectory(join(this.#directory, 'versions'));
   }
 
-  /** The commit point: all moves happen in one step, or none. Moves that change nothing are left out. */
-  moveTags(moves: TagMoves, reason: MoveReason): void {
+  /** All moves happen in one step, or none. Moves that change nothing are left out. */
+  async moveTags(moves: TagMoves, reason: MoveReason): Promise<void> {
+    const prepared = this.prepareMoves(moves, reason);
+    if (prepared.entries.length === 0) return;
+    await this.image.ledger?.append(this.ledgerEntry(prepared));
+    this.applyMoves(prepared);
+  }
+
+  /** What `moves` changes, as the history will tell it. */
+  prepareMoves(moves: TagMoves, reason: MoveReason): PreparedMoves {
     const refs = this.image.refs();
-    const changed = Object.entries(moves).filter(([tag, to]) => (refs.tags[tag] ?? null) !== to);
-    if (changed.length === 0) return;
     const seq = refs.seq + 1;
     const time = new Date().toISOString();
-    const entries = changed.map(([tag, to]) => ({
-      seq,
-      time,
-      tag,
-      from: refs.tags[tag] ?? null,
-      to,
-      ...reason,
-    }));
+    const entries = Object.entries(moves)
+      .filter(([tag, to]) => (refs.tags[tag] ?? null) !== to)
+      .map(([tag, to]) => ({seq, time, tag, from: refs.tags[tag] ?? null, to, ...reason}));
+    return {refs, seq, entries};
+  }
+
+  /** The same for the ledger. */
+  ledgerEntry({seq, entries}: PreparedMoves): LedgerEntry {
+    return {line: this.image.name, seq, text: JSON.stringify(entries)};
+  }
+
+  /** The commit point. */
+  applyMoves({refs, seq, entries}: PreparedMoves): void {
     makeDirectoryDurably(this.#directory);
     appendHistory(this.image.historyFile, refs.seq, entries);
-    const tags = Object.fromEntries(
-      Object.entries({...refs.tags, ...moves}).filter(
-        (entry): entry is [string, string] => entry[1] !== null,
-      ),
-    );
-    writeDurably(join(this.#directory, 'refs.json'), formatRecord({seq, tags}));
+    writeDurably(join(this.#directory, 'refs.json'), formatRecord({seq, tags: moved(refs.tags, entries)}));
   }
 
   /** Begins a history anew from the tags as they are, after the file was taken away. */
-  restartHistory(reason: MoveReason): void {
-    const {seq, tags} = this.image.refs();
+  async restartHistory(reason: MoveReason): Promise<void> {
+    const refs = this.image.refs();
     const time = new Date().toISOString();
-    const entries = Object.entries(tags).map(([tag, to]) => ({
-      seq: seq + 1,
+    const seq = refs.seq + 1;
+    const entries = Object.entries(refs.tags).map(([tag, to]) => ({
+      seq,
       time,
       tag,
       from: null,
       to,
       ...reason,
     }));
+    await this.image.ledger?.append(this.ledgerEntry({refs, seq, entries}));
+    this.replaceHistory(entries, seq);
+  }
+
+  /** Puts this history, and the tags that come of it, in the place of what there is. The last move is number `seq`. */
+  replaceHistory(entries: readonly HistoryEntry[], seq: number): void {
+    makeDirectoryDurably(this.#directory);
     appendHistory(this.image.historyFile, 0, entries);
-    writeDurably(join(this.#directory, 'refs.json'), formatRecord({seq: seq + 1, tags}));
+    writeDurably(join(this.#directory, 'refs.json'), formatRecord({seq, tags: moved({}, entries)}));
   }
 
   /** Takes a version out of readers' sight; `putBack` undoes it, `dropVersion` ends it. */
@@ -229,10 +267,11 @@ export class ImageChange {
   }
 
   /** Removes the image itself, once it has no versions. @throws ChrootctlError BUSY */
-  dropImage(): void {
+  async dropImage(): Promise<void> {
     if (this.image.versionIds().length > 0 || this.image.removingIds().length > 0) {
       throw new ChrootctlError('BUSY', `image ${this.image.name} still has versions`);
     }
+    await this.image.ledger?.forget(this.image.name);
     rmSync(this.#directory, {recursive: true, force: true});
   }
 

@@ -38,14 +38,16 @@ export const RunOptions = v.object({
   memory: v.optional(v.number()),
   cpus: v.optional(v.number()),
   pids: v.optional(v.number()),
+  /** Bytes that may be written to the root. */
+  storage: v.optional(v.number()),
   /** Seconds. */
   timeout: v.optional(v.number()),
   profile: v.optional(v.string()),
 });
 export type RunOptions = v.InferOutput<typeof RunOptions>;
 
-/** One immutable root file system. */
-export const VersionRecord = v.object({
+/** What is known of a version but for where and how large it is: what a driver's ledger keeps with the volume. */
+export const VersionMemo = v.object({
   id: Id,
   image: v.string(),
   /** The version it was made from; null for one that was imported. It may belong to another image, or be removed. */
@@ -55,6 +57,12 @@ export const VersionRecord = v.object({
   message: v.string(),
   labels: Labels,
   config: RunConfig,
+});
+export type VersionMemo = v.InferOutput<typeof VersionMemo>;
+
+/** One immutable root file system. */
+export const VersionRecord = v.object({
+  ...VersionMemo.entries,
   volume: Id,
   /** Bytes on disk beyond the parent's. */
   size: v.number(),
@@ -145,7 +153,13 @@ export type SessionRecord = v.InferOutput<typeof SessionRecord>;
 export const ExecRecord = v.object({session: v.string(), owner: OwnerRecord, command: v.array(v.string())});
 export type ExecRecord = v.InferOutput<typeof ExecRecord>;
 
-export const StoreFormat = v.object({format: v.number(), driver: v.string(), created: v.string()});
+export const StoreFormat = v.object({
+  format: v.number(),
+  driver: v.string(),
+  created: v.string(),
+  /** Of the driver zfs: the dataset below which everything lies. */
+  dataset: v.optional(v.string()),
+});
 export type StoreFormat = v.InferOutput<typeof StoreFormat>;
 
 /** @throws ChrootctlError BAD_INPUT when the text is not such a record; `origin` names the file in the message. */

@@ -25,6 +25,10 @@ export interface StoreOptions {
   root?: string | undefined;
   /** The driver of a store that is made; one that exists must have it. Default: the best that works. */
   driver?: string | undefined;
+  /** zfs: the dataset of a store that is made; one that exists must have it. Default: the one mounted at the root. */
+  dataset?: string | undefined;
+  /** Make the store over what another one left in the dataset. */
+  adopt?: boolean | undefined;
 }
 
 export class Store {
@@ -45,7 +49,7 @@ export class Store {
   }
 
   image(name: string): Image {
-    return new Image(this.layout, name);
+    return new Image(this.layout, name, this.driver.ledger);
   }
 
   /** Names of all images, sorted. */
@@ -66,7 +70,7 @@ export class Store {
    */
   static async open(options: StoreOptions = {}): Promise<Store> {
     const layout = new Layout(storeRoot(options.root));
-    const format = readRecord(StoreFormat, layout.format) ?? (await make(layout, options.driver));
+    const format = readRecord(StoreFormat, layout.format) ?? (await make(layout, options));
     if (format.format > FORMAT) {
       throw new ChrootctlError(
         'FAILED',
@@ -84,7 +88,16 @@ export class Store {
         },
       );
     }
-    return new Store(layout, format, openDriver(format.driver, layout.volumes));
+    if (options.dataset !== undefined && options.dataset !== format.dataset) {
+      throw new ChrootctlError(
+        'USAGE',
+        format.dataset === undefined
+          ? `the store ${layout.root} has driver ${format.driver}, which needs no dataset`
+          : `the store ${layout.root} has the dataset ${format.dataset}, not ${options.dataset}`,
+        {hint: 'a store keeps its dataset: leave --dataset away, or choose another store with --root'},
+      );
+    }
+    return new Store(layout, format, openDriver(format.driver, layout.volumes, format));
   }
 }
 
@@ -111,7 +124,10 @@ export function checkDriverName(name: string): DriverName {
 }
 
 /** Makes the store's directories, the format file last: a store without it is not one yet. */
-async function make(layout: Layout, wanted: string | undefined): Promise<StoreFormat> {
+async function make(
+  layout: Layout,
+  {driver: wanted, dataset, adopt}: Pick<StoreOptions, 'driver' | 'dataset' | 'adopt'>,
+): Promise<StoreFormat> {
   if (process.getuid?.() !== 0) {
     throw new ChrootctlError(
       'NOT_PERMITTED',
@@ -146,10 +162,13 @@ async function make(layout: Layout, wanted: string | undefined): Promise<StoreFo
     // Session records hold environments.
     for (const room of [layout.volumes, layout.mounts, layout.sessions, layout.execs]) makeRoom(room, 0o700);
     makeRoom(layout.images, 0o755);
-    const {detectDriver, requireDriver} = await import('../storage/detect.ts');
-    if (name !== undefined) await requireDriver(name, layout.volumes);
-    const driver = name ?? (await detectDriver(layout.volumes)).driver;
-    const format = {format: FORMAT, driver, created: new Date().toISOString()};
+    const {chooseDriver} = await import('../storage/detect.ts');
+    const chosen = await chooseDriver(layout.volumes, {driver: name, dataset});
+    if (chosen.dataset !== undefined) {
+      const {prepareRoom} = await import('../storage/zfs/room.ts');
+      await prepareRoom(chosen.dataset, layout.root, {adopt});
+    }
+    const format = {format: FORMAT, created: new Date().toISOString(), ...chosen};
     makeReserve(layout);
     writeDurably(layout.format, formatRecord(format));
     return format;

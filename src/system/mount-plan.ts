@@ -1,6 +1,7 @@
 /**
- * How something is mounted, as data: one mount(8) call, `mount -t TYPE -o OPTIONS SOURCE TARGET` in `workingDirectory`.
- * Whoever mounts it decides where, and in which mount namespace.
+ * How something is mounted, as data: one mount(8) call, `mount -i -t TYPE -o OPTIONS SOURCE TARGET` in
+ * `workingDirectory`. Whoever mounts it decides where, and in which mount namespace. Without a helper program (-i): that
+ * of ZFS insists on an empty directory, and takes longer than the mount.
  */
 export interface MountPlan {
   type: string;

@@ -14,7 +14,7 @@ import {lastLine, notStarted} from './process.ts';
  * crash could leave behind. An unmount elsewhere reaches the holder (slave), its own mount reaches nobody.
  */
 const HOLDER = ['--mount', '--propagation', 'slave', '--', 'sh', '-c'];
-const HOLD = 'mount -t "$1" -o "$2" -- "$3" "$4" && echo && read _ || exit';
+const HOLD = 'mount -i -t "$1" -o "$2" -- "$3" "$4" && echo && read _ || exit';
 
 /**
  * Runs `work` with a directory at which the tree of `plan` is mounted. The mount is gone when the promise settles,

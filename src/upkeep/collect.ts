@@ -14,6 +14,7 @@ import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
 import {mountsOf} from '../system/mounts.ts';
 import {run} from '../system/process.ts';
+import {imagesAhead} from './ahead.ts';
 
 /** Something to collect: what it is, and how. */
 export interface Leftover {
@@ -39,6 +40,8 @@ export async function leftovers(store: Store): Promise<Leftover[]> {
   const versions = images.flatMap((known) => known ?? []);
   // What a record that cannot be read names is not known, so while there is one no volume is nobody's.
   const isComplete = damaged.length === 0 && !images.includes(undefined);
+  // What the driver's ledger knows to be versions is not nobody's either: their records are what is missing.
+  const remembered = new Set((await imagesAhead(store)).flatMap((ahead) => ahead.volumes));
   const dead = sessions.filter((record) => store.sessions.isDead(record));
   const alive = sessions.filter((record) => !store.sessions.isDead(record));
   const unfinished = unfinishedVersions(store, versions, dead);
@@ -68,7 +71,7 @@ export async function leftovers(store: Store): Promise<Leftover[]> {
         ),
     })),
     ...volumes
-      .filter(({id}) => isComplete && !named.has(id))
+      .filter(({id}) => isComplete && !named.has(id) && !remembered.has(id))
       .map(({id}) => ({
         kind: 'orphan-volume',
         what: `volume ${id}: no version and no session names it`,

@@ -4,6 +4,8 @@ import {ChrootctlError, messageOf} from '../errors.ts';
 import {currentUser} from '../session/publish.ts';
 import type {Image} from '../store/image.ts';
 import type {Store} from '../store/store.ts';
+import {imagesAhead} from './ahead.ts';
+import {rebuildImages} from './rebuild.ts';
 
 export interface Damage {
   kind: string;
@@ -20,6 +22,7 @@ export async function damage(store: Store): Promise<Damage[]> {
     ...images.flatMap((image) => imageDamage(image, volumes)),
     ...sessionDamage(store, volumes),
     ...roomDamage(store),
+    ...(await staleRecords(store)),
     ...(await store.driver.check()).map(({kind, what, fix}) => ({
       kind,
       what,
@@ -67,15 +70,13 @@ function imageDamage(image: Image, volumes: ReadonlySet<string>): Damage[] {
       what: `${image.name}:${tag} points to ${id}, which is gone`,
       fix: 'drop the tag',
       collect: () =>
-        image.change((change) => {
+        image.change(async (change) => {
           // It may have moved since.
-          if (image.refs().tags[tag] === id) {
-            change.moveTags(
-              {[tag]: null},
-              {action: 'untag', by: currentUser(), message: 'dropped by doctor'},
-            );
-          }
-          return Promise.resolve();
+          if (image.refs().tags[tag] !== id) return;
+          await change.moveTags(
+            {[tag]: null},
+            {action: 'untag', by: currentUser(), message: 'dropped by doctor'},
+          );
         }),
     });
   }
@@ -88,14 +89,13 @@ function imageDamage(image: Image, volumes: ReadonlySet<string>): Damage[] {
       what: messageOf(error),
       fix: 'keep the file beside as history.jsonl.damaged, and begin a new one',
       collect: () =>
-        image.change((change) => {
+        image.change(async (change) => {
           renameSync(image.historyFile, `${image.historyFile}.damaged`);
-          change.restartHistory({
+          await change.restartHistory({
             action: 'tag',
             by: currentUser(),
             message: 'the history before was damaged',
           });
-          return Promise.resolve();
         }),
     });
   }
@@ -122,6 +122,20 @@ function sessionDamage(store: Store, volumes: ReadonlySet<string>): Damage[] {
       collect: undefined,
     }));
   return [...unreadable, ...lost];
+}
+
+/** The records know less than the storage. */
+async function staleRecords(store: Store): Promise<Damage[]> {
+  const {ledger} = store.driver;
+  if (ledger === undefined) return [];
+  return (await imagesAhead(store)).map(({image, ledger: known, records}) => ({
+    kind: 'stale-records',
+    what: `the storage knows of ${known} moves of ${image}, the records of ${records}`,
+    fix: 'bring the records up to what the storage knows',
+    collect: async () => {
+      await rebuildImages(store, ledger, image);
+    },
+  }));
 }
 
 /** Setuid programs inside volumes must be out of other users' reach. */

@@ -13,6 +13,8 @@ export interface StoreInfo {
   driver: string;
   /** What detection says of this host, in a sentence. */
   driverReason: string;
+  /** What the driver found to work with, if it needs more than the kernel's file systems. */
+  driverFeatures: string | null;
   images: number;
   versions: number;
   /** Bytes on disk of all versions. */
@@ -27,9 +29,10 @@ export interface StoreInfo {
 export async function storeInfo(store: Store): Promise<StoreInfo> {
   const versions = listVersions(store);
   const states = listSessions(store).map(({state}) => state);
-  const [{ok, problems}, detected, versionsOf] = await Promise.all([
+  const [{ok, problems}, detected, features, versionsOf] = await Promise.all([
     diagnose(store),
     detectDriver(store.layout.volumes),
+    store.driver.describe?.(),
     programVersions(),
   ]);
   return {
@@ -37,6 +40,7 @@ export async function storeInfo(store: Store): Promise<StoreInfo> {
     format: store.format.format,
     driver: store.driver.name,
     driverReason: detected.why,
+    driverFeatures: features ?? null,
     images: store.imageNames().length,
     versions: versions.length,
     size: versions.reduce((sum, {size}) => sum + size, 0),

@@ -3,7 +3,7 @@ import {execFileSync, spawn, spawnSync, type ChildProcess} from 'node:child_proc
 import {copyFileSync, mkdirSync, symlinkSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {temporaryDirectory} from '../temporary.ts';
+import {temporaryDataset, temporaryDirectory} from '../temporary.ts';
 
 export {cleanUp} from '../temporary.ts';
 
@@ -45,6 +45,10 @@ export class Cli {
       CHROOTCTL_ROOT: this.store,
       ...(driver === undefined ? {} : {CHROOTCTL_DRIVER: driver}),
     };
+    if (driver === 'zfs') {
+      const init = ['init', '--root', this.store, '--driver', 'zfs', '--dataset', temporaryDataset()];
+      execFileSync(BINARY, init, {stdio: 'ignore'});
+    }
   }
 
   start(args: readonly string[], options: CallOptions = {}): ChildProcess {

@@ -4,6 +4,7 @@ import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {startOf} from '../../src/system/identity.ts';
 import {Cli} from './chrootctl.ts';
+import {DRIVERS} from './drivers.ts';
 
 /** Every file below the store, with its size: what `gc` must bring back to what it was. */
 function contents(store: string): string {
@@ -33,7 +34,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-describe.each(['overlay', 'directory'])('kill -9 on %s', (driver) => {
+describe.each(DRIVERS)('kill -9 on %s', (driver) => {
   test('of a run leaves no process and no mount, and gc leaves no byte of it', async () => {
     const cli = new Cli({driver});
     await cli.importRoot();

@@ -4,6 +4,7 @@ import {existsSync, readdirSync, readFileSync, statSync, writeFileSync} from 'no
 import {join} from 'node:path';
 import {mountsOf} from '../../src/system/mounts.ts';
 import {Cli, busyboxRoot} from './chrootctl.ts';
+import {DRIVERS} from './drivers.ts';
 
 interface Version {
   image: string;
@@ -31,7 +32,7 @@ interface Move {
   message: string;
 }
 
-describe.each(['overlay', 'directory'])('the life of an image on %s', (driver) => {
+describe.each(DRIVERS)('the life of an image on %s', (driver) => {
   test('import, run, commit, history, rollback, removal', async () => {
     const cli = new Cli({driver});
     const first = await cli.importRoot('base');

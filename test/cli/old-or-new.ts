@@ -5,7 +5,9 @@
 import {Cli} from './chrootctl.ts';
 
 export interface Load {
+  /** At least so long, and until there were so many updates (default: any number). */
   seconds: number;
+  updates?: number;
   runners: number;
   updaters: number;
   /** Files that each update writes, one after another. */
@@ -30,7 +32,10 @@ interface Version {
 const WRITE = 'i=0; while [ $i -lt $2 ]; do echo $1 > /gen/$i; sleep 0.001; i=$((i+1)); done';
 const READ = 'cat /gen/* | sort | uniq -c';
 
-export async function oldOrNew(cli: Cli, {seconds, runners, updaters, files}: Load): Promise<Outcome> {
+export async function oldOrNew(
+  cli: Cli,
+  {seconds, updates = 0, runners, updaters, files}: Load,
+): Promise<Outcome> {
   const outcome: Outcome = {runs: 0, updates: 0, conflicts: 0, generations: 0, problems: []};
   const committed: string[] = [];
   const seen = new Set<string>();
@@ -50,12 +55,13 @@ export async function oldOrNew(cli: Cli, {seconds, runners, updaters, files}: Lo
   committed.push((JSON.parse(first.stderr) as Version).version);
 
   const deadline = Date.now() + seconds * 1000;
+  const goesOn = (): boolean => Date.now() < deadline || outcome.updates < updates;
   await Promise.all([
     ...Array.from({length: runners}, async () => {
-      while (Date.now() < deadline) await reader();
+      while (goesOn()) await reader();
     }),
     ...Array.from({length: updaters}, async (_, updater) => {
-      for (let n = 1; Date.now() < deadline; n++) await writer(`${updater}-${n}`);
+      for (let n = 1; goesOn(); n++) await writer(`${updater}-${n}`);
     }),
   ]);
   outcome.generations = seen.size;

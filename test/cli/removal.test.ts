@@ -3,8 +3,9 @@ import {execFileSync} from 'node:child_process';
 import {readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {Cli} from './chrootctl.ts';
+import {DRIVERS} from './drivers.ts';
 
-describe.each(['overlay', 'directory'])('removal on %s', (driver) => {
+describe.each(DRIVERS)('removal on %s', (driver) => {
   test('while others run and update, a run finds its version or the next one, never half of it', async () => {
     const cli = new Cli({driver});
     await cli.importRoot();

@@ -80,7 +80,7 @@ describe('leftovers', () => {
     const record = readRecord(volumes, 'next')!;
     writeRecord(volumes, {...record, state: 'making', maker: self()}, {durable: false});
     expect(await whatIsFound({fix: true})).toEqual([]);
-    expect(await driver.list()).toEqual([{id: 'base', state: 'frozen', parent: null}]);
+    expect(await driver.list()).toEqual([{id: 'base', state: 'frozen', parent: null, ephemeral: false}]);
     writeRecord(volumes, {...record, state: 'making', maker: dead()}, {durable: false});
     expect(await whatIsFound({fix: true})).toEqual(['leftover: volume next was left half made (delete it)']);
     expect(readdirSync(volumes)).not.toContain('next');

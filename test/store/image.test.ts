@@ -18,10 +18,7 @@ function newImage(): {image: Image; layout: Layout} {
 }
 
 async function move(image: Image, moves: TagMoves): Promise<void> {
-  await image.change((change) => {
-    change.moveTags(moves, reason);
-    return Promise.resolve();
-  });
+  await image.change((change) => change.moveTags(moves, reason));
 }
 
 function version(image: Image, parent: string | null = null): VersionRecord {
@@ -64,10 +61,9 @@ describe('an image', () => {
   test('moves several tags in one step and tells of each', async () => {
     const {image} = newImage();
     const first = version(image);
-    await image.change((change) => {
+    await image.change(async (change) => {
       change.addVersion(first);
-      change.moveTags({latest: first.id, '1.0.0': first.id}, reason);
-      return Promise.resolve();
+      await change.moveTags({latest: first.id, '1.0.0': first.id}, reason);
     });
     expect(image.refs()).toEqual({seq: 1, tags: {latest: first.id, '1.0.0': first.id}});
     expect(image.history().map(({tag, from, to}) => [tag, from, to])).toEqual([
@@ -90,7 +86,7 @@ describe('an image', () => {
   test('a hidden version is out of sight and can be put back', async () => {
     const {image} = newImage();
     const first = version(image);
-    await image.change((change) => {
+    await image.change(async (change) => {
       change.addVersion(first);
       expect(change.hideVersion(first.id)).toEqual(first);
       expect(image.version(first.id)).toBeUndefined();
@@ -100,8 +96,7 @@ describe('an image', () => {
       expect(image.version(first.id)).toEqual(first);
       change.hideVersion(first.id);
       change.dropVersion(first.id);
-      change.dropImage();
-      return Promise.resolve();
+      await change.dropImage();
     });
     expect(image.exists()).toBe(false);
   });

@@ -73,7 +73,7 @@ describe('collecting', () => {
     await store.driver.freeze(dead.volume);
     const image = store.image('base');
     const known = image.version(first?.version ?? '');
-    await image.change((change) => {
+    await image.change(async (change) => {
       change.addVersion({...known!, id: 'zzzzzzzzzzzzzzzz', volume: dead.volume});
       return Promise.resolve();
     });
@@ -90,14 +90,13 @@ describe('collecting', () => {
     await store.driver.create(dead.volume);
     await store.driver.freeze(dead.volume);
     const image = store.image('base');
-    await image.change((change) => {
+    await image.change(async (change) => {
       change.addVersion({
         ...image.version(first?.version ?? '')!,
         id: 'zzzzzzzzzzzzzzzz',
         volume: dead.volume,
       });
-      change.moveTags({latest: 'zzzzzzzzzzzzzzzz'}, {action: 'commit', by: 'test', message: ''});
-      return Promise.resolve();
+      await change.moveTags({latest: 'zzzzzzzzzzzzzzzz'}, {action: 'commit', by: 'test', message: ''});
     });
     expect(await kinds(store)).toEqual(['dead-session']);
     await collect(store);
@@ -189,9 +188,8 @@ describe('the doctor', () => {
   test('drops a tag that points nowhere, and names a version whose volume is gone', async () => {
     const store = await storeWithImage();
     const image = store.image('base');
-    await image.change((change) => {
-      change.moveTags({lost: 'zzzzzzzzzzzzzzzz'}, {action: 'tag', by: 'test', message: ''});
-      return Promise.resolve();
+    await image.change(async (change) => {
+      await change.moveTags({lost: 'zzzzzzzzzzzzzzzz'}, {action: 'tag', by: 'test', message: ''});
     });
     await store.driver.remove(image.versions()[0]?.volume ?? '');
     expect((await diagnose(store)).problems.map(({kind}) => kind).sort()).toEqual([

@@ -1,0 +1,78 @@
+/**
+ * Calling zfs(8). Its complaints are told apart by what they say (in the C locale; the texts are the same in OpenZFS
+ * 2.1 to 2.4), since its exit code is 1 for all of them.
+ */
+import {execFile} from 'node:child_process';
+import {ChrootctlError, errnoOf, type ErrorCode} from '../../errors.ts';
+import {notStarted} from '../../system/process.ts';
+
+export interface Answer {
+  ok: boolean;
+  stdout: string;
+  stderr: string;
+}
+
+/** zfs(8) is in an sbin directory, which is not on everybody's PATH. */
+function searchPath(): string {
+  return `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
+}
+
+/** Plenty for a listing of a hundred thousand snapshots. */
+const MAX_BYTES = 1 << 28;
+
+/**
+ * Runs zfs(8) to its end, whatever that is. Without execa, which takes longer to load than a clone takes to make.
+ * @throws ChrootctlError FAILED when it cannot be started
+ */
+export function tryZfs(args: readonly string[], input = ''): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      'zfs',
+      args,
+      {env: {...process.env, PATH: searchPath(), LC_ALL: 'C'}, maxBuffer: MAX_BYTES},
+      (error, stdout, stderr) => {
+        if (error !== null && errnoOf(error) !== undefined) reject(notStarted('zfs', error));
+        else resolve({ok: error === null, stdout, stderr});
+      },
+    );
+    // A program that fails early closes its end (EPIPE); it says why on its standard error.
+    child.stdin?.on('error', () => undefined).end(input);
+  });
+}
+
+/** Runs zfs(8), expecting success; gives its standard output. @throws ChrootctlError */
+export async function zfs(...args: string[]): Promise<string> {
+  const answer = await tryZfs(args);
+  if (!answer.ok) throw refusal(`zfs ${args[0] ?? ''}`, answer.stderr);
+  return answer.stdout;
+}
+
+export const isMissing = (stderr: string): boolean =>
+  /does not exist|no such pool|could not find any snapshots/.test(stderr);
+export const isTaken = (stderr: string): boolean => /already exists/.test(stderr);
+export const isBusy = (stderr: string): boolean => /is busy|being held/.test(stderr);
+export const hasDependents = (stderr: string): boolean => /has (?:children|dependent clones)/.test(stderr);
+
+/** A complaint of zfs(8) as an error of ours. */
+export function refusal(what: string, stderr: string): ChrootctlError {
+  const text = stderr.trim().split('\n')[0] ?? '';
+  const [code, hint] = meaningOf(stderr);
+  return new ChrootctlError(code, text === '' ? `${what} failed` : text, {hint});
+}
+
+function meaningOf(stderr: string): [ErrorCode, string] {
+  if (isMissing(stderr))
+    return ['NOT_FOUND', 'zfs list shows what there is; zpool import brings a pool back'];
+  if (isTaken(stderr)) return ['CONFLICT', 'choose another name'];
+  if (isBusy(stderr))
+    return ['BUSY', 'something is mounted, held (zfs holds) or received there: try again later'];
+  if (/permission denied|not permitted|must be superuser/i.test(stderr))
+    return ['NOT_PERMITTED', 'run as root (sudo); docs/zfs.md says what zfs allow can grant'];
+  if (/out of space|no space left/i.test(stderr))
+    return ['FAILED', 'the pool is full: free some space (chrootctl prune, chrootctl gc); nothing was lost'];
+  if (/quota/i.test(stderr))
+    return ['FAILED', 'a quota is used up: raise it (zfs get quota); nothing was lost'];
+  if (/ZFS modules (?:are not|cannot be) /.test(stderr))
+    return ['FAILED', 'load the kernel module: modprobe zfs (as root)'];
+  return ['FAILED', 'zpool status shows how the pool is'];
+}

@@ -1,0 +1,309 @@
+/**
+ * Volumes as ZFS datasets: a clone is a clone of a snapshot, and freezing a volume is taking its snapshot, with all that
+ * the store wants to be remembered as properties in the same transaction. names.ts draws what is where.
+ */
+import {closeSync, mkdirSync, openSync} from 'node:fs';
+import {join} from 'node:path';
+import {ChrootctlError} from '../../errors.ts';
+import {withLock} from '../../system/lock.ts';
+import type {Mount} from '../../system/mounts.ts';
+import {withMounted} from '../../system/view.ts';
+import {assertMountedNowhere, type Sought} from '../busy.ts';
+import {changesBetween} from '../changes.ts';
+import {syncFileSystem} from '../copy.ts';
+import type {Change, CreateOptions, MountPlan, StorageDriver, VolumeInfo, VolumeProblem} from '../driver.ts';
+import type {Note} from '../ledger.ts';
+import {checkRoom} from './check.ts';
+import {hasDependents, isBusy, isMissing, isTaken, refusal, tryZfs, zfs} from './command.ts';
+import {ZfsLedger} from './ledger.ts';
+import {list, type Dataset} from './listing.ts';
+import {baseName, PROPERTY, Room} from './names.ts';
+import {perform} from './operations.ts';
+import {programFeatures} from './program.ts';
+import {annotate, freeze} from './record.ts';
+import {Plan} from './removal.ts';
+import {markOf} from './room.ts';
+
+/** What this process has made itself, it need not ask for. */
+interface Made {
+  ephemeral: boolean;
+  parent: string | null;
+}
+
+export class ZfsDriver implements StorageDriver {
+  readonly name = 'zfs';
+  readonly ledger: ZfsLedger;
+  /** The store's room for volumes: nothing is in it but a lock. */
+  readonly #directory: string;
+  readonly #owner: string | undefined;
+  readonly #room: Room;
+  readonly #programs: boolean;
+  readonly #made = new Map<string, Made>();
+
+  /**
+   * @param directory where the driver may keep a file of its own
+   * @param owner root of the store that the dataset must belong to
+   * @param programs whether to use channel programs, where they can be run
+   */
+  constructor(
+    directory: string,
+    {dataset, owner, programs = true}: {dataset: string; owner?: string; programs?: boolean},
+  ) {
+    this.#directory = directory;
+    this.#owner = owner;
+    this.#room = new Room(dataset);
+    this.#programs = programs;
+    this.ledger = new ZfsLedger(this.#room, {programs});
+  }
+
+  async create(id: string, {parent, ephemeral = false, limit}: CreateOptions = {}): Promise<void> {
+    const properties = [
+      'canmount=noauto',
+      `${PROPERTY.volume}=${id}`,
+      ...(parent === undefined ? [] : [`${PROPERTY.parent}=${parent}`]),
+      // What does not outlive its command need not wait for the disk; freezing it syncs all of it.
+      ...(ephemeral ? [`${PROPERTY.ephemeral}=on`, 'sync=disabled'] : []),
+      ...(limit === undefined ? [] : [`quota=${limit}`]),
+    ].flatMap((property) => ['-o', property]);
+    const target = this.#room.volume(id);
+    if (parent === undefined) await this.#make(['create', ...properties, target], id);
+    else await this.#clone(parent, properties, id);
+    this.#made.set(id, {ephemeral, parent: parent ?? null});
+  }
+
+  /** Nothing can be seen of a dataset before it is mounted. */
+  async plan(id: string, {readOnly = false}: {readOnly?: boolean} = {}): Promise<MountPlan> {
+    const {source, isFrozen} = await this.#find(id);
+    // Reading must not write: an unmount would wait for it.
+    const options = ['noatime', ...(readOnly || isFrozen ? ['ro'] : [])];
+    return {type: 'zfs', source, options, workingDirectory: this.#directory, layers: []};
+  }
+
+  async withTree<T>(id: string, work: (directory: string) => Promise<T>): Promise<T> {
+    return withMounted(await this.plan(id), work);
+  }
+
+  async freeze(id: string, note?: Note): Promise<void> {
+    const {source, isFrozen, parent} = await this.#find(id);
+    if (isFrozen) {
+      if (note !== undefined)
+        await annotate(this.#room, {snapshot: source, note}, {programs: this.#programs});
+      return;
+    }
+    await assertMountedNowhere(this.#sought(id));
+    await freeze(this.#room, {snapshot: this.#room.frozen(id), id, parent, note}, {programs: this.#programs});
+    this.#made.delete(id);
+    await this.#liftLimit(id);
+  }
+
+  /**
+   * The snapshot of a session's dataset would keep that dataset for as long as the version lives. So the version gets a
+   * dataset of its own, a clone of it.
+   */
+  async snapshot(id: string, newId: string, note?: Note): Promise<void> {
+    const {source, isFrozen, parent} = await this.#find(id);
+    if (isFrozen) throw new ChrootctlError('BUSY', `volume ${id} is frozen: clone it instead`);
+    if (await this.#exists(newId)) throw new ChrootctlError('CONFLICT', `volume ${newId} exists already`);
+    // What programs have mapped into memory and changed is the file system's to collect.
+    await this.withTree(id, syncFileSystem);
+    await this.#locked(async () => {
+      const base = baseName(`${source}@${newId}`);
+      await zfs('snapshot', '-o', `${PROPERTY.volume}=${newId}`, base);
+      const properties = [
+        'canmount=noauto',
+        `${PROPERTY.volume}=${newId}`,
+        `${PROPERTY.parent}=${parent ?? '-'}`,
+      ];
+      await zfs(
+        'clone',
+        ...properties.flatMap((property) => ['-o', property]),
+        base,
+        this.#room.volume(newId),
+      );
+    });
+    const snapshot = this.#room.frozen(newId);
+    await freeze(this.#room, {snapshot, id: newId, parent, note}, {programs: this.#programs});
+  }
+
+  async remove(id: string): Promise<void> {
+    const dataset = this.#room.volume(id);
+    if (this.#made.get(id)?.ephemeral === true) {
+      // The path of `run`: one call, where nothing has come of the volume.
+      this.#made.delete(id);
+      const {ok, stderr} = await tryZfs(['destroy', dataset]);
+      if (ok || isMissing(stderr)) return;
+      if (!isBusy(stderr) && !hasDependents(stderr)) throw refusal('zfs destroy', stderr);
+    }
+    this.#made.delete(id);
+    await this.#locked(async () => {
+      const datasets = await this.#all();
+      const own = datasets.find((other) => other.id === id && !other.removed);
+      if (own !== undefined && !own.ephemeral) await assertMountedNowhere(this.#sought(id));
+      const plan = new Plan(datasets);
+      plan.remove(id);
+      await perform(this.#room.pool, plan.operations, {programs: this.#programs});
+    });
+  }
+
+  async list(): Promise<VolumeInfo[]> {
+    return volumesIn(await this.#all());
+  }
+
+  async usage(id: string): Promise<number> {
+    const {source} = await this.#find(id);
+    // What it refers to and the snapshot before it, or the one it is a clone of, does not.
+    return Number(await zfs('get', '-Hp', '-o', 'value', 'written', source));
+  }
+
+  async usages(): Promise<Map<string, number>> {
+    const datasets = await this.#all();
+    const text = await zfs(
+      'list',
+      '-Hp',
+      '-r',
+      '-t',
+      'filesystem,snapshot',
+      '-o',
+      'name,written',
+      this.#room.volumes,
+    );
+    const written = new Map(text.split('\n').map((row) => row.split('\t') as [string, string]));
+    const volumes = volumesIn(datasets).map(({id}) => id);
+    return new Map(volumes.map((id) => [id, Number(written.get(placeOf(datasets, id)?.source ?? ''))]));
+  }
+
+  async changes(from: string, to: string): Promise<Change[]> {
+    return this.withTree(from, (before) => this.withTree(to, (after) => changesBetween([before], [after])));
+  }
+
+  async check({fix = false}: {fix?: boolean} = {}): Promise<VolumeProblem[]> {
+    return this.#locked(async () => {
+      const datasets = await this.#all();
+      const plan = new Plan(datasets);
+      plan.collect();
+      const problems = checkRoom(this.#room, datasets, plan.operations);
+      if (fix) await perform(this.#room.pool, plan.operations, {programs: this.#programs});
+      return problems;
+    });
+  }
+
+  async describe(): Promise<string> {
+    const [version, features] = await Promise.all([zfs('version'), programFeatures(this.#room.pool)]);
+    const kernel = /^zfs-kmod-(\S+)/m.exec(version)?.[1] ?? 'of an unknown version';
+    const found = Object.entries(features ?? {}).flatMap(([name, there]) => (there === true ? [name] : []));
+    const programs =
+      features === undefined ? 'no channel programs' : `channel programs with ${found.join(', ')}`;
+    return `dataset ${this.#room.dataset}, OpenZFS ${kernel}, ${programs}`;
+  }
+
+  async #clone(parent: string, properties: readonly string[], id: string): Promise<void> {
+    const attempt = (source: string): Promise<boolean> =>
+      this.#make(['clone', ...properties, source, this.#room.volume(id)], id);
+    if (await attempt(this.#room.frozen(parent))) return;
+    // Not where it was made: removed, never frozen, or handed over to a clone by somebody's `zfs promote`.
+    const found = await this.#find(parent);
+    if (!found.isFrozen) {
+      throw new ChrootctlError('BUSY', `volume ${parent} cannot be cloned while it is written to`, {
+        hint: 'commit the session first',
+      });
+    }
+    if (!(await attempt(found.source))) throw missing(parent);
+  }
+
+  /** False when something that the new dataset needs is not there. */
+  async #make(args: readonly string[], id: string): Promise<boolean> {
+    const {ok, stderr} = await tryZfs(args);
+    if (ok) return true;
+    if (isTaken(stderr)) throw new ChrootctlError('CONFLICT', `volume ${id} exists already`);
+    if (args[0] === 'clone' && isMissing(stderr)) return false;
+    throw refusal(`zfs ${args[0] ?? ''}`, stderr);
+  }
+
+  /** Where a volume is now. @throws ChrootctlError NOT_FOUND */
+  async #find(id: string): Promise<{source: string; isFrozen: boolean; parent: string | null}> {
+    const made = this.#made.get(id);
+    if (made !== undefined) return {source: this.#room.volume(id), isFrozen: false, parent: made.parent};
+    const near = await list(this.#room.volume(id), {depth: 1});
+    const place = placeOf(near?.datasets ?? [], id);
+    if (place?.isFrozen === true) return place;
+    // A snapshot may have been handed over; and where it should be, only its dataset is left then.
+    const far = placeOf(await this.#all(), id);
+    if (far === undefined) throw missing(id);
+    return far;
+  }
+
+  async #exists(id: string): Promise<boolean> {
+    return placeOf((await list(this.#room.volume(id), {depth: 1}))?.datasets ?? [], id) !== undefined;
+  }
+
+  /** A frozen volume is a base for others: a quota on it would forbid it to take over what theirs leave. */
+  async #liftLimit(id: string): Promise<void> {
+    const dataset = this.#room.volume(id);
+    const quota = await zfs('get', '-Hp', '-o', 'value', 'quota', dataset);
+    if (Number(quota) > 0) await zfs('set', 'quota=none', dataset);
+  }
+
+  /**
+   * All that is in the room.
+   * @throws ChrootctlError NOT_FOUND when there is no room, so that nothing in it is taken for lost; FAILED when it is
+   *   another store's, so that nothing in it is taken for needless
+   */
+  async #all(): Promise<Dataset[]> {
+    const {dataset, volumes} = this.#room;
+    const listing = await list(volumes);
+    if (listing === undefined) {
+      throw new ChrootctlError('NOT_FOUND', `the dataset ${dataset} of the store is not there`, {
+        hint: 'zpool import brings a pool back; zfs list shows what there is',
+      });
+    }
+    if (this.#owner === undefined || listing.store === markOf(this.#owner)) return listing.datasets;
+    throw new ChrootctlError(
+      'FAILED',
+      listing.store === undefined
+        ? `the dataset ${dataset} bears no mark of this store`
+        : `the dataset ${dataset} belongs to the store ${listing.store}, not to ${this.#owner}`,
+      {hint: `if that is wrong: zfs set ${PROPERTY.store}=${markOf(this.#owner)} ${dataset}`},
+    );
+  }
+
+  #sought(id: string): Sought {
+    const dataset = this.#room.volume(id);
+    return {id, text: dataset, matches: ({type, source}: Mount) => type === 'zfs' && source === dataset};
+  }
+
+  /** One removal or live snapshot at a time: what one has begun is not for the other to take for a leftover. */
+  async #locked<T>(work: () => Promise<T>): Promise<T> {
+    mkdirSync(this.#directory, {recursive: true, mode: 0o700});
+    const lock = join(this.#directory, '.lock');
+    closeSync(openSync(lock, 'a', 0o600));
+    return withLock(lock, work);
+  }
+}
+
+function missing(id: string): ChrootctlError {
+  return new ChrootctlError('NOT_FOUND', `there is no volume ${id}`, {
+    hint: 'chrootctl doctor compares the records with what is in the pool',
+  });
+}
+
+/** Volumes in the order of their ids. */
+function volumesIn(datasets: readonly Dataset[]): VolumeInfo[] {
+  const volumes = new Map<string, VolumeInfo>();
+  for (const {id, parent, removed, ephemeral} of datasets)
+    if (id !== undefined && !removed) volumes.set(id, {id, state: 'active', parent, ephemeral});
+  for (const {id, isBase, parent} of datasets.flatMap(({snapshots}) => snapshots))
+    if (id !== undefined && !isBase) volumes.set(id, {id, state: 'frozen', parent, ephemeral: false});
+  return [...volumes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function placeOf(
+  datasets: readonly Dataset[],
+  id: string,
+): {source: string; isFrozen: boolean; parent: string | null} | undefined {
+  const snapshot = datasets
+    .flatMap(({snapshots}) => snapshots)
+    .find((candidate) => candidate.id === id && !candidate.isBase);
+  if (snapshot !== undefined) return {source: snapshot.name, isFrozen: true, parent: snapshot.parent};
+  const dataset = datasets.find((candidate) => candidate.id === id && !candidate.removed);
+  return dataset && {source: dataset.name, isFrozen: false, parent: dataset.parent};
+}

@@ -1,0 +1,174 @@
+/** A store on a pool: its records are lost and made anew, older ones are put back, a pool comes from elsewhere. */
+import {expect, test} from '@jest/globals';
+import {execFileSync} from 'node:child_process';
+import {cpSync, readFileSync, rmSync} from 'node:fs';
+import {join} from 'node:path';
+import {Cli} from '../../cli/chrootctl.ts';
+
+interface Format {
+  dataset: string;
+}
+
+function datasetOf(cli: Cli): string {
+  return (JSON.parse(readFileSync(join(cli.store, 'format.json'), 'utf8')) as Format).dataset;
+}
+
+async function everything(cli: Cli): Promise<unknown> {
+  const images = await cli.json<{image: string; version: string}[]>('images');
+  const names = [...new Set(images.map(({image}) => image))];
+  return {
+    images,
+    histories: await Promise.all(names.map((name) => cli.json('history', name))),
+    versions: await Promise.all(images.map(({image, version}) => cli.json('inspect', `${image}@${version}`))),
+  };
+}
+
+/** Two images with a few moves of every kind. */
+async function fill(cli: Cli): Promise<void> {
+  await cli.importRoot('team/base:1.0.0');
+  await cli.ok(
+    'update',
+    'team/base',
+    '--bump',
+    'minor',
+    '--label',
+    'k=v',
+    '-m',
+    'ünï "quoted"\nlines',
+    '--',
+    'touch',
+    '/one',
+  );
+  await cli.ok('update', 'team/base', '--', 'touch', '/two');
+  await cli.ok('rollback', 'team/base');
+  await cli.ok('tag', 'team/base', 'stable');
+  await cli.ok('untag', 'team/base:1.0.0');
+  await cli.importRoot('other');
+}
+
+test('all records are made anew from the pool after they were lost', async () => {
+  const cli = new Cli({driver: 'zfs'});
+  await fill(cli);
+  const before = await everything(cli);
+  const dataset = datasetOf(cli);
+  rmSync(cli.store, {recursive: true});
+
+  const refused = await cli.call(['init', '--driver', 'zfs', '--dataset', dataset]);
+  expect([refused.code, refused.stderr]).toEqual([
+    2,
+    expect.stringMatching(/records are gone\n.*doctor --rebuild/),
+  ]);
+  // The pool itself says which dataset is this store's.
+  expect((await cli.call(['doctor', '--rebuild'])).stdout).toBe('all is well\n');
+  expect(await everything(cli)).toEqual(before);
+  expect(await cli.ok('run', 'team/base:^1', '--', 'ls', '/one')).toBe('/one');
+  // And life goes on.
+  await cli.ok('update', 'team/base', '--', 'touch', '/three');
+  expect(await cli.ok('doctor')).toBe('all is well');
+}, 120_000);
+
+test('one lost file is made anew, and what is there is left alone', async () => {
+  const cli = new Cli({driver: 'zfs'});
+  await fill(cli);
+  const before = await everything(cli);
+  rmSync(join(cli.store, 'images', 'team%2Fbase', 'refs.json'));
+  const [version] = await cli.json<{version: string}[]>('images', 'other');
+  rmSync(join(cli.store, 'images', 'other', 'versions', `${version?.version ?? ''}.json`));
+  expect((await cli.call(['doctor'])).code).toBe(1);
+  const {code, stderr} = await cli.call(['doctor', '--rebuild']);
+  expect([code, stderr.trim().split('\n').length]).toEqual([0, 2]);
+  expect(await everything(cli)).toEqual(before);
+}, 120_000);
+
+test('records that are older than the pool are noticed before anything is built on them or collected', async () => {
+  const cli = new Cli({driver: 'zfs'});
+  await cli.importRoot('base');
+  cpSync(join(cli.store, 'images'), join(cli.directory, 'backup'), {recursive: true});
+  await cli.ok('update', 'base', '--', 'touch', '/one');
+  await cli.ok('update', 'base', '--', 'touch', '/two');
+  const before = await everything(cli);
+  rmSync(join(cli.store, 'images'), {recursive: true});
+  cpSync(join(cli.directory, 'backup'), join(cli.store, 'images'), {recursive: true});
+
+  const commit = await cli.call(['run', 'base', '--commit', '--', 'touch', '/three']);
+  expect([commit.code, commit.stderr]).toEqual([4, expect.stringContaining('doctor --rebuild')]);
+  await cli.ok('gc');
+  const doctor = await cli.json<{problems: {kind: string}[]}>('doctor').catch(() => undefined);
+  expect(doctor).toBeUndefined();
+  await cli.call(['session', 'rm', '--force', ...(await cli.json<{id: string}[]>('ps')).map(({id}) => id)]);
+  await cli.ok('doctor', '--rebuild');
+  expect(await everything(cli)).toEqual(before);
+}, 120_000);
+
+test('a pool that is exported and imported again brings its store along', async () => {
+  const cli = new Cli({driver: 'zfs'});
+  await fill(cli);
+  const pool = datasetOf(cli).split('/')[0] ?? '';
+  const before = await everything(cli);
+  const device = execFileSync('zpool', ['list', '-HPLv', '-o', 'name', pool], {encoding: 'utf8'})
+    .trim()
+    .split(/\s+/)[1];
+  execFileSync('zpool', ['export', pool]);
+  const missing = await cli.call(['run', 'other', '--', 'true']);
+  expect([missing.code, missing.stderr]).toEqual([125, expect.stringContaining('zpool import')]);
+  execFileSync('zpool', ['import', '-d', device ?? '', pool]);
+  await cli.ok('gc'); // The run that failed could not look whether it had left something.
+  expect(await everything(cli)).toEqual(before);
+  expect(await cli.ok('doctor')).toBe('all is well');
+}, 120_000);
+
+test('a session that was kept is there again after its record was lost', async () => {
+  const cli = new Cli({driver: 'zfs'});
+  await cli.importRoot('base');
+  await cli.ok('session', 'begin', 'base', '--name', 'work');
+  await cli.ok('exec', 'work', '--', 'touch', '/mine');
+  execFileSync('umount', [join(cli.store, 'mnt', 'work')]);
+  rmSync(cli.store, {recursive: true});
+  await cli.ok('doctor', '--rebuild');
+  const [session] = await cli.json<{id: string; image: string}[]>('ps');
+  expect(session).toMatchObject({id: expect.stringMatching(/^recovered-/) as unknown, image: 'base'});
+  expect(await cli.ok('exec', session?.id ?? '', '--', 'ls', '/mine')).toBe('/mine');
+}, 120_000);
+
+test('init says what it found, and info why', async () => {
+  const cli = new Cli({driver: 'zfs'});
+  expect(await cli.ok('init')).toMatch(
+    /: driver zfs \(dataset \S+, OpenZFS \S+, channel programs with set_prop/,
+  );
+  const info = await cli.json<{driver: string; driverFeatures: string}>('info');
+  expect([info.driver, info.driverFeatures]).toEqual([
+    'zfs',
+    expect.stringMatching(/^dataset \S+, OpenZFS /),
+  ]);
+});
+
+test('ps tells what a session has written', async () => {
+  const cli = new Cli({driver: 'zfs'});
+  await cli.importRoot('base');
+  await cli.ok('session', 'begin', 'base', '--name', 'work', '--storage-limit', '20m');
+  await cli.ok(
+    'exec',
+    'work',
+    '--',
+    'sh',
+    '-c',
+    'dd if=/dev/urandom of=/data bs=1M count=5 2>/dev/null; sync',
+  );
+  const [session] = await cli.json<{size: number}[]>('ps', '--size');
+  expect(session?.size).toBeGreaterThan(5_000_000);
+  expect(session?.size).toBeLessThan(8_000_000);
+  const full = await cli.call([
+    'exec',
+    'work',
+    '--',
+    'dd',
+    'if=/dev/urandom',
+    'of=/more',
+    'bs=1M',
+    'count=40',
+  ]);
+  expect([full.code, full.stderr]).toEqual([1, expect.stringMatching(/quota exceeded/i)]);
+  await cli.ok('commit', 'work');
+  await cli.ok('session', 'end', 'work');
+  expect(await cli.ok('doctor')).toBe('all is well');
+}, 120_000);
