@@ -30,6 +30,7 @@ procps ps
 strace strace
 tmux tmux
 busybox-static busybox
+qemu-system-x86 qemu-system-x86_64
 ca-certificates /etc/ssl/certs/ca-certificates.crt
 EOF
 if [ -n "$missing" ]; then

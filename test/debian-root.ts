@@ -2,13 +2,13 @@
  * A real Debian root for tests: made once from the host's own apt sources, kept outside the checkout
  * (`$XDG_CACHE_HOME/chrootctl-test`), shared by all tests and workers. Neither the tar nor the tree may be changed.
  */
-import {existsSync, mkdirSync, renameSync, rmSync} from 'node:fs';
+import {mkdirSync, rmSync} from 'node:fs';
 import {homedir} from 'node:os';
 import {join} from 'node:path';
 import {bootstrap} from '../src/bootstrap.ts';
 import {thisHost} from '../src/bootstrap/host-apt.ts';
-import {withLock} from '../src/system/lock.ts';
 import {run} from '../src/system/process.ts';
+import {madeOnce} from './made-once.ts';
 
 /** Path of a tar of a minbase root of the host's own release. */
 export function debianRootTar(): Promise<string> {
@@ -33,20 +33,10 @@ export async function unpackedRoot(): Promise<string> {
   });
 }
 
-/** Makes `name` in the cache if it is not there; all of it or nothing, by one of those who want it at a time. */
-async function made(name: string, make: (temporary: string) => Promise<void>): Promise<string> {
+/** Makes `name` in the cache if it is not there. */
+function made(name: string, make: (temporary: string) => Promise<void>): Promise<string> {
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'chrootctl-test');
-  const path = join(cache, name);
-  if (existsSync(path)) return path;
-  mkdirSync(cache, {recursive: true});
-  await withLock(`${path}.lock`, async () => {
-    if (existsSync(path)) return;
-    const temporary = `${path}.tmp`;
-    rmSync(temporary, {recursive: true, force: true});
-    await make(temporary);
-    renameSync(temporary, path);
-  });
-  return path;
+  return madeOnce(join(cache, name), make);
 }
 
 function suite(): string {
