@@ -2,11 +2,14 @@
 export default {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
+  // They run in a guest, see test/vm/zfs.test.ts.
+  testPathIgnorePatterns: ['/test/vm/suites/'],
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {'\\.ts$': '<rootDir>/test/transform.js'},
   testTimeout: 60_000,
   // Two cores are the smallest machine that runs the suite; most tests wait for the kernel, not for us.
   maxWorkers: 2,
+  testSequencer: '<rootDir>/test/sequencer.js',
   reporters: ['default', '<rootDir>/test/summary-reporter.js'],
 };
