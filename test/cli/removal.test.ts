@@ -14,7 +14,7 @@ describe.each(DRIVERS)('removal on %s', (driver) => {
     let runs = 0;
     let pruned = 0;
     const repeat = async (work: () => Promise<void>): Promise<void> => {
-      while (Date.now() < deadline) await work();
+      while (Date.now() < deadline || runs < 6 || pruned === 0) await work();
     };
     await Promise.all([
       ...[1, 2].map(() =>
@@ -37,12 +37,10 @@ describe.each(DRIVERS)('removal on %s', (driver) => {
       }),
     ]);
     expect(failures).toEqual([]);
-    expect(runs).toBeGreaterThan(5);
-    expect(pruned).toBeGreaterThan(0);
     await cli.ok('prune');
     expect(await cli.json('images')).toHaveLength(1);
     expect(await cli.ok('doctor')).toBe('all is well');
-  }, 90_000);
+  }, 180_000);
 
   test('a version in use is never removed, and one that is not leaves its space', async () => {
     const cli = new Cli({driver});

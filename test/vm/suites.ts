@@ -3,6 +3,8 @@ import {readdirSync} from 'node:fs';
 import {join} from 'node:path';
 
 export const SUITES: readonly string[] = [
+  // What is promised on every driver, on the one that only a guest has.
+  ...['lifecycle', 'removal', 'crash', 'old-or-new'].map((name) => `test/cli/${name}.test.ts`),
   ...readdirSync(join(import.meta.dirname, 'suites'))
     .filter((name) => name.endsWith('.test.ts'))
     .sort()
