@@ -14,30 +14,36 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError} from '../errors.ts';
 import {removeIfExists} from '../system/files.ts';
 import {isAlive} from '../system/identity.ts';
-import {deleteTree} from './delete.ts';
 import type {VolumeProblem} from './driver.ts';
 import {ATTRIBUTES} from './merge.ts';
-import {directoryOf, idsIn, readRecord, RECORD, type VolumeRecord} from './record.ts';
-import {collect, deleteVolumeDirectory, filesIn, foreignIn, locked, unneeded} from './removal.ts';
+import {directoryOf, idsIn, readRecord, RECORD, unusedParts, type VolumeRecord} from './record.ts';
+import {collect, deleteVolumeDirectory, filesIn, foreignIn, locked, unneeded, type Room} from './removal.ts';
 
 const SETTLED_MS = 60_000;
 const PAUSE_MS = 250;
 
-interface Finding extends VolumeProblem {
-  repair?: () => void;
+export interface Finding extends VolumeProblem {
+  repair?: () => void | Promise<void>;
+}
+
+export interface CheckedRoom extends Room {
+  /** What only the driver can see to be wrong with an active or frozen volume whose layers are there. */
+  inspect(record: VolumeRecord): Promise<Finding[]>;
 }
 
 export async function checkVolumes(
-  volumes: string,
+  room: CheckedRoom,
   {fix = false}: {fix?: boolean},
 ): Promise<VolumeProblem[]> {
+  const {volumes} = room;
   const ids = idsIn(volumes);
   if (ids.length === 0) return [];
-  const findings = ids.flatMap((id) => lookAt(volumes, id));
+  const findings: Finding[] = [];
+  for (const id of ids) findings.push(...(await lookAt(room, id)));
   const removed = await leftByRemovals(volumes);
   if (fix) {
-    for (const {repair} of findings) repair?.();
-    if (removed.length > 0) await collect(volumes);
+    for (const {repair} of findings) await repair?.();
+    if (removed.length > 0) await collect(room);
   }
   return [
     ...findings.map(({repair: _repair, ...problem}) => problem),
@@ -56,8 +62,8 @@ async function leftByRemovals(volumes: string): Promise<VolumeRecord[]> {
   return first.filter(({id}) => ids.has(id));
 }
 
-function lookAt(volumes: string, id: string): Finding[] {
-  const directory = directoryOf(volumes, id);
+async function lookAt(room: CheckedRoom, id: string): Promise<Finding[]> {
+  const {volumes} = room;
   let record: VolumeRecord | undefined;
   try {
     record = readRecord(volumes, id);
@@ -65,22 +71,23 @@ function lookAt(volumes: string, id: string): Finding[] {
     if (!(error instanceof ChrootctlError)) throw error;
     return [{kind: 'damaged-volume', what: error.message}];
   }
-  if (record === undefined) return withoutRecord(volumes, id);
+  if (record === undefined) return withoutRecord(room, id);
   const ofDead = record.maker !== undefined && !isAlive(record.maker);
   if (record.state === 'making') {
     const what = `volume ${id} was left half made`;
-    return ofDead ? [{...leftover(what), repair: () => deleteVolumeDirectory(volumes, id)}] : [];
+    return ofDead ? [{...leftover(what), repair: () => deleteVolumeDirectory(room, id)}] : [];
   }
   if (record.state === 'removed') return [];
+  const missing = missingLayers(volumes, record);
   return [
-    ...missingLayers(volumes, record),
-    ...unusedParts(directory, record),
-    ...temporaries(directory, id),
+    ...(missing.length > 0 ? missing : await room.inspect(record)),
+    ...leftParts(room, record),
+    ...temporaries(directoryOf(volumes, id), id),
   ];
 }
 
-function withoutRecord(volumes: string, id: string): Finding[] {
-  const directory = directoryOf(volumes, id);
+function withoutRecord(room: Room, id: string): Finding[] {
+  const directory = directoryOf(room.volumes, id);
   if (!isSettled(directory)) return [];
   const foreign = foreignIn(directory);
   if (foreign !== undefined) {
@@ -92,7 +99,7 @@ function withoutRecord(volumes: string, id: string): Finding[] {
     ];
   }
   const what = `${id} has no ${RECORD}: a volume half made or half removed`;
-  return [{...leftover(what), repair: () => deleteVolumeDirectory(volumes, id)}];
+  return [{...leftover(what), repair: () => deleteVolumeDirectory(room, id)}];
 }
 
 function missingLayers(volumes: string, {id, layers}: VolumeRecord): Finding[] {
@@ -102,19 +109,18 @@ function missingLayers(volumes: string, {id, layers}: VolumeRecord): Finding[] {
 }
 
 /** What freezing would have deleted at its end, or a merge that was never finished. */
-function unusedParts(directory: string, {id, state, layers, maker}: VolumeRecord): Finding[] {
-  if (maker !== undefined && isAlive(maker)) return [];
-  const unused = ['fs', 'merged', ATTRIBUTES].filter((name) => layers[0] !== `${id}/${name}`);
-  if (state === 'frozen') unused.push('work');
-  return unused
-    .map((name) => join(directory, name))
-    .filter((path) => existsSync(path) && isSettled(join(directory, RECORD)))
-    .map((path) => ({...leftover(`${path} is of no use any more`), repair: () => deletePart(path)}));
-}
-
-function deletePart(path: string): void {
-  if (statSync(path, {throwIfNoEntry: false})?.isDirectory() === true) deleteTree(path);
-  else removeIfExists(path);
+function leftParts(room: Room, record: VolumeRecord): Finding[] {
+  if (record.maker !== undefined && isAlive(record.maker)) return [];
+  const directory = directoryOf(room.volumes, record.id);
+  const left = (name: string, remove: (path: string) => void | Promise<void>): Finding[] => {
+    const path = join(directory, name);
+    if (!existsSync(path) || !isSettled(join(directory, RECORD))) return [];
+    return [{...leftover(`${path} is of no use any more`), repair: () => remove(path)}];
+  };
+  return [
+    ...unusedParts(record).flatMap((part) => left(part, (path) => room.deletePart(path))),
+    ...left(ATTRIBUTES, (path) => void removeIfExists(path)),
+  ];
 }
 
 /** Records that were being written when their writer was killed. */

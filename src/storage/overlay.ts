@@ -5,16 +5,16 @@
 import {chmodSync, chownSync, existsSync, mkdirSync, statSync, utimesSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
-import {self} from '../system/identity.ts';
 import {findHolder, layerOf} from './busy.ts';
+import {syncFileSystem} from './copy.ts';
 import {deleteTree} from './delete.ts';
 import type {CreateOptions, MountPlan} from './driver.ts';
 import {DEPTH_LIMIT, layersToMerge, mergeTop} from './flatten.ts';
 import {directoryOf, writeRecord, type VolumeRecord} from './record.ts';
 import {deleteVolumeDirectory} from './removal.ts';
 import {makeLockFile} from './removal.ts';
-import {VolumesOnDisk} from './volumes.ts';
-import {copyAttributes} from './xattrs.ts';
+import {VolumesOnDisk, type Settled} from './volumes.ts';
+import {copyAttributes, hasAttributes} from './xattrs.ts';
 
 /** Layers depend on nothing but themselves, whatever the kernel's defaults: a layer can be merged, moved, copied. */
 const SELF_CONTAINED = ['redirect_dir=off', 'metacopy=off', 'index=off'];
@@ -50,7 +50,7 @@ export class OverlayDriver extends VolumesOnDisk {
       } as const;
       writeRecord(this.volumes, record, {durable: !ephemeral});
     } catch (error) {
-      deleteVolumeDirectory(this.volumes, id);
+      await deleteVolumeDirectory(this, id);
       throw error;
     }
   }
@@ -88,24 +88,15 @@ export class OverlayDriver extends VolumesOnDisk {
     };
   }
 
-  /**
-   * Merges layers when there are too many. The record decides which directory is the layer: until it names `merged`,
-   * that is a leftover.
-   */
-  protected async settle(record: VolumeRecord): Promise<readonly string[]> {
-    const {id, layers} = record;
-    const count = layersToMerge(this.volumes, layers, this.#depthLimit);
-    if (count === 1) return layers;
-    deleteTree(join(directoryOf(this.volumes, id), 'merged'));
-    // The mark keeps check() in other processes from taking the half-merged layer for a leftover.
-    writeRecord(this.volumes, {...record, maker: self()}, {durable: false});
-    try {
-      return await mergeTop(this.volumes, layers, count, `${id}/merged`);
-    } catch (error) {
-      deleteTree(join(directoryOf(this.volumes, id), 'merged'));
-      writeRecord(this.volumes, record, {durable: false});
-      throw error;
-    }
+  /** Merges layers when there are too many. */
+  protected async settle(record: VolumeRecord): Promise<Settled> {
+    const count = layersToMerge(this.volumes, record.layers, this.#depthLimit);
+    const merge = (): Promise<string[]> =>
+      mergeTop(this.volumes, record.layers, count, `${record.id}/merged`);
+    const layers = count === 1 ? record.layers : await this.building(record, ['merged'], merge);
+    const root = join(this.volumes, layers[0] ?? '');
+    const [rootAttributes] = await Promise.all([hasAttributes(root), syncFileSystem(root)]);
+    return {layers, rootAttributes};
   }
 
   /** overlayfs shows the attributes of the top layer's root directory, so a clone's is made like its parent's. */

@@ -23,7 +23,7 @@ export interface VolumeRecord {
   state: RecordState;
   parent: string | null;
   ephemeral: boolean;
-  /** The layers whose union the volume is, top first, the volume's own at the top: `ID/fs` or `ID/merged`. */
+  /** The layers whose union the volume is, top first, the volume's own (one of its PARTS) at the top. */
   layers: readonly string[];
   /** Its root directory has extended attributes or an ACL, which a clone's root directory must be given too. */
   rootAttributes?: boolean;
@@ -33,6 +33,10 @@ export interface VolumeRecord {
 
 const STATES: readonly unknown[] = ['making', 'active', 'frozen', 'removed'];
 export const RECORD = 'volume.json';
+
+/** Directories that a volume's directory may hold, over all drivers (volumes.ts): layers, and overlayfs' own. */
+const LAYERS = ['fs', 'merged', 'frozen'];
+export const PARTS = [...LAYERS, 'work'];
 
 /** @throws ChrootctlError BAD_INPUT: a path is never built from what is not an id */
 export function directoryOf(volumes: string, id: string): string {
@@ -122,9 +126,16 @@ function isRecord(value: unknown): value is VolumeRecord {
   );
 }
 
-/** Layers become mount options and paths: nothing but our own two names is let through. */
+/** Parts that the volume has no use for, being in the state that its record says. */
+export function unusedParts({id, state, layers}: VolumeRecord): string[] {
+  return PARTS.filter((part) => layers[0] !== `${id}/${part}` && !(part === 'work' && state === 'active'));
+}
+
+const LAYER = new RegExp(`^[0-9a-z]+/(?:${LAYERS.join('|')})$`);
+
+/** Layers become mount options and paths: nothing but our own names is let through. */
 function isLayer(value: unknown): boolean {
-  return typeof value === 'string' && /^[0-9a-z]+\/(?:fs|merged)$/.test(value) && isId(volumeOfLayer(value));
+  return typeof value === 'string' && LAYER.test(value) && isId(volumeOfLayer(value));
 }
 
 function damaged(id: string, cause?: unknown): ChrootctlError {

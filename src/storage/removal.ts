@@ -17,6 +17,7 @@ import {assertNothingMountedBelow, deleteTree} from './delete.ts';
 import {ATTRIBUTES} from './merge.ts';
 import {
   directoryOf,
+  PARTS,
   RECORD,
   readRecord,
   readRecords,
@@ -25,22 +26,31 @@ import {
   type VolumeRecord,
 } from './record.ts';
 
-/** @throws ChrootctlError BUSY when it is active and mounted, or still being made by another process */
-export async function removeVolume(volumes: string, id: string): Promise<void> {
-  const record = readRecord(volumes, id);
-  if (record === undefined) {
-    if (existsSync(directoryOf(volumes, id))) deleteVolumeDirectory(volumes, id);
-  } else if (record.state === 'frozen') await removeFrozen(volumes, record);
-  else if (record.state === 'removed') await collect(volumes);
-  else await removeActive(volumes, record);
+/** Where volumes lie, and how their parts are deleted there. */
+export interface Room {
+  readonly volumes: string;
+  /** Deletes a part of a volume's directory (see PARTS), or what is left of it; none there is no error. */
+  deletePart(path: string): Promise<void>;
 }
 
-async function removeFrozen(volumes: string, record: VolumeRecord): Promise<void> {
-  await locked(volumes, () => {
+/** @throws ChrootctlError BUSY when it is active and mounted, or still being made by another process */
+export async function removeVolume(room: Room, id: string): Promise<void> {
+  const {volumes} = room;
+  const record = readRecord(volumes, id);
+  if (record === undefined) {
+    if (existsSync(directoryOf(volumes, id))) await deleteVolumeDirectory(room, id);
+  } else if (record.state === 'frozen') await removeFrozen(room, record);
+  else if (record.state === 'removed') await collect(room);
+  else await removeActive(room, record);
+}
+
+async function removeFrozen(room: Room, {id}: VolumeRecord): Promise<void> {
+  const {volumes} = room;
+  await locked(volumes, async () => {
     // Another process may have removed it while we waited for the lock.
-    const present = readRecord(volumes, record.id);
+    const present = readRecord(volumes, id);
     if (present?.state === 'frozen') writeRecord(volumes, {...present, state: 'removed'}, {durable: true});
-    deleteUnneeded(volumes);
+    await deleteUnneeded(room);
   });
 }
 
@@ -48,7 +58,8 @@ async function removeFrozen(volumes: string, record: VolumeRecord): Promise<void
  * Nothing is built upon an active volume. Its record goes first, then it looks whether its parent waits for its last
  * heir: whoever marks the parent as removed looks for heirs afterwards, so one of the two sees the other.
  */
-async function removeActive(volumes: string, record: VolumeRecord): Promise<void> {
+async function removeActive(room: Room, record: VolumeRecord): Promise<void> {
+  const {volumes} = room;
   const {id, maker, parent} = record;
   if (maker !== undefined && maker.pid !== process.pid && isAlive(maker)) {
     throw new ChrootctlError('BUSY', `volume ${id} is being made by process ${maker.pid}`, {
@@ -60,15 +71,13 @@ async function removeActive(volumes: string, record: VolumeRecord): Promise<void
   removeIfExists(join(directoryOf(volumes, id), RECORD));
   const lastHeir =
     parent !== null && record.layers.length > 1 && readRecord(volumes, parent)?.state === 'removed';
-  if (lastHeir) await collect(volumes);
-  deleteParts(volumes, id);
+  if (lastHeir) await collect(room);
+  await deleteParts(room, id);
 }
 
 /** Deletes what removed volumes left and no heir needs. */
-export async function collect(volumes: string): Promise<void> {
-  await locked(volumes, () => {
-    deleteUnneeded(volumes);
-  });
+export async function collect(room: Room): Promise<void> {
+  await locked(room.volumes, () => deleteUnneeded(room));
 }
 
 /** There from the first volume on, so that a removal leaves nothing behind that was not there before. */
@@ -81,8 +90,8 @@ function lockFile(volumes: string): string {
 }
 
 /** Runs `work` while no other process removes frozen volumes here. */
-export async function locked<T>(volumes: string, work: () => T): Promise<T> {
-  return withLock(lockFile(volumes), () => Promise.resolve(work()));
+export async function locked<T>(volumes: string, work: () => T | Promise<T>): Promise<T> {
+  return withLock(lockFile(volumes), async () => work());
 }
 
 /** Removed volumes that no other volume needs; the lock is held. None while a record cannot be read. */
@@ -94,8 +103,8 @@ export function unneeded(volumes: string): VolumeRecord[] {
   return records.filter(({state, id}) => state === 'removed' && !needed.has(id));
 }
 
-function deleteUnneeded(volumes: string): void {
-  for (const {id} of unneeded(volumes)) deleteVolumeDirectory(volumes, id, {recordLast: true});
+async function deleteUnneeded(room: Room): Promise<void> {
+  for (const {id} of unneeded(room.volumes)) await deleteVolumeDirectory(room, id, {recordLast: true});
 }
 
 /**
@@ -103,10 +112,14 @@ function deleteUnneeded(volumes: string): void {
  * that nobody takes half a volume for a whole one; that of a removed volume says so itself, and goes last.
  * @throws ChrootctlError FAILED when it holds something that is not ours, BUSY when something is mounted in it
  */
-export function deleteVolumeDirectory(volumes: string, id: string, {recordLast = false} = {}): void {
-  assertDeletable(volumes, id);
-  if (!recordLast) removeIfExists(join(directoryOf(volumes, id), RECORD));
-  deleteParts(volumes, id);
+export async function deleteVolumeDirectory(
+  room: Room,
+  id: string,
+  {recordLast = false} = {},
+): Promise<void> {
+  assertDeletable(room.volumes, id);
+  if (!recordLast) removeIfExists(join(directoryOf(room.volumes, id), RECORD));
+  await deleteParts(room, id);
 }
 
 function assertDeletable(volumes: string, id: string): void {
@@ -120,9 +133,9 @@ function assertDeletable(volumes: string, id: string): void {
   assertNothingMountedBelow(directory, id);
 }
 
-function deleteParts(volumes: string, id: string): void {
-  const directory = directoryOf(volumes, id);
-  for (const tree of ['fs', 'work', 'merged']) deleteTree(join(directory, tree));
+async function deleteParts(room: Room, id: string): Promise<void> {
+  const directory = directoryOf(room.volumes, id);
+  for (const part of PARTS) await room.deletePart(join(directory, part));
   for (const file of filesIn(directory).filter((name) => name !== RECORD))
     removeIfExists(join(directory, file));
   deleteTree(directory);
@@ -134,7 +147,7 @@ export function foreignIn(directory: string): string | undefined {
 }
 
 const OURS = new RegExp(
-  `^(?:fs|work|merged|${ATTRIBUTES.replace('.', '\\.')}|volume\\.json(?:\\.\\d+\\.\\d+\\.tmp)?)$`,
+  `^(?:${PARTS.join('|')}|${ATTRIBUTES.replace('.', '\\.')}|volume\\.json(?:\\.\\d+\\.\\d+\\.tmp)?)$`,
 );
 
 export function filesIn(directory: string): string[] {

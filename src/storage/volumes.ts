@@ -1,13 +1,15 @@
 /**
- * What `overlay` and `directory` have in common: a volume is a directory `ID/` with its record, and its layer `fs/`.
+ * What drivers that keep volumes in a directory have in common: a volume is a directory `ID/` with its record, and
+ * its layer.
  *
  *     volumes/              0700
  *     ├── .lock             held while removed volumes are collected
  *     └── 4t8xk2m9qa/       0700
- *         ├── volume.json   the record
+ *         ├── volume.json   the record, which says what of the rest is the volume
  *         ├── fs/           the volume's own layer; carries the attributes of its root directory
  *         ├── work/         overlayfs' own, while the volume is active
- *         └── merged/       in place of fs/ once layers below were merged into it
+ *         ├── merged/       overlay: in place of fs/ once layers below were merged into it
+ *         └── frozen/       btrfs: in place of fs/ once the volume is frozen
  */
 import {chmodSync, mkdirSync} from 'node:fs';
 import {join} from 'node:path';
@@ -16,16 +18,18 @@ import {self} from '../system/identity.ts';
 import {withMounted} from '../system/view.ts';
 import {assertMountedNowhere, layerOf} from './busy.ts';
 import {changesBetween} from './changes.ts';
-import {checkVolumes} from './check.ts';
-import {bytesBeyond, copyTree, syncFileSystem} from './copy.ts';
+import {checkVolumes, type CheckedRoom, type Finding} from './check.ts';
+import {bytesBeyond, copyTree} from './copy.ts';
 import {deleteTree} from './delete.ts';
 import type {Change, CreateOptions, MountPlan, StorageDriver, VolumeInfo, VolumeProblem} from './driver.ts';
 import type {DriverName} from './names.ts';
-import {directoryOf, readRecord, readRecords, writeRecord, type VolumeRecord} from './record.ts';
+import {directoryOf, readRecord, readRecords, unusedParts, writeRecord, type VolumeRecord} from './record.ts';
 import {deleteVolumeDirectory, removeVolume} from './removal.ts';
-import {hasAttributes} from './xattrs.ts';
 
-export abstract class VolumesOnDisk implements StorageDriver {
+/** What a record says anew when its volume is frozen. */
+export type Settled = Pick<VolumeRecord, 'layers'> & Partial<VolumeRecord>;
+
+export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
   abstract readonly name: DriverName;
   /** Absolute path of the directory that the volumes lie in; made when the first volume is. */
   readonly volumes: string;
@@ -36,8 +40,23 @@ export abstract class VolumesOnDisk implements StorageDriver {
 
   abstract create(id: string, options?: CreateOptions): Promise<void>;
   abstract plan(id: string, options?: {readOnly?: boolean}): Promise<MountPlan>;
-  /** The layers that a volume has once it is frozen, its own made ready for it. */
-  protected abstract settle(record: VolumeRecord): Promise<readonly string[]>;
+  /** Makes an active volume's own layer ready to be frozen, and durable: all of its data is on the disk afterwards. */
+  protected abstract settle(record: VolumeRecord): Promise<Settled>;
+
+  /** The same for a copy of an active volume's layer, in the directory of `copy`; the layer stays as it is. */
+  protected async settleCopy(record: VolumeRecord, copy: VolumeRecord): Promise<Settled> {
+    await copyTree(this.ownLayer(record), this.ownLayer(copy));
+    return this.settle(copy);
+  }
+
+  deletePart(path: string): Promise<void> {
+    deleteTree(path);
+    return Promise.resolve();
+  }
+
+  inspect(_record: VolumeRecord): Promise<Finding[]> {
+    return Promise.resolve([]);
+  }
 
   async withTree<T>(id: string, work: (directory: string) => Promise<T>): Promise<T> {
     const record = this.volume(id);
@@ -50,9 +69,9 @@ export abstract class VolumesOnDisk implements StorageDriver {
     const record = this.volume(id);
     if (record.state === 'active') {
       await assertMountedNowhere(layerOf(this.volumes, id));
-      await this.seal(record);
+      this.seal(record, await this.settle(record));
     }
-    this.tidy(this.volume(id));
+    await this.tidy(this.volume(id));
   }
 
   async snapshot(id: string, newId: string): Promise<void> {
@@ -61,17 +80,16 @@ export abstract class VolumesOnDisk implements StorageDriver {
       throw new ChrootctlError('BUSY', `volume ${id} is frozen: clone it instead`);
     const copy = this.begin(newId, {...record, layers: [`${newId}/fs`, ...record.layers.slice(1)]});
     try {
-      await copyTree(this.ownLayer(record), this.ownLayer(copy));
-      await this.seal(copy);
+      this.seal(copy, await this.settleCopy(record, copy));
     } catch (error) {
-      deleteVolumeDirectory(this.volumes, newId);
+      await deleteVolumeDirectory(this, newId);
       throw error;
     }
-    this.tidy(this.volume(newId));
+    await this.tidy(this.volume(newId));
   }
 
   async remove(id: string): Promise<void> {
-    await removeVolume(this.volumes, id);
+    await removeVolume(this, id);
   }
 
   list(): Promise<VolumeInfo[]> {
@@ -97,7 +115,7 @@ export abstract class VolumesOnDisk implements StorageDriver {
   }
 
   async check(options: {fix?: boolean} = {}): Promise<VolumeProblem[]> {
-    return checkVolumes(this.volumes, options);
+    return checkVolumes(this, options);
   }
 
   /** @throws ChrootctlError NOT_FOUND */
@@ -158,20 +176,37 @@ export abstract class VolumesOnDisk implements StorageDriver {
     return join(this.volumes, layers[0] ?? '');
   }
 
+  /**
+   * Runs `work`, which builds a layer for an active volume beside the one that it has. The record decides which of
+   * them is the volume: until it names the new one, that is a leftover. The mark keeps check() in other processes
+   * from taking it for one meanwhile.
+   */
+  protected async building<T>(record: VolumeRecord, parts: string[], work: () => Promise<T>): Promise<T> {
+    const directory = directoryOf(this.volumes, record.id);
+    const clear = async (): Promise<void> => {
+      for (const part of parts) await this.deletePart(join(directory, part));
+    };
+    await clear();
+    writeRecord(this.volumes, {...record, maker: self()}, {durable: false});
+    try {
+      return await work();
+    } catch (error) {
+      await clear();
+      writeRecord(this.volumes, record, {durable: false});
+      throw error;
+    }
+  }
+
   /** The data is on the disk before the record says frozen, and the record when this returns. */
-  private async seal(record: VolumeRecord): Promise<void> {
-    const layers = await this.settle(record);
-    const root = join(this.volumes, layers[0] ?? '');
-    const [rootAttributes] = await Promise.all([hasAttributes(root), syncFileSystem(root)]);
+  private seal(record: VolumeRecord, settled: Settled): void {
     const {maker: _maker, ...rest} = record;
-    const frozen: VolumeRecord = {...rest, layers, rootAttributes, state: 'frozen', ephemeral: false};
+    const frozen: VolumeRecord = {...rest, ...settled, state: 'frozen', ephemeral: false};
     writeRecord(this.volumes, frozen, {durable: true});
   }
 
   /** Deletes what a frozen volume has no more use for. A crash before this leaves leftovers, no damage. */
-  private tidy({id, layers}: VolumeRecord): void {
-    const directory = directoryOf(this.volumes, id);
-    const merged = layers[0] === `${id}/merged`;
-    for (const tree of ['work', merged ? 'fs' : 'merged']) deleteTree(join(directory, tree));
+  private async tidy(record: VolumeRecord): Promise<void> {
+    const directory = directoryOf(this.volumes, record.id);
+    for (const part of unusedParts(record)) await this.deletePart(join(directory, part));
   }
 }
