@@ -14,8 +14,6 @@ import {input, makeOpaque} from './xattrs.ts';
 interface Merge {
   stack: readonly Layer[];
   target: BytePath;
-  /** Nothing lies below the merged layer: whiteouts and opaque directories have nothing to hide. */
-  bottom: boolean;
   /** Directories, as the places in the layers that their attributes come from. */
   attributes: BytePath[];
   opaque: BytePath[];
@@ -34,16 +32,20 @@ export async function mergeLayers(
   {bottom}: {bottom: boolean},
 ): Promise<void> {
   const stack = await openPartOfStack(layers.map((layer) => join(volumes, layer)));
-  const merge: Merge = {stack, target: bytePath(target), bottom, attributes: [], opaque: [], unlinkable: []};
+  const merge: Merge = {stack, target: bytePath(target), attributes: [], opaque: [], unlinkable: []};
   mkdirSync(target);
-  mergeDirectory(merge, rootOf(stack), '');
+  mergeDirectory(merge, rootOf(stack), '', bottom);
   await copyUnlinkable(merge, target);
   await makeOpaque(merge.opaque);
   await takeAttributes(volumes, merge, target);
 }
 
-function mergeDirectory(merge: Merge, within: readonly number[], path: BytePath): void {
-  const {stack, target, bottom} = merge;
+/**
+ * With `isBottom` nothing lies below this directory that it could hide. A whiteout must not stay there: overlayfs
+ * lists a directory that it need not merge as it is, and the name would be seen.
+ */
+function mergeDirectory(merge: Merge, within: readonly number[], path: BytePath, isBottom: boolean): void {
+  const {stack, target} = merge;
   // The lone dot marks where the layer's own path ends; see takeAttributes.
   merge.attributes.push(`${(stack[within[0] as number] as Layer).root}/./${path}`);
   for (const [name, shown] of listUnion(stack, within, path)) {
@@ -51,9 +53,9 @@ function mergeDirectory(merge: Merge, within: readonly number[], path: BytePath)
     const place = joinBytes(target, child);
     if (shown.kind === 'directory') {
       mkdirSync(asBytes(place));
-      if (shown.opaque && !bottom) merge.opaque.push(place);
-      mergeDirectory(merge, shown.in, child);
-    } else if (shown.kind === 'file' || !bottom) {
+      if (shown.opaque && !isBottom) merge.opaque.push(place);
+      mergeDirectory(merge, shown.in, child, isBottom || shown.opaque);
+    } else if (shown.kind === 'file' || !isBottom) {
       link(merge, placeOf(stack, shown, child), child);
     }
   }

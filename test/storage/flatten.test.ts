@@ -150,6 +150,27 @@ describe('merged layers', () => {
     }
   });
 
+  test('what was made and deleted in a directory that hides another leaves no name behind', async () => {
+    const driver = new OverlayDriver(volumes);
+    const ids = await commitAll(
+      driver,
+      [
+        [
+          {kind: 'mkdir', path: 'a'},
+          {kind: 'write', path: 'a/b', content: 'old'},
+        ],
+        [{kind: 'replace', path: 'a'}],
+        [{kind: 'mkdir', path: 'a/b'}],
+        [{kind: 'remove', path: 'a/b'}],
+      ],
+      'v',
+    );
+    const layers = [...ids].reverse().map((id) => `${id}/fs`);
+    const before = await listStack(layers);
+    await mergeLayers(volumes, layers.slice(0, 3), join(volumes, 'm0n3'), {bottom: false});
+    expect(await listStack(['m0n3', 'v0/fs'])).toEqual(before);
+  });
+
   test('an odd tree, changed and merged, is the same to the last attribute', async () => {
     const driver = new OverlayDriver(volumes);
     await driver.create('base');
