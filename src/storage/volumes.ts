@@ -11,7 +11,7 @@
  *         ├── merged/       overlay: in place of fs/ once layers below were merged into it
  *         └── frozen/       btrfs: in place of fs/ once the volume is frozen
  */
-import {chmodSync, mkdirSync} from 'node:fs';
+import {chmodSync, mkdirSync, rmdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {self} from '../system/identity.ts';
@@ -166,9 +166,14 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
 
   /** A directory for a volume that takes a while to make; no volume yet, and recognised if we die meanwhile. */
   protected begin(id: string, like: Omit<VolumeRecord, 'state' | 'maker'>): VolumeRecord {
-    this.makeDirectory(id);
+    const directory = this.makeDirectory(id);
     const record: VolumeRecord = {...like, id, state: 'making', maker: self()};
-    writeRecord(this.volumes, record, {durable: false});
+    try {
+      writeRecord(this.volumes, record, {durable: false});
+    } catch (error) {
+      rmdirSync(directory);
+      throw error;
+    }
     return record;
   }
 
