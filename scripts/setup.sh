@@ -26,6 +26,7 @@ xz-utils xz
 tar tar
 e2fsprogs mkfs.ext4
 xfsprogs mkfs.xfs
+btrfs-progs btrfs
 procps ps
 strace strace
 tmux tmux

@@ -19,19 +19,34 @@ interface Pair {
 interface Comparison {
   from: readonly Layer[];
   to: readonly Layer[];
+  clonedAfter: number;
   changes: {path: BytePath; kind: Change['kind']}[];
   /** Alike in all that lstat(2) and reading tell; their extended attributes are still to be compared. */
   alike: Pair[];
+}
+
+export interface ComparisonOptions {
+  /**
+   * Milliseconds since the epoch. Says that one of the two is a clone, or a clone's clone, of the other, made after
+   * that time, and that clones keep inode numbers and times. Then a file with the same number and the same, older time
+   * of change is the same, untouched: whatever is done to a file sets that time, and nobody can set it otherwise.
+   */
+  clonedAfter?: number | undefined;
 }
 
 /**
  * Paths that differ in type, mode, owner, content, link target, device number or extended attributes; not in times
  * alone. Sorted by path. Both stacks are absolute directories, top first.
  */
-export async function changesBetween(from: readonly string[], to: readonly string[]): Promise<Change[]> {
+export async function changesBetween(
+  from: readonly string[],
+  to: readonly string[],
+  {clonedAfter = 0}: ComparisonOptions = {},
+): Promise<Change[]> {
   const comparison: Comparison = {
     from: await openStack(from),
     to: await openStack(to),
+    clonedAfter,
     changes: [],
     alike: [],
   };
@@ -50,8 +65,11 @@ function comparePair(comparison: Comparison, path: BytePath, from: Shown, to: Sh
   if (sameOrigin(comparison, from, to)) return;
   const places = [placeOf(comparison.from, from, path), placeOf(comparison.to, to, path)] as const;
   if (places[0] !== places[1]) {
-    if (alike(...places)) comparison.alike.push({path, places});
-    else comparison.changes.push({path, kind: 'changed'});
+    const [a, b] = [lstatSync(asBytes(places[0])), lstatSync(asBytes(places[1]))];
+    if (!isUntouched(a, b, comparison.clonedAfter)) {
+      if (alike(places, a, b)) comparison.alike.push({path, places});
+      else comparison.changes.push({path, kind: 'changed'});
+    }
   }
   const names = [namesOf(comparison.from, from, path), namesOf(comparison.to, to, path)] as const;
   for (const name of new Set([...names[0].keys(), ...names[1].keys()])) {
@@ -92,8 +110,14 @@ function sameOrigin({from, to}: Comparison, was: Shown, is: Shown): boolean {
   );
 }
 
-function alike(was: BytePath, is: BytePath): boolean {
-  const [a, b] = [lstatSync(asBytes(was)), lstatSync(asBytes(is))];
+/** Times of change come from a clock that lags a little; what changed this shortly before is looked at. */
+const MARGIN_MS = 100;
+
+function isUntouched(a: Stats, b: Stats, clonedAfter: number): boolean {
+  return a.ino === b.ino && a.ctimeMs === b.ctimeMs && a.ctimeMs < clonedAfter - MARGIN_MS;
+}
+
+function alike([was, is]: readonly [BytePath, BytePath], a: Stats, b: Stats): boolean {
   if (a.dev === b.dev && a.ino === b.ino) return true;
   if (a.mode !== b.mode || a.uid !== b.uid || a.gid !== b.gid) return false;
   if (a.isFile()) return a.size === b.size && sameContent(was, is);

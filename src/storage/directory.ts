@@ -11,7 +11,10 @@ import {WholeTrees} from './whole-trees.ts';
 export class DirectoryDriver extends WholeTrees {
   readonly name = 'directory';
 
-  protected async makeLayer(record: VolumeRecord, parent: VolumeRecord | undefined): Promise<object> {
+  protected async makeLayer(
+    record: VolumeRecord,
+    parent: VolumeRecord | undefined,
+  ): Promise<Partial<VolumeRecord>> {
     if (parent === undefined) this.makeEmptyLayer(join(this.volumes, record.id));
     else await copyTree(this.ownLayer(parent), this.ownLayer(record));
     return {};

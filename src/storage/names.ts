@@ -1,5 +1,5 @@
 /** The storage drivers that this version brings. */
-export const DRIVER_NAMES = ['zfs', 'overlay', 'directory'] as const;
+export const DRIVER_NAMES = ['zfs', 'btrfs', 'overlay', 'directory'] as const;
 
 export type DriverName = (typeof DRIVER_NAMES)[number];
 

@@ -1,6 +1,7 @@
 /** The driver of a store. Kept apart from detection, which only the making of a store needs. */
 import {dirname} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
+import {BtrfsDriver} from './btrfs.ts';
 import {DirectoryDriver} from './directory.ts';
 import type {StorageDriver} from './driver.ts';
 import type {DriverName} from './names.ts';
@@ -27,6 +28,8 @@ export function openDriver(
       return new OverlayDriver(volumesDirectory);
     case 'directory':
       return new DirectoryDriver(volumesDirectory);
+    case 'btrfs':
+      return new BtrfsDriver(volumesDirectory);
     case 'zfs':
       if (dataset === undefined) {
         throw new ChrootctlError('BAD_INPUT', 'the store does not say which dataset is its own', {

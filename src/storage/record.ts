@@ -27,8 +27,24 @@ export interface VolumeRecord {
   layers: readonly string[];
   /** Its root directory has extended attributes or an ACL, which a clone's root directory must be given too. */
   rootAttributes?: boolean;
+  /** What the btrfs driver measures by. */
+  btrfs?: SubvolumeRecord;
   /** The process that is building something in the directory. */
   maker?: Owner;
+}
+
+/** A generation is btrfs' count of transactions, which every extent bears. */
+export interface SubvolumeRecord {
+  /** Extents of the parent are no newer than this; those of the volume itself are. */
+  since: number;
+  frozen?: {
+    /** Milliseconds since the epoch: nothing in the volume has changed after that. */
+    at: number;
+    /** No extent of the volume is newer. */
+    generation: number;
+    /** In the volume beyond its parent. */
+    bytes: number;
+  };
 }
 
 const STATES: readonly unknown[] = ['making', 'active', 'frozen', 'removed'];

@@ -54,6 +54,7 @@ export function lastLine(text: string): string {
 const PACKAGES: Partial<Record<string, string>> = {
   bwrap: 'bubblewrap',
   mmdebstrap: 'mmdebstrap',
+  btrfs: 'btrfs-progs',
   zstd: 'zstd',
   xz: 'xz-utils',
   getfattr: 'attr',

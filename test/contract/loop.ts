@@ -17,14 +17,21 @@ export function canMake(type: string): boolean {
   }
 }
 
+/** Makes one in the directory `root` and mounts it there. Gives the place where it is mounted. */
+export function mountLoop(type: string, root: string): string {
+  const [image, directory] = [join(root, 'image'), join(root, 'mnt')];
+  execFileSync('truncate', ['-s', String(SIZE), image]);
+  execFileSync(`mkfs.${type}`, [image], {stdio: 'ignore'});
+  mkdirSync(directory);
+  execFileSync('mount', ['-o', 'loop', image, directory], {stdio: 'ignore'});
+  return directory;
+}
+
 export function loopFileSystem(type: string): {directory: string; cleanup: () => void} {
   const root = mkdtempSync(join(tmpdir(), `loop-${type}-`));
-  const [image, directory] = [join(root, 'image'), join(root, 'mnt')];
+  let directory: string;
   try {
-    execFileSync('truncate', ['-s', String(SIZE), image]);
-    execFileSync(`mkfs.${type}`, [image], {stdio: 'ignore'});
-    mkdirSync(directory);
-    execFileSync('mount', ['-o', 'loop', image, directory], {stdio: 'ignore'});
+    directory = mountLoop(type, root);
   } catch (error) {
     rmSync(root, {recursive: true});
     throw error;
