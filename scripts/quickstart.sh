@@ -11,6 +11,9 @@ store=$(mktemp -d "${TMPDIR:-/var/tmp}/chrootctl-quickstart.XXXXXX")
 clean_up() {
   # An interrupted tour may leave its session, which is mounted.
   chrootctl ps 2>/dev/null | sed '1d; s/ .*//' | xargs -r chrootctl session rm --force >/dev/null
+  # Snapshots of btrfs are read-only to rm too.
+  chrootctl gc >/dev/null || :
+  chrootctl images 2>/dev/null | sed '1d; s/ .*//' | sort -u | xargs -r chrootctl rm --force >/dev/null || :
   # One file system: were something still mounted below, it must not be deleted through.
   rm -rf --one-file-system "$store"
 }

@@ -1,6 +1,6 @@
 /** Temporary directories that go with their test, mounts included. */
 import {execFileSync, spawnSync} from 'node:child_process';
-import {mkdtempSync, rmSync} from 'node:fs';
+import {existsSync, mkdtempSync, rmSync, statfsSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {mountsOf} from '../src/system/mounts.ts';
@@ -31,10 +31,21 @@ export function cleanUp(): void {
         execFileSync('umount', ['-l', mountPoint]);
       }
     }
-    rmSync(directory, {recursive: true, force: true});
+    removeTree(directory);
   }
   // All in one go, with everything that is based on them: nothing here is anybody else's.
   for (const dataset of datasets.splice(0)) spawnSync('zfs', ['destroy', '-R', dataset], {stdio: 'ignore'});
+}
+
+const BTRFS_SUPER_MAGIC = 0x9123683e;
+
+/** Where temporary files are on btrfs, there may be read-only snapshots among them. */
+function removeTree(directory: string): void {
+  if (existsSync(directory) && statfsSync(directory).type === BTRFS_SUPER_MAGIC) {
+    const writable = ['btrfs', 'property', 'set', '-t', 'subvol', '{}', 'ro', 'false', ';'];
+    execFileSync('find', [directory, '-type', 'd', '-inum', '256', '-exec', ...writable]);
+  }
+  rmSync(directory, {recursive: true, force: true});
 }
 
 // Scripts use this file too, and have no such hook.

@@ -16,6 +16,8 @@ import {attempt} from '../system/process.ts';
 import {withMounted} from '../system/view.ts';
 import {deleteTree} from './delete.ts';
 import type {DriverName} from './names.ts';
+import {deleteSubvolume} from './nested.ts';
+import {createSubvolume, snapshotSubvolume} from './subvolumes.ts';
 import {opaqueDirectories} from './xattrs.ts';
 import {zfs} from './zfs/command.ts';
 import {datasetMountedAt} from './zfs/mounted.ts';
@@ -42,12 +44,20 @@ export async function detectDriver(directory: string): Promise<Detected> {
 
 async function detectOnDirectory(directory: string): Promise<Detected> {
   return inTrial(directory, async (trial) => {
+    const type = typeAt(trial);
+    let aside = '';
+    if (type === 'btrfs') {
+      const obstacle = await btrfsObstacle(trial);
+      if (obstacle === undefined)
+        return {driver: 'btrfs', why: 'a snapshot of btrfs clones a root of any size'};
+      aside = `; the btrfs driver cannot work: ${obstacle}`;
+    }
     const obstacle = await overlayObstacle(trial);
-    if (obstacle === undefined) return {driver: 'overlay', why: `overlayfs works on ${typeAt(trial)}`};
+    if (obstacle === undefined) return {driver: 'overlay', why: `overlayfs works on ${type}${aside}`};
     const clones = (await sharesBlocks(trial))
       ? 'clones share their blocks (reflinks)'
       : 'every clone is a full copy';
-    return {driver: 'directory', why: `overlayfs does not work on ${typeAt(trial)} (${obstacle}); ${clones}`};
+    return {driver: 'directory', why: `overlayfs does not work on ${type} (${obstacle}); ${clones}${aside}`};
   });
 }
 
@@ -83,25 +93,55 @@ export async function chooseDriver(
  * @throws ChrootctlError FAILED saying why it cannot
  */
 export async function requireDriver(name: DriverName, directory: string): Promise<void> {
-  if (name === 'directory') return;
-  if (name === 'zfs') {
-    const obstacle = await zfsObstacle();
-    if (obstacle === undefined) return;
-    throw new ChrootctlError('FAILED', `the zfs driver cannot work here: ${obstacle}`, {
-      hint: 'install zfsutils-linux and load the module (modprobe zfs), or leave --driver away',
-    });
-  }
+  const requirement = REQUIREMENTS[name];
+  if (requirement === undefined) return;
   await inTrial(directory, async (trial) => {
-    const obstacle = await overlayObstacle(trial);
+    const obstacle = await requirement.obstacle(trial);
     if (obstacle === undefined) return;
     throw new ChrootctlError(
       'FAILED',
-      `the overlay driver cannot work in ${directory} on ${typeAt(trial)}: ${obstacle}`,
-      {
-        hint: 'choose --driver directory, or a --root on another file system (ext4, xfs, btrfs)',
-      },
+      `the ${name} driver cannot work in ${directory} on ${typeAt(trial)}: ${obstacle}`,
+      {hint: requirement.hint},
     );
   });
+}
+
+interface Requirement {
+  /** Why the driver cannot work on the file system of a directory; undefined when it can. */
+  obstacle: (trial: string) => Promise<string | undefined>;
+  /** The way on when it cannot. */
+  hint: string;
+}
+
+/** `directory` works everywhere. */
+const REQUIREMENTS: Partial<Record<DriverName, Requirement>> = {
+  zfs: {
+    obstacle: zfsObstacle,
+    hint: 'install zfsutils-linux and load the module (modprobe zfs), or leave --driver away',
+  },
+  btrfs: {
+    obstacle: btrfsObstacle,
+    hint: 'choose --driver overlay or directory, or a --root on btrfs',
+  },
+  overlay: {
+    obstacle: overlayObstacle,
+    hint: 'choose --driver directory, or a --root on another file system (ext4, xfs, btrfs)',
+  },
+};
+
+/** Why a volume could not be a subvolume here; undefined when one could be made, cloned and deleted. */
+async function btrfsObstacle(trial: string): Promise<string | undefined> {
+  if (typeAt(trial) !== 'btrfs') return 'only btrfs has subvolumes';
+  const [subvolume, clone] = [join(trial, 'subvolume'), join(trial, 'clone')];
+  try {
+    await createSubvolume(subvolume);
+    await snapshotSubvolume(subvolume, clone, {readOnly: true});
+    for (const path of [clone, subvolume]) await deleteSubvolume(path);
+    return undefined;
+  } catch (error) {
+    const hint = error instanceof ChrootctlError ? error.hint : undefined;
+    return hint === undefined ? messageOf(error) : `${messageOf(error)}; ${hint}`;
+  }
 }
 
 /** Why a volume could not be an overlay here; undefined when a trial with a deletion and a replacement went well. */

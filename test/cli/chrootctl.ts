@@ -3,6 +3,7 @@ import {execFileSync, spawn, spawnSync, type ChildProcess} from 'node:child_proc
 import {copyFileSync, mkdirSync, symlinkSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {mountLoop} from '../contract/loop.ts';
 import {temporaryDataset, temporaryDirectory} from '../temporary.ts';
 
 export {cleanUp} from '../temporary.ts';
@@ -40,7 +41,9 @@ export class Cli {
 
   constructor({driver, store}: {driver?: string; store?: string} = {}) {
     this.directory = temporaryDirectory();
-    this.store = store ?? join(this.directory, 'store');
+    // On a file system that the driver can work on.
+    const room = driver === 'btrfs' ? mountLoop('btrfs', this.directory) : this.directory;
+    this.store = store ?? join(room, 'store');
     this.#environment = {
       CHROOTCTL_ROOT: this.store,
       ...(driver === undefined ? {} : {CHROOTCTL_DRIVER: driver}),

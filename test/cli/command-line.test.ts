@@ -129,7 +129,8 @@ afterAll(() => {
 
 async function storeWithBase(): Promise<Cli> {
   if (base === undefined) {
-    const cli = new Cli();
+    // A store of plain files, which cp can copy.
+    const cli = new Cli({driver: 'overlay'});
     await cli.importRoot();
     base = join(mkdtempSync(join(tmpdir(), 'chrootctl-exit-codes-')), 'store');
     execFileSync('cp', ['-a', cli.store, base]);

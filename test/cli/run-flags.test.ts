@@ -7,7 +7,7 @@ import {Cli, type CallOptions, type Outcome} from './chrootctl.ts';
 const store = mkdtempSync(join(tmpdir(), 'chrootctl-flags-'));
 
 beforeAll(async () => {
-  await new Cli({store: join(store, 'store')}).importRoot();
+  await new Cli({store: join(store, 'store'), driver: 'overlay'}).importRoot();
 });
 
 afterAll(() => rmSync(store, {recursive: true, force: true}));

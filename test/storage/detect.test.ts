@@ -1,6 +1,6 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, mkdtempSync, readdirSync, rmSync} from 'node:fs';
+import {mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {detectDriver, requireDriver} from '../../src/storage/detect.ts';
@@ -17,11 +17,22 @@ afterEach(() => {
 });
 
 describe('the best driver', () => {
-  test('is overlay where overlayfs works, for a directory that does not exist yet too; nothing is left of the trial', async () => {
-    expect(await detectDriver(join(root, 'a/b'))).toMatchObject({driver: 'overlay'});
-    await expect(requireDriver('overlay', join(root, 'a/b'))).resolves.toBeUndefined();
-    expect(readdirSync(root)).toEqual([]);
-  });
+  for (const type of ['ext4', 'xfs'].filter(canMake)) {
+    test(`is overlay on ${type}, for a directory that does not exist yet too; nothing is left of the trial`, async () => {
+      const {directory, cleanup} = loopFileSystem(type);
+      try {
+        const before = readdirSync(directory);
+        expect(await detectDriver(join(directory, 'a/b'))).toEqual({
+          driver: 'overlay',
+          why: `overlayfs works on ${type}`,
+        });
+        await expect(requireDriver('overlay', join(directory, 'a/b'))).resolves.toBeUndefined();
+        expect(readdirSync(directory)).toEqual(before);
+      } finally {
+        cleanup();
+      }
+    });
+  }
 
   test('is directory on an overlay, and who asks for overlay there is told why not', async () => {
     for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(root, name));
@@ -44,14 +55,53 @@ describe('the best driver', () => {
     }
   });
 
-  for (const type of ['xfs', 'btrfs'].filter(canMake)) {
-    test(`is overlay on ${type}`, async () => {
-      const {directory, cleanup} = loopFileSystem(type);
-      try {
-        expect(await detectDriver(directory)).toEqual({driver: 'overlay', why: `overlayfs works on ${type}`});
-      } finally {
-        cleanup();
-      }
-    });
-  }
+  test('is btrfs on btrfs, and overlay where btrfs-progs is missing; nothing is left of the trial', async () => {
+    const {directory, cleanup} = loopFileSystem('btrfs');
+    const path = process.env['PATH'];
+    try {
+      expect(await detectDriver(join(directory, 'a'))).toEqual({
+        driver: 'btrfs',
+        why: 'a snapshot of btrfs clones a root of any size',
+      });
+      for (const name of ['btrfs', 'overlay', 'directory'] as const)
+        await expect(requireDriver(name, directory)).resolves.toBeUndefined();
+      process.env['PATH'] = directoryOfPrograms(join(root, 'bin'), ['unshare', 'sh', 'mount', 'getfattr']);
+      expect(await detectDriver(directory)).toEqual({
+        driver: 'overlay',
+        why: expect.stringMatching(
+          /^overlayfs works on btrfs; the btrfs driver cannot work: .+apt-get install btrfs-progs$/,
+        ) as unknown,
+      });
+      await expect(requireDriver('btrfs', directory)).rejects.toMatchObject({code: 'FAILED'});
+      expect(readdirSync(directory)).toEqual([]);
+    } finally {
+      process.env['PATH'] = path;
+      cleanup();
+    }
+  });
+
+  test('is not btrfs elsewhere, and who asks for btrfs there is told the way on', async () => {
+    const {directory, cleanup} = loopFileSystem('ext4');
+    try {
+      await expect(requireDriver('btrfs', directory)).rejects.toMatchObject({
+        code: 'FAILED',
+        message: `the btrfs driver cannot work in ${directory} on ext4: only btrfs has subvolumes`,
+        hint: 'choose --driver overlay or directory, or a --root on btrfs',
+      });
+      expect(readdirSync(directory)).toEqual(['lost+found']);
+    } finally {
+      cleanup();
+    }
+  });
 });
+
+/** Makes a directory with nothing but these programs in it, for PATH. */
+function directoryOfPrograms(directory: string, names: readonly string[]): string {
+  mkdirSync(directory);
+  for (const name of names)
+    symlinkSync(
+      execFileSync('sh', ['-c', `command -v ${name}`], {encoding: 'utf8'}).trim(),
+      join(directory, name),
+    );
+  return directory;
+}
