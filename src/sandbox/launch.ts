@@ -62,8 +62,7 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
 
 /**
  * The directories in which the root can be looked into. A root that shows nothing until it is mounted (a ZFS dataset)
- * is mounted for the look: here, out of everybody's sight, and for the command once more, which costs little, since
- * the kernel keeps one instance of the file system for both.
+ * is mounted for the look, out of everybody's sight, or what shows the same for now.
  */
 function withLayers(
   root: SandboxRoot,
@@ -72,7 +71,7 @@ function withLayers(
   if (!('plan' in root)) return work([root.directory]);
   return root.plan.layers.length > 0
     ? work(root.plan.layers)
-    : withMounted(root.plan, (directory) => work([directory]));
+    : withMounted(root.plan.look ?? root.plan, (directory) => work([directory]));
 }
 
 async function runChain(

@@ -91,6 +91,9 @@ export interface StorageDriver {
   /** Looks for damage and leftovers within the driver's own room. Changes nothing unless `fix` is asked for. */
   check(options?: {fix?: boolean}): Promise<VolumeProblem[]>;
 
+  /** What the user that this process runs as lacks for the driver's work; for root there is nothing to lack. */
+  permissions?(): Promise<VolumeProblem[]>;
+
   /** What it found to work with on this machine, in a few words for people: versions, features. */
   describe?(): Promise<string>;
 }

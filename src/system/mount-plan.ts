@@ -15,4 +15,6 @@ export interface MountPlan {
    * None where there is nothing to see until then.
    */
   layers: readonly string[];
+  /** What shows the same for now, and costs less to mount: for a look before the root itself is mounted. */
+  look?: MountPlan;
 }

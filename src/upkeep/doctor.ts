@@ -1,5 +1,6 @@
 /** Comparing the records with the driver and the mounts. */
 import {ChrootctlError, messageOf} from '../errors.ts';
+import type {VolumeProblem} from '../storage/driver.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
 import {leftovers} from './collect.ts';
@@ -21,6 +22,11 @@ export interface Diagnosis {
 
 /** With `fix`, mends what can be mended without losing anything that a tag names. */
 export async function diagnose(store: Store, {fix = false}: {fix?: boolean} = {}): Promise<Diagnosis> {
+  if (process.geteuid?.() !== 0 && store.driver.permissions !== undefined) {
+    // The store's private rooms are root's to look into; what can be told is what it would take.
+    const lacking = await store.driver.permissions();
+    return {ok: lacking.length === 0, problems: lacking.map(withFix), fixed: []};
+  }
   const problems: Problem[] = [];
   const fixed: Problem[] = [];
   for (const {kind, what, fix: remedy, collect} of [...(await leftovers(store)), ...(await damage(store))]) {
@@ -38,4 +44,8 @@ export async function diagnose(store: Store, {fix = false}: {fix?: boolean} = {}
     }
   }
   return {ok: problems.length === 0, problems, fixed};
+}
+
+function withFix({kind, what, fix}: VolumeProblem): Problem {
+  return {kind, what, fix: fix ?? 'run as root (sudo)'};
 }

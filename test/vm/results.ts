@@ -17,11 +17,15 @@ export interface TestResult {
 }
 
 export class Results {
-  readonly #suites = new Map<string, SuiteResult>();
-  #suite: SuiteResult | undefined;
+  readonly #result: SuiteResult;
   /** The title of a test that has begun. */
   #test: string | undefined;
-  #output: string[] = [];
+  #hasEnded = false;
+  readonly #output: string[] = [];
+
+  constructor(suite: string) {
+    this.#result = {suite, tests: []};
+  }
 
   /** Something that the suite printed. */
   print(line: string): void {
@@ -31,47 +35,33 @@ export class Results {
 
   add(report: Report): void {
     switch (report.event) {
-      case 'suite begins':
-        this.#suite = {suite: report.suite, tests: []};
-        this.#suites.set(report.suite, this.#suite);
-        this.#output = [];
-        break;
       case 'test begins':
         this.#test = report.title;
         break;
       case 'test ends': {
         const {event: _, ...result} = report;
-        this.#suite?.tests.push(result);
+        this.#result.tests.push(result);
         this.#test = undefined;
         break;
       }
       case 'suite ends': {
+        this.#hasEnded = true;
         // Node ends with 1 when tests failed.
-        const told =
-          report.code === 1 && this.#suite?.tests.some(({outcome}) => outcome === 'failed') === true;
+        const told = report.code === 1 && this.#result.tests.some(({outcome}) => outcome === 'failed');
         if (report.code !== 0 && !told) this.#break(`ended with exit code ${report.code}`);
-        this.#suite = undefined;
-        this.#test = undefined;
       }
     }
   }
 
-  /** The results of these suites, if the guest ended well; else why it did not. */
-  of(suites: readonly string[], failure?: string): SuiteResult[] {
+  /** The result, and why it is not whole if the guest ended with `failure`, or before the suite did. */
+  result(failure?: string): SuiteResult {
     if (failure !== undefined) this.#break(failure);
-    return suites.map(
-      (suite) =>
-        this.#suites.get(suite) ?? {
-          suite,
-          tests: [],
-          trouble: `did not run: ${failure ?? 'the guest left it out'}`,
-        },
-    );
+    else if (!this.#hasEnded) this.#break('did not run to its end');
+    return this.#result;
   }
 
   #break(how: string): void {
-    if (this.#suite === undefined) return;
     const where = this.#test === undefined ? '' : ` in the test "${this.#test}"`;
-    this.#suite.trouble = [`${how}${where}; printed last:`, ...this.#output].join('\n');
+    this.#result.trouble = [`${how}${where}; printed last:`, ...this.#output].join('\n');
   }
 }

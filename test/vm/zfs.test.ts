@@ -1,6 +1,6 @@
 /**
- * The tests that need real ZFS. They run in a guest, all in one, before jest hears of them; here each is a test with
- * the outcome that it had there.
+ * The tests that need real ZFS. They run in guests before jest hears of them; here each is a test with the outcome that
+ * it had there.
  */
 import {describe, test} from '@jest/globals';
 import {runSuites} from './run-suites.ts';
@@ -11,7 +11,7 @@ const titles = process.env['CHROOTCTL_VM_TESTS'];
 const verbose = process.env['CHROOTCTL_VM_VERBOSE'] !== undefined;
 
 const results = await runSuites({
-  suites: SUITES.filter((suite) => suitePattern.test(suite)),
+  suites: SUITES.filter(({path}) => suitePattern.test(path)),
   programs: PROGRAMS,
   titles,
   onProgress: verbose ? (line) => process.stderr.write(`vm: ${line}\n`) : undefined,

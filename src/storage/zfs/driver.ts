@@ -2,10 +2,7 @@
  * Volumes as ZFS datasets: a clone is a clone of a snapshot, and freezing a volume is taking its snapshot, with all that
  * the store wants to be remembered as properties in the same transaction. names.ts draws what is where.
  */
-import {closeSync, mkdirSync, openSync} from 'node:fs';
-import {join} from 'node:path';
 import {ChrootctlError} from '../../errors.ts';
-import {withLock} from '../../system/lock.ts';
 import type {Mount} from '../../system/mounts.ts';
 import {withMounted} from '../../system/view.ts';
 import {assertMountedNowhere, type Sought} from '../busy.ts';
@@ -13,8 +10,10 @@ import {changesBetween} from '../changes.ts';
 import {syncFileSystem} from '../copy.ts';
 import type {Change, CreateOptions, MountPlan, StorageDriver, VolumeInfo, VolumeProblem} from '../driver.ts';
 import type {Note} from '../ledger.ts';
+import {locked, makeLockFile} from '../removal.ts';
 import {checkRoom} from './check.ts';
 import {hasDependents, isBusy, isMissing, isTaken, refusal, tryZfs, zfs} from './command.ts';
+import {lackingPermissions} from './delegation.ts';
 import {ZfsLedger} from './ledger.ts';
 import {list, type Dataset} from './listing.ts';
 import {baseName, PROPERTY, Room} from './names.ts';
@@ -28,6 +27,8 @@ import {markOf} from './room.ts';
 interface Made {
   ephemeral: boolean;
   parent: string | null;
+  /** The snapshot that it is a clone of. */
+  origin: string | undefined;
 }
 
 export class ZfsDriver implements StorageDriver {
@@ -65,10 +66,14 @@ export class ZfsDriver implements StorageDriver {
       ...(ephemeral ? [`${PROPERTY.ephemeral}=on`, 'sync=disabled'] : []),
       ...(limit === undefined ? [] : [`quota=${limit}`]),
     ].flatMap((property) => ['-o', property]);
-    const target = this.#room.volume(id);
-    if (parent === undefined) await this.#make(['create', ...properties, target], id);
-    else await this.#clone(parent, properties, id);
-    this.#made.set(id, {ephemeral, parent: parent ?? null});
+    if (parent !== undefined) {
+      const origin = await this.#clone(parent, properties, id);
+      this.#made.set(id, {ephemeral, parent, origin});
+      return;
+    }
+    makeLockFile(this.#directory);
+    await this.#make(['create', ...properties, this.#room.volume(id)], id);
+    this.#made.set(id, {ephemeral, parent: null, origin: undefined});
   }
 
   /** Nothing can be seen of a dataset before it is mounted. */
@@ -76,7 +81,12 @@ export class ZfsDriver implements StorageDriver {
     const {source, isFrozen} = await this.#find(id);
     // Reading must not write: an unmount would wait for it.
     const options = ['noatime', ...(readOnly || isFrozen ? ['ro'] : [])];
-    return {type: 'zfs', source, options, workingDirectory: this.#directory, layers: []};
+    const plan = {type: 'zfs', source, options, workingDirectory: this.#directory, layers: []};
+    // A mount to write waits for a transaction group, and its unmount for another; that of a snapshot for none.
+    const origin = this.#made.get(id)?.origin;
+    return origin === undefined
+      ? plan
+      : {...plan, look: {...plan, source: origin, options: ['noatime', 'ro']}};
   }
 
   async withTree<T>(id: string, work: (directory: string) => Promise<T>): Promise<T> {
@@ -187,19 +197,27 @@ export class ZfsDriver implements StorageDriver {
     });
   }
 
+  async permissions(): Promise<VolumeProblem[]> {
+    return lackingPermissions(this.#room.dataset);
+  }
+
   async describe(): Promise<string> {
     const [version, features] = await Promise.all([zfs('version'), programFeatures(this.#room.pool)]);
     const kernel = /^zfs-kmod-(\S+)/m.exec(version)?.[1] ?? 'of an unknown version';
-    const found = Object.entries(features ?? {}).flatMap(([name, there]) => (there === true ? [name] : []));
+    const found = Object.entries(features ?? {})
+      .flatMap(([name, there]) => (there === true ? [name] : []))
+      .sort();
     const programs =
       features === undefined ? 'no channel programs' : `channel programs with ${found.join(', ')}`;
     return `dataset ${this.#room.dataset}, OpenZFS ${kernel}, ${programs}`;
   }
 
-  async #clone(parent: string, properties: readonly string[], id: string): Promise<void> {
+  /** Gives the snapshot that the clone was made of. */
+  async #clone(parent: string, properties: readonly string[], id: string): Promise<string> {
     const attempt = (source: string): Promise<boolean> =>
       this.#make(['clone', ...properties, source, this.#room.volume(id)], id);
-    if (await attempt(this.#room.frozen(parent))) return;
+    const origin = this.#room.frozen(parent);
+    if (await attempt(origin)) return origin;
     // Not where it was made: removed, never frozen, or handed over to a clone by somebody's `zfs promote`.
     const found = await this.#find(parent);
     if (!found.isFrozen) {
@@ -208,6 +226,7 @@ export class ZfsDriver implements StorageDriver {
       });
     }
     if (!(await attempt(found.source))) throw missing(parent);
+    return found.source;
   }
 
   /** False when something that the new dataset needs is not there. */
@@ -272,11 +291,8 @@ export class ZfsDriver implements StorageDriver {
   }
 
   /** One removal or live snapshot at a time: what one has begun is not for the other to take for a leftover. */
-  async #locked<T>(work: () => Promise<T>): Promise<T> {
-    mkdirSync(this.#directory, {recursive: true, mode: 0o700});
-    const lock = join(this.#directory, '.lock');
-    closeSync(openSync(lock, 'a', 0o600));
-    return withLock(lock, work);
+  #locked<T>(work: () => Promise<T>): Promise<T> {
+    return locked(this.#directory, work);
   }
 }
 

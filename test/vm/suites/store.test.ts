@@ -1,9 +1,9 @@
 /** A store on a pool: its records are lost and made anew, older ones are put back, a pool comes from elsewhere. */
 import {expect, test} from '@jest/globals';
-import {execFileSync} from 'node:child_process';
+import {execFileSync, spawnSync} from 'node:child_process';
 import {cpSync, readFileSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
-import {Cli} from '../../cli/chrootctl.ts';
+import {BINARY, Cli} from '../../cli/chrootctl.ts';
 
 interface Format {
   dataset: string;
@@ -133,7 +133,7 @@ test('a session that was kept is there again after its record was lost', async (
 test('init says what it found, and info why', async () => {
   const cli = new Cli({driver: 'zfs'});
   expect(await cli.ok('init')).toMatch(
-    /: driver zfs \(dataset \S+, OpenZFS \S+, channel programs with set_prop/,
+    /: driver zfs \(dataset \S+, OpenZFS \S+, channel programs with .*set_prop/,
   );
   const info = await cli.json<{driver: string; driverFeatures: string}>('info');
   expect([info.driver, info.driverFeatures]).toEqual([
@@ -172,3 +172,25 @@ test('ps tells what a session has written', async () => {
   await cli.ok('session', 'end', 'work');
   expect(await cli.ok('doctor')).toBe('all is well');
 }, 120_000);
+
+test('a user is told what zfs allow would have to grant, and that root is needed all the same', () => {
+  const cli = new Cli({driver: 'zfs'});
+  execFileSync('chmod', ['755', cli.directory, cli.store]);
+  const asNobody = (): {status: number | null; stdout: string} =>
+    spawnSync(
+      'setpriv',
+      ['--reuid=65534', '--regid=65534', '--clear-groups', BINARY, 'doctor', '--root', cli.store],
+      {
+        encoding: 'utf8',
+      },
+    );
+  const before = asNobody();
+  expect([before.status, before.stdout]).toEqual([
+    1,
+    expect.stringMatching(/^nobody may not create, clone, .* on tank/),
+  ]);
+  const [, grant = ''] = /as root: zfs (allow .*)$/m.exec(before.stdout) ?? [];
+  execFileSync('zfs', grant.split(' '));
+  const after = asNobody();
+  expect([after.status, after.stdout]).toEqual([1, expect.stringMatching(/^to mount needs root on Linux/)]);
+});
