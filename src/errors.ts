@@ -49,8 +49,13 @@ export class ChrootctlError extends Error {
 export function errnoOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error) || !('syscall' in error))
     return undefined;
+  // Node has no name for it.
+  if ('errno' in error && error.errno === -EDQUOT) return 'EDQUOT';
   return typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined;
 }
+
+/** Linux's number (errno(3)). */
+const EDQUOT = 122;
 
 const SYSTEM_ERRORS: Partial<Record<string, {code: ErrorCode; hint: string}>> = {
   EACCES: {code: 'NOT_PERMITTED', hint: 'run as root (sudo), or choose a store of your own with --root'},

@@ -4,7 +4,7 @@ import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {startOf} from '../../src/system/identity.ts';
 import {Cli} from './chrootctl.ts';
-import {DRIVERS} from './drivers.ts';
+import {DRIVERS, SLOWNESS} from './drivers.ts';
 
 /** Every file below the store, with its size: what `gc` must bring back to what it was. */
 function contents(store: string): string {
@@ -71,11 +71,11 @@ describe.each(DRIVERS)('kill -9 on %s', (driver) => {
   test('of a run --commit at a random moment leaves the old state or the new one', async () => {
     const cli = new Cli({driver});
     await cli.importRoot();
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < 12 / Math.min(SLOWNESS, 4); round++) {
       const before = await cli.json<{version: string}[]>('images');
       const child = cli.start(['run', 'base', '--commit', '--', 'sh', '-c', `echo ${round} > /round`]);
       const ended = new Promise((resolve) => child.once('close', resolve));
-      await new Promise((resolve) => setTimeout(resolve, 40 + Math.random() * 400));
+      await new Promise((resolve) => setTimeout(resolve, (40 + Math.random() * 400) * SLOWNESS));
       child.kill('SIGKILL');
       await ended;
       await cli.ok('run', 'base', '--', 'true');

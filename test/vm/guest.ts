@@ -141,7 +141,7 @@ function machine(
     ...['-device', 'virtio-blk-pci,drive=root,addr=0x10'],
     ...disks.flatMap((_, index) => [
       ...['-drive', `file=/dev/fd/${DISKS + index},format=raw,if=none,id=disk${index},cache=unsafe`],
-      ...['-device', `virtio-blk-pci,drive=disk${index},addr=${0x11 + index}`],
+      ...['-device', `virtio-blk-pci,drive=disk${index},addr=0x${(0x11 + index).toString(16)}`],
     ]),
     ...qemu,
   ];

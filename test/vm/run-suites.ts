@@ -93,7 +93,7 @@ function script({path, titles}: Suite): string {
     'set -e',
     'zpool create -O mountpoint=none tank /dev/vdc',
     'export CHROOTCTL_TEST_POOL=tank CHROOTCTL_TEST_DISK=/dev/vdd CHROOTCTL_TEST_DRIVERS=zfs',
-    'export NODE_COMPILE_CACHE=/tmp/compiled',
+    'export NODE_COMPILE_CACHE=/tmp/compiled CHROOTCTL_TEST_SLOWNESS=10',
     'code=0',
     `timeout -k 10 ${SUITE_TIMEOUT} node ${options.join(' ')} ${quote(bundledName(path))} || code=$?`,
     `echo "{\\"event\\":\\"suite ends\\",\\"code\\":$code}" >&3`,
