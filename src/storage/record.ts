@@ -2,11 +2,11 @@
  * What a driver knows of a volume: `volume.json` in the volume's directory. The file is also our mark: a directory
  * without it, or with somebody else's, is not ours to change.
  */
-import {readdirSync} from 'node:fs';
+import {existsSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {isId} from '../ids.ts';
-import {readIfExists, syncDirectory, writeAtomically, writeDurably} from '../system/files.ts';
+import {isTorn, readIfExists, syncDirectory, writeAtomically, writeDurably} from '../system/files.ts';
 import type {Owner} from '../system/identity.ts';
 import {isDriverName, type DriverName} from './names.ts';
 
@@ -61,16 +61,20 @@ export function directoryOf(volumes: string, id: string): string {
 }
 
 /**
- * The record of a volume, or undefined where there is none.
+ * The record of a volume, or undefined where there is none; one that a power cut tore is none. Only that of an active
+ * volume is written without waiting for the disk, and all there was of that volume ended with the machine. That it was
+ * active `work/` tells: a frozen volume has none, and a torn record of that one is damage.
  * @throws ChrootctlError FAILED when there is one that cannot be understood
  */
 export function readRecord(volumes: string, id: string): VolumeRecord | undefined {
-  const text = readIfExists(join(directoryOf(volumes, id), RECORD));
+  const directory = directoryOf(volumes, id);
+  const text = readIfExists(join(directory, RECORD));
   if (text === undefined) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
+    if (isTorn(text) && existsSync(join(directory, 'work'))) return undefined;
     throw damaged(id, cause);
   }
   if (!isRecord(value) || value.id !== id) throw damaged(id);

@@ -7,7 +7,7 @@
  *     └── 4t8xk2m9qa/       0700
  *         ├── volume.json   the record, which says what of the rest is the volume
  *         ├── fs/           the volume's own layer; carries the attributes of its root directory
- *         ├── work/         overlayfs' own, while the volume is active
+ *         ├── work/         while the volume is active or being made; overlayfs' own
  *         ├── merged/       overlay: in place of fs/ once layers below were merged into it
  *         └── frozen/       btrfs: in place of fs/ once the volume is frozen
  */
@@ -167,10 +167,12 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
   /** A directory for a volume that takes a while to make; no volume yet, and recognised if we die meanwhile. */
   protected begin(id: string, like: Omit<VolumeRecord, 'state' | 'maker'>): VolumeRecord {
     const directory = this.makeDirectory(id);
+    mkdirSync(join(directory, 'work'), 0o700);
     const record: VolumeRecord = {...like, id, state: 'making', maker: self()};
     try {
       writeRecord(this.volumes, record, {durable: false});
     } catch (error) {
+      rmdirSync(join(directory, 'work'));
       rmdirSync(directory);
       throw error;
     }

@@ -81,6 +81,11 @@ export function readIfExists(path: string): string | undefined {
   }
 }
 
+/** Whether a power cut took the end or the middle of a JSON record of ours that nobody had waited for. */
+export function isTorn(text: string): boolean {
+  return !text.endsWith('}\n') || text.includes('\0');
+}
+
 /** Removes one file; says whether it was there. */
 export function removeIfExists(path: string): boolean {
   try {

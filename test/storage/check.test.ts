@@ -99,6 +99,20 @@ describe('leftovers', () => {
     expect(readdirSync(volumes)).toEqual(['.lock']);
   });
 
+  test('a record that a power cut tore is that of a volume which ended with the machine', async () => {
+    await driver.create('next', {parent: 'base', ephemeral: true});
+    for (const torn of ['', '{"chrootctl": 1,\n', `${JSON.stringify({chrootctl: 1})}\0\0\0\n`]) {
+      writeFileSync(join(volumes, 'next/volume.json'), torn);
+      expect(await driver.check({fix: true})).toEqual([]); // It may be young.
+      expect((await driver.list()).map(({id}) => id)).toEqual(['base']);
+      expect(await whatIsFound()).toEqual([
+        'leftover: next has no volume.json: a volume half made or half removed (delete it)',
+      ]);
+    }
+    await driver.remove('next');
+    expect(readdirSync(volumes).sort()).toEqual(['.lock', 'base']);
+  });
+
   test('parts that a volume has no use for are cleared, those it has are not', async () => {
     mkdirSync(join(volumes, 'base/work/work'), {recursive: true});
     mkdirSync(join(volumes, 'base/merged'));
