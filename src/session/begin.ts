@@ -33,7 +33,9 @@ export async function begin(store: Store, reference: string, wanted: BeginOption
   });
   try {
     await store.driver.create(record.volume, {parent: version.volume, ...limitOf(record.options)});
-    return {record, root: await mountVolume(store, record)};
+    const begun = {...record, pending: []};
+    store.sessions.replace(begun);
+    return {record: begun, root: await mountVolume(store, begun)};
   } catch (error) {
     await discard(store, record);
     throw error;

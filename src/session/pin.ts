@@ -68,13 +68,15 @@ function addRecord(
   {name, ...fields}: PinFields,
   origin: Pick<SessionRecord, 'image' | 'version' | 'config'>,
 ): SessionRecord {
+  const volume = randomId();
   const record: SessionRecord = {
     id: name ?? randomId(12),
     name: name ?? null,
     ...fields,
     ...origin,
-    volume: randomId(),
-    pending: [],
+    volume,
+    // One that is kept lives on without its owner, but not before it has begun.
+    pending: fields.ephemeral ? [] : [volume],
     owner: self(),
     created: new Date().toISOString(),
     changing: false,

@@ -6,6 +6,7 @@ import {linkSync, readdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {
+  isTorn,
   readIfExists,
   removeIfExists,
   syncDirectory,
@@ -103,13 +104,18 @@ export class Sessions {
       const text = readIfExists(path);
       if (text === undefined || readable(() => parseRecord<object>(schema, text, path)) !== undefined)
         return [];
-      return {path, torn: !text.endsWith('}\n') || text.includes('\0')};
+      return {path, torn: isTorn(text)};
     });
   }
 
-  /** Whether its owner has gone without ending it. A kept session has no owner to lose. */
+  /** Whether its owner has gone without ending it. A kept session has no owner to lose once it has begun. */
   isDead(record: SessionRecord): boolean {
-    return record.ephemeral && !isAlive(record.owner);
+    return (record.ephemeral || this.isUnbegun(record)) && !isAlive(record.owner);
+  }
+
+  /** Whether its volume is still being made: it is pending itself, and nobody has got to know of the session. */
+  isUnbegun({volume, pending}: SessionRecord): boolean {
+    return pending.includes(volume);
   }
 
   /** Sessions that pin a version. */

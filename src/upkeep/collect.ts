@@ -38,8 +38,10 @@ export async function leftovers(store: Store): Promise<Leftover[]> {
   const damaged = store.sessions.damaged();
   const images = store.imageNames().map((name) => store.image(name).allVersions());
   const versions = images.flatMap((known) => known ?? []);
-  // What a record that cannot be read names is not known, so while there is one no volume is nobody's.
-  const isComplete = damaged.length === 0 && !images.includes(undefined);
+  // What a record that cannot be read names is not known, so while there is one no volume is nobody's. What a torn one
+  // named has ended with the machine.
+  const torn = damaged.filter((record) => record.torn && isOld(record.path));
+  const isComplete = damaged.length === torn.length && !images.includes(undefined);
   // What the driver's ledger knows to be versions is not nobody's either: their records are what is missing.
   const remembered = new Set((await imagesAhead(store)).flatMap((ahead) => ahead.volumes));
   const dead = sessions.filter((record) => store.sessions.isDead(record));
@@ -92,7 +94,7 @@ export async function leftovers(store: Store): Promise<Leftover[]> {
       },
     })),
     ...temporaries(store),
-    ...tornRecords(damaged),
+    ...tornRecords(torn),
   ];
 }
 
@@ -186,18 +188,16 @@ function temporaries(store: Store): Leftover[] {
 }
 
 /** Records of runs that a power cut tore. One that is whole, but wrong, is not ours to remove. */
-function tornRecords(damaged: readonly {path: string; torn: boolean}[]): Leftover[] {
-  return damaged
-    .filter(({path, torn}) => torn && isOld(path))
-    .map(({path}) => ({
-      kind: 'torn-record',
-      what: `${path} was torn by a crash`,
-      fix: 'remove it',
-      collect: () => {
-        unlinkSync(path);
-        return Promise.resolve();
-      },
-    }));
+function tornRecords(torn: readonly {path: string}[]): Leftover[] {
+  return torn.map(({path}) => ({
+    kind: 'torn-record',
+    what: `${path} was torn by a crash`,
+    fix: 'remove it',
+    collect: () => {
+      unlinkSync(path);
+      return Promise.resolve();
+    },
+  }));
 }
 
 function volumesOf(record: SessionRecord): string[] {

@@ -28,7 +28,7 @@ export async function damage(store: Store): Promise<Damage[]> {
       what,
       fix: fix ?? 'remove what names it, or restore it from a backup',
       collect:
-        fix === undefined
+        fix === undefined || kind === 'foreign'
           ? undefined
           : async () => {
               await store.driver.check({fix: true});
@@ -114,7 +114,7 @@ function sessionDamage(store: Store, volumes: ReadonlySet<string>): Damage[] {
     }));
   const lost = store.sessions
     .list()
-    .filter((record) => !record.ephemeral && !volumes.has(record.volume))
+    .filter((record) => !record.ephemeral && !store.sessions.isUnbegun(record) && !volumes.has(record.volume))
     .map((record) => ({
       kind: 'missing-volume',
       what: `session ${record.id}: its volume ${record.volume} is gone`,

@@ -184,6 +184,45 @@ describe('collecting', () => {
   });
 });
 
+describe('after a power cut', () => {
+  test('a torn record and the volume that it named go together', async () => {
+    const store = await storeWithImage();
+    const record = deadSession(store);
+    await store.driver.create(record.volume, {ephemeral: true});
+    writeFileSync(store.layout.session(record.id), '');
+    const realNow = Date.now;
+    Date.now = () => realNow() + 61_000;
+    try {
+      expect((await diagnose(store, {fix: true})).ok).toBe(true);
+      expect((await diagnose(store)).problems).toEqual([]);
+    } finally {
+      Date.now = realNow;
+    }
+    expect(volumesOf(store)).not.toContain(record.volume);
+  });
+
+  test.each([true, false])(
+    'a kept session that had not begun is gone (its volume made: %s)',
+    async (made) => {
+      const store = await storeWithImage();
+      const {record} = await pin(store, parseReference('base'), {
+        kind: 'session',
+        name: 'work',
+        ephemeral: false,
+        command: [],
+        labels: {},
+        options: {},
+      });
+      if (made) await store.driver.create(record.volume);
+      expect(await kinds(store)).toEqual([]); // It is being begun.
+      store.sessions.replace({...record, owner: {...self(), started: '1'}});
+      const {ok, fixed} = await diagnose(store, {fix: true});
+      expect([ok, fixed.map(({kind}) => kind)]).toEqual([true, ['dead-session']]);
+      expect([store.sessions.list(), volumesOf(store).includes(record.volume)]).toEqual([[], false]);
+    },
+  );
+});
+
 describe('the doctor', () => {
   test('drops a tag that points nowhere, and names a version whose volume is gone', async () => {
     const store = await storeWithImage();
