@@ -6,8 +6,11 @@ const DIGITS = '0123456789abcdefghjkmnpqrstvwxyz';
 const TIME_DIGITS = 10;
 const RANDOM_DIGITS = 6;
 
-/** Random id of a volume or session: 50 bits by default. */
-export function randomId(digits = 10): string {
+/** 50 bits. */
+const ID_DIGITS = 10;
+
+/** Random id of a volume or session. */
+export function randomId(digits = ID_DIGITS): string {
   return Array.from(randomBytes(digits), (byte) => DIGITS[byte & 31]).join('');
 }
 
@@ -30,6 +33,11 @@ function randomBytes(count: number): Uint8Array {
 export function versionId(after: string | null = null, now = Date.now()): string {
   const earliest = after === null ? 0 : timeOf(after) + 1;
   return encode(Math.max(now, earliest), TIME_DIGITS) + randomId(RANDOM_DIGITS);
+}
+
+/** Whether it may be one that `randomId` made. */
+export function isRandomId(text: string): boolean {
+  return text.length === ID_DIGITS && isId(text);
 }
 
 export function isId(text: string): boolean {

@@ -14,6 +14,7 @@ import {locked, makeLockFile} from '../removal.ts';
 import {checkRoom} from './check.ts';
 import {hasDependents, isBusy, isMissing, isTaken, refusal, tryZfs, zfs} from './command.ts';
 import {lackingPermissions} from './delegation.ts';
+import {adoptHalfMade} from './half-made.ts';
 import {ZfsLedger} from './ledger.ts';
 import {list, type Dataset} from './listing.ts';
 import {baseName, PROPERTY, Room} from './names.ts';
@@ -275,7 +276,10 @@ export class ZfsDriver implements StorageDriver {
         hint: 'zpool import brings a pool back; zfs list shows what there is',
       });
     }
-    if (this.#owner === undefined || listing.store === markOf(this.#owner)) return listing.datasets;
+    if (this.#owner === undefined || listing.store === markOf(this.#owner)) {
+      await adoptHalfMade(this.#room, listing.datasets, this.#directory);
+      return listing.datasets;
+    }
     throw new ChrootctlError(
       'FAILED',
       listing.store === undefined

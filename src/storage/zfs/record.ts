@@ -129,8 +129,13 @@ function words({snapshot = '', properties, entry}: Recording, line = ''): string
   ];
 }
 
-function entryAssignments({seq, text}: LedgerEntry): Assignment[] {
-  return [...assignments(`${PROPERTY.move}.${seq}`, text), [PROPERTY.seq, String(seq)]];
+/** The line's own mark is among them: a power cut may have come between the making of its dataset and its properties. */
+function entryAssignments({line, seq, text}: LedgerEntry): Assignment[] {
+  return [
+    [PROPERTY.line, line],
+    ...assignments(`${PROPERTY.move}.${seq}`, text),
+    [PROPERTY.seq, String(seq)],
+  ];
 }
 
 async function inSteps({snapshot, properties, entry}: Recording, line: string | undefined): Promise<void> {

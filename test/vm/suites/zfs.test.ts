@@ -97,6 +97,54 @@ describe('what somebody else made', () => {
   });
 });
 
+describe('what a power cut left half made', () => {
+  // A dataset as it is before it gets its properties.
+  const [cloned, empty] = ['0123456789', 'abcdefghjk'];
+
+  test('is a volume that ends with its command, and goes without a trace', async () => {
+    await frozen('base');
+    zfs('clone', `${dataset}/volumes/base@base`, `${dataset}/volumes/${cloned}`);
+    zfs('create', `${dataset}/volumes/${empty}`);
+    expect((await driver.list()).filter(({ephemeral}) => ephemeral).map(({id}) => id)).toEqual([
+      cloned,
+      empty,
+    ]);
+    expect(await driver.check({fix: true})).toEqual([]);
+    await driver.remove(cloned);
+    await driver.remove(empty);
+    expect((await driver.list()).map(({id}) => id)).toEqual(['base']);
+    expect(zfs('list', '-H', '-r', '-o', 'name', `${dataset}/volumes`)).not.toMatch(cloned);
+  });
+
+  test('is somebody’s once something was written to it, or a property was set', async () => {
+    await frozen('base');
+    zfs('clone', `${dataset}/volumes/base@base`, `${dataset}/volumes/${cloned}`);
+    zfs('create', `${dataset}/volumes/${empty}`);
+    zfs('create', '-o', 'canmount=off', `${dataset}/volumes/bbbbbbbbbb`);
+    for (const name of [cloned, empty]) {
+      const directory = temporaryDirectory();
+      execFileSync('mount', ['-t', 'zfs', `${dataset}/volumes/${name}`, directory]);
+      writeFileSync(join(directory, 'thesis'), 'years of work');
+      execFileSync('umount', [directory]);
+    }
+    expect((await driver.list()).map(({id}) => id)).toEqual(['base']);
+    for (const name of [cloned, empty, 'bbbbbbbbbb']) {
+      await driver.remove(name);
+      zfs('list', `${dataset}/volumes/${name}`);
+    }
+    expect((await driver.check({fix: true})).every(({kind}) => kind === 'foreign')).toBe(true);
+  });
+
+  test.each([true, false])('is the line of a ledger as soon as it is written to (%s)', async (programs) => {
+    driver = new ZfsDriver(directory, {dataset, owner, programs});
+    zfs('create', `${dataset}/images/debian`);
+    expect([...(await driver.ledger.heads())]).toEqual([]);
+    await driver.ledger.append({line: 'debian', seq: 1, text: '{}'});
+    expect([...(await driver.ledger.heads())]).toEqual([['debian', 1]]);
+    expect((await driver.ledger.lines()).map(({line}) => line)).toEqual(['debian']);
+  });
+});
+
 describe('a room', () => {
   test('belongs to one store', async () => {
     expect(await ownerOf(new Room(dataset))).toBe(owner);
