@@ -1,10 +1,15 @@
 import Sequencer from '@jest/test-sequencer';
 
-/** The guest with ZFS takes longest by far, and waits for itself: the rest runs meanwhile. */
-export default class GuestFirst extends Sequencer {
+/** What runs in guests takes longest by far, and waits for itself: the rest runs meanwhile. */
+const GUESTS = ['/test/vm/zfs.test.ts', '/test/vm/power-cut.test.ts'];
+
+export default class GuestsFirst extends Sequencer {
   sort(tests) {
-    const isGuest = ({path}) => path.endsWith('/test/vm/zfs.test.ts');
+    const rank = ({path}) => GUESTS.findIndex((guest) => path.endsWith(guest));
     const sorted = super.sort(tests);
-    return [...sorted.filter(isGuest), ...sorted.filter((test) => !isGuest(test))];
+    return [
+      ...sorted.filter((test) => rank(test) >= 0).sort((a, b) => rank(a) - rank(b)),
+      ...sorted.filter((test) => rank(test) < 0),
+    ];
   }
 }

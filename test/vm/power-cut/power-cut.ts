@@ -52,8 +52,9 @@ const BATCH = 12;
 const START_TIMEOUT = 180_000;
 const CUT_TIMEOUT = 120_000;
 
-/** Chance of a cut that comes as soon as a commit was acknowledged. */
+/** Chances of a cut that comes as soon as a commit was acknowledged, and of one that comes just before a flush. */
 const AT_ONCE = 0.3;
+const BEFORE_FLUSH = 0.3;
 
 export async function cutPower(options: CutOptions): Promise<CutResult> {
   const {driver, directory} = options;
@@ -160,16 +161,22 @@ function marksIn(
   return {ready, acknowledged};
 }
 
-/** Anywhere under load, and often where most is at stake. */
+/** Anywhere under load, and often where most is at stake, or where most has not been flushed yet. */
 function placeOfCut(
   entries: readonly LogEntry[],
   ready: number,
   acknowledged: readonly {entry: number}[],
   random: Random,
 ): number {
-  const later = acknowledged.filter(({entry}) => entry > ready);
-  const atOnce = random.happens(AT_ONCE) ? later[random.below(later.length)] : undefined;
-  return (atOnce?.entry ?? ready + random.below(entries.length - ready)) + 1;
+  const kind = random.fraction();
+  const anywhere = ready + 1 + random.below(entries.length - ready);
+  if (kind < AT_ONCE) {
+    const later = acknowledged.filter(({entry}) => entry > ready);
+    return later.length === 0 ? anywhere : later[random.below(later.length)]!.entry + 1;
+  }
+  if (kind > AT_ONCE + BEFORE_FLUSH) return anywhere;
+  const flush = entries.findIndex(({isFlush}, entry) => isFlush && entry >= anywhere);
+  return flush < 0 ? anywhere : flush;
 }
 
 interface BatchCut {
