@@ -5,6 +5,7 @@
 import {appendFileSync, readFileSync} from 'node:fs';
 import type {Cli} from '../../cli/chrootctl.ts';
 import {Store} from '../../../src/store/store.ts';
+import type {VersionRecord} from '../../../src/store/records.ts';
 import type {Image} from '../../../src/store/image.ts';
 import type {Acknowledged} from './disk.ts';
 import {generationOf, writeCommand} from './generation.ts';
@@ -64,10 +65,12 @@ async function check(cli: Cli, acknowledged: readonly Acknowledged[], verdict: V
   const before = store.image('updated').refs().tags['latest'];
   const update = await cli.call(['update', 'updated', '--quiet', '--json', '--', ...writeCommand('after')]);
   if (update.code !== 0) problems.push(`an update ended with ${update.code}: ${update.stderr}`);
-  else if ((JSON.parse(update.stderr) as {parent: string}).parent !== before)
-    problems.push(`an update came upon another version than ${before}: ${update.stderr}`);
-  const read = await cli.call(['run', 'updated', '--', 'head', '-qn1', '/gen/0']);
-  if (read.stdout !== 'after\n') problems.push(`a run saw ${read.stdout}${read.stderr}`);
+  else {
+    const {version, parent} = JSON.parse(update.stderr) as {version: string; parent: string};
+    if (parent !== before) problems.push(`an update came upon ${parent} instead of ${before}`);
+    const seen = await generationIn(store, store.image('updated').version(version)!);
+    if (seen !== 'after') problems.push(`an update wrote generation ${seen}`);
+  }
 }
 
 async function problemsOf(store: Store, image: Image, commits: readonly Acknowledged[]): Promise<string[]> {
@@ -93,9 +96,7 @@ async function problemsOf(store: Store, image: Image, commits: readonly Acknowle
     const version = image.version(id);
     if (version === undefined) continue;
     try {
-      const generation = await store.driver.withTree(version.volume, (tree) =>
-        Promise.resolve(generationOf(tree)),
-      );
+      const generation = await generationIn(store, version);
       const promised = expected.get(id) ?? generation;
       if (generation !== promised) problems.push(`${id} has generation ${generation} instead of ${promised}`);
     } catch (error) {
@@ -105,10 +106,14 @@ async function problemsOf(store: Store, image: Image, commits: readonly Acknowle
   return problems;
 }
 
-/** What was written last is what a power cut can harm: all that was not acknowledged, and two that were. */
+function generationIn(store: Store, {volume}: VersionRecord): Promise<string> {
+  return store.driver.withTree(volume, (tree) => Promise.resolve(generationOf(tree)));
+}
+
+/** What was written last is what a power cut can harm: all that was not acknowledged, and the last that was. */
 function newest(line: readonly string[], acknowledged: ReadonlyMap<string, unknown>): string[] {
-  let known = 0;
-  return line.filter((id) => known < 2 && (!acknowledged.has(id) || known++ < 2));
+  const last = line.findIndex((id) => acknowledged.has(id));
+  return last < 0 ? [...line] : line.slice(0, last + 1);
 }
 
 /** Nothing is alive after a power cut, so all that is there must belong to a version or to a kept session. */
