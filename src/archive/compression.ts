@@ -26,6 +26,14 @@ export function chooseCompression(asked: string | undefined, filename: string): 
   });
 }
 
+/** Command lines. -n: neither name nor time in the header, so that equal trees make equal archives. */
+export const COMPRESSORS: Record<Compression, string | undefined> = {
+  none: undefined,
+  gzip: 'gzip -n',
+  xz: 'xz -T0',
+  zstd: 'zstd -q -T0',
+};
+
 /** RFC 1952 2.3.1, the .xz file format 2.1.1.1, RFC 8878 3.1.1. */
 const BY_MAGIC: readonly (readonly [string, Compression])[] = [
   ['\x1f\x8b', 'gzip'],

@@ -5,7 +5,7 @@
  */
 import {lstatSync, readlinkSync} from 'node:fs';
 import {resolve} from 'node:path';
-import {Child} from './child.ts';
+import {Child} from '../system/child.ts';
 
 /** Where a dynamically linked program and its libraries are; merged into /usr or not. */
 const PROGRAMS = ['usr', 'bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'];

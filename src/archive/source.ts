@@ -4,7 +4,7 @@ import {Readable} from 'node:stream';
 import {createGunzip} from 'node:zlib';
 import {ChrootctlError, errnoOf, messageOf, toChrootctlError} from '../errors.ts';
 import {lastLine} from '../system/process.ts';
-import {Child} from './child.ts';
+import {Child} from '../system/child.ts';
 import {compressionOfBytes, type Compression} from './compression.ts';
 import {startPacking} from './enclosure.ts';
 import {refusal} from './refusal.ts';
@@ -12,7 +12,7 @@ import {refusal} from './refusal.ts';
 /** A path (of a directory, a tar, or anything that can be read, such as a named pipe), or a stream. */
 export type Source = string | Readable;
 
-/** A tar on disk that is not compressed; whoever gets it closes it. */
+/** A file on disk that is not compressed. */
 export interface TarFile {
   fd: number;
 }
@@ -24,6 +24,8 @@ export interface TarStream {
   cancel(): void;
 }
 
+export type Opened = TarFile | TarStream;
+
 /** Large reads: the reader's work is per header, the rest is per chunk. */
 const CHUNK = 256 * 1024;
 const HEAD = 8;
@@ -34,8 +36,11 @@ const DECOMPRESSORS = {
   zstd: ['--decompress', '--stdout', '--quiet'],
 } as const;
 
-/** @throws ChrootctlError NOT_FOUND, NOT_PERMITTED, FAILED when a decompressor is not installed */
-export async function openSource(source: Source): Promise<TarStream | TarFile> {
+/**
+ * To be closed with closeSource().
+ * @throws ChrootctlError NOT_FOUND, NOT_PERMITTED, FAILED when a decompressor is not installed
+ */
+export async function openSource(source: Source): Promise<Opened> {
   if (typeof source !== 'string') return openStream(source);
   const fd = openToRead(source);
   const kind = fstatSync(fd);
@@ -55,6 +60,42 @@ export async function openSource(source: Source): Promise<TarStream | TarFile> {
     return fromDecompressor(compression, child);
   }
   return decompressed(compression, createReadStream('', {fd, start: 0, highWaterMark: CHUNK}));
+}
+
+export function closeSource(opened: Opened): void {
+  if ('fd' in opened) closeSync(opened.fd);
+  else opened.cancel();
+}
+
+/** The first bytes, at most `length`, and the source as if nothing had been read of it. */
+export async function peek(opened: Opened, length: number): Promise<{head: Buffer; opened: Opened}> {
+  if ('fd' in opened) {
+    const head = Buffer.alloc(length);
+    return {head: head.subarray(0, readSync(opened.fd, head, 0, length, 0)), opened};
+  }
+  const {head, rest} = await beginningOf(opened.chunks, length);
+  return {head: head.subarray(0, length), opened: {...opened, chunks: rest}};
+}
+
+/** All of a file as chunks. */
+export function chunksOf(opened: Opened): TarStream {
+  if (!('fd' in opened)) return opened;
+  const stream = createReadStream('', {fd: opened.fd, start: 0, autoClose: false, highWaterMark: CHUNK});
+  return fromReadable(stream, stream, (error) => toChrootctlError(error));
+}
+
+async function beginningOf(
+  stream: AsyncIterable<Buffer>,
+  length: number,
+): Promise<{head: Buffer; rest: AsyncGenerator<Buffer>}> {
+  const chunks = stream[Symbol.asyncIterator]();
+  const parts: Buffer[] = [];
+  for (let have = 0; have < length; have += parts.at(-1)?.length ?? 0) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    parts.push(Buffer.from(next.value));
+  }
+  return {head: Buffer.concat(parts), rest: joined(parts, chunks)};
 }
 
 function openToRead(path: string): number {
@@ -82,17 +123,12 @@ function startDecompressing(compression: keyof typeof DECOMPRESSORS, stdin: 'pip
 }
 
 async function openStream(stream: Readable): Promise<TarStream> {
-  const chunks: AsyncIterator<Buffer> = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-  const head: Buffer[] = [];
-  for (let length = 0; length < HEAD; length = Buffer.concat(head).length) {
-    const next = await chunks.next().catch((error: unknown) => {
-      throw toChrootctlError(error);
-    });
-    if (next.done === true) break;
-    head.push(Buffer.from(next.value));
-  }
-  const whole = Readable.from(joined(head, chunks), {objectMode: false, highWaterMark: CHUNK});
-  return decompressed(compressionOfBytes(Buffer.concat(head)), whole);
+  const chunks = stream as AsyncIterable<Buffer>;
+  const {head, rest} = await beginningOf(chunks, HEAD).catch((error: unknown) => {
+    throw toChrootctlError(error);
+  });
+  const whole = Readable.from(rest, {objectMode: false, highWaterMark: CHUNK});
+  return decompressed(compressionOfBytes(head), whole);
 }
 
 async function* joined(head: readonly Buffer[], rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {

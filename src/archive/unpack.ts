@@ -1,13 +1,13 @@
 /** Root file system archives in. */
-import {chmodSync, closeSync} from 'node:fs';
+import {chmodSync} from 'node:fs';
 import {ChrootctlError} from '../errors.ts';
 import {lastLine} from '../system/process.ts';
 import {ArchiveCheck, checkFile, type Unpacked} from './check.ts';
-import {isFull, type Child, type Ended} from './child.ts';
+import {isFull, type Child, type Ended} from '../system/child.ts';
 import {startExtracting} from './enclosure.ts';
 import {refusal} from './refusal.ts';
 import {stoppable} from '../system/interruption.ts';
-import {openSource, type Source, type TarStream} from './source.ts';
+import {closeSource, openSource, type Opened, type Source, type TarStream} from './source.ts';
 
 export type {Unpacked} from './check.ts';
 export type {Source} from './source.ts';
@@ -45,6 +45,19 @@ export async function unpackRoot(
 
 async function unpackFrom(source: Source, directory: string, options: UnpackOptions): Promise<Unpacked> {
   const opened = await openSource(source);
+  try {
+    return await unpackOpened(opened, directory, options);
+  } finally {
+    closeSource(opened);
+  }
+}
+
+/** The same for a source that is open already; whoever opened it closes it. */
+export async function unpackOpened(
+  opened: Opened,
+  directory: string,
+  options: UnpackOptions,
+): Promise<Unpacked> {
   // For archives without an entry for the root itself.
   chmodSync(directory, 0o755);
   return 'fd' in opened
@@ -54,16 +67,12 @@ async function unpackFrom(source: Source, directory: string, options: UnpackOpti
 
 /** A tar on disk: its headers are read first, then tar(1) gets the file itself. */
 async function unpackFile(fd: number, directory: string, options: UnpackOptions): Promise<Unpacked> {
-  try {
-    const check = new ArchiveCheck(options.maxSize);
-    checkFile(fd, check);
-    options.onProgress?.(check.soFar);
-    const tar = startExtracting(directory, fd);
-    accept(await stoppable(tar.ended, options.signal, () => tar.kill()), options);
-    return check.soFar;
-  } finally {
-    closeSync(fd);
-  }
+  const check = new ArchiveCheck(options.maxSize);
+  checkFile(fd, check);
+  options.onProgress?.(check.soFar);
+  const tar = startExtracting(directory, fd);
+  accept(await stoppable(tar.ended, options.signal, () => tar.kill()), options);
+  return check.soFar;
 }
 
 /** Anything else: tar(1) gets each piece after it has been checked. */

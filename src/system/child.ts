@@ -1,7 +1,7 @@
 /** A program at one end of a stream: started, watched, and certainly ended. */
 import {spawn, type ChildProcess, type StdioOptions} from 'node:child_process';
 import type {Readable, Writable} from 'node:stream';
-import {notStarted} from '../system/process.ts';
+import {notStarted} from './process.ts';
 
 export interface Ended {
   /** Exit code, 128+N when signal N ended it. */
@@ -27,7 +27,8 @@ export class Child {
 
   constructor(file: string, args: readonly string[], stdio: readonly [stdin: Stdio, stdout: Stdio]) {
     // Variables such as TAR_OPTIONS, XZ_OPT and ZSTD_CLEVEL change what the programs do.
-    const env = {PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C'};
+    // zfs(8) is in an sbin directory, which is not on everybody's PATH.
+    const env = {PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/sbin:/sbin`, LC_ALL: 'C'};
     this.#process = spawn(file, args, {stdio: [...stdio, 'pipe'] as StdioOptions, env});
     // That the reader is gone shows in how the program ended.
     this.#process.stdin?.on('error', () => (this.#closed = true));
@@ -88,7 +89,7 @@ export class Child {
   }
 }
 
-type Stdio = 'pipe' | 'ignore' | number;
+export type Stdio = 'pipe' | 'ignore' | number;
 
 /**
  * Whether a message of a program (in the C locale) says that the disk or the quota is full. A write of which only a

@@ -1,0 +1,113 @@
+/** Where an archive goes: a file that appears whole or not at all, a device, a pipe, a stream. */
+import {closeSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSync} from 'node:fs';
+import {basename, dirname, join, resolve} from 'node:path';
+import type {Writable} from 'node:stream';
+import {pipeline} from 'node:stream/promises';
+import {ChrootctlError, errnoOf, toChrootctlError} from '../errors.ts';
+import {BROKEN_PIPE, isFull, type Child, type Ended} from '../system/child.ts';
+import {syncDirectory, temporaryBeside} from '../system/files.ts';
+import {stoppable} from '../system/interruption.ts';
+import {lastLine, notStarted} from '../system/process.ts';
+
+/** What is asked of a program that writes an archive. */
+export type Producer = Pick<Child, 'stdout' | 'ended' | 'cutOff' | 'kill'>;
+
+export interface Production {
+  /** Starts what writes the archive to a pipe or an open file. */
+  start: (stdout: 'pipe' | number) => Producer;
+  /** @throws ChrootctlError when the program did not end well */
+  check: (ended: Ended) => void;
+  /** Stops the work; its reason is what is thrown then. */
+  signal: AbortSignal | undefined;
+}
+
+/**
+ * A file `out` appears complete and durable or not at all, readable by its owner only; a device or pipe is written to
+ * as it is. A stream is left open.
+ * @throws ChrootctlError FAILED when the reader went away; NOT_FOUND, NOT_PERMITTED, USAGE for `out`
+ */
+export async function writeOutput(out: Writable | string, production: Production): Promise<void> {
+  if (typeof out !== 'string') return writeStream(out, production);
+  const existing = statSync(out, {throwIfNoEntry: false});
+  if (existing?.isDirectory() === true) {
+    throw new ChrootctlError('USAGE', `${out} is a directory`, {
+      hint: 'give the name of a file, or - for standard output',
+    });
+  }
+  if (existing !== undefined && !existing.isFile()) return writeFile(out, 'w', production);
+  const final = existing === undefined ? resolve(out) : realpathSync(out);
+  const temporary = temporaryBeside(join(dirname(final), `.${basename(final)}`));
+  try {
+    await writeFile(temporary, 'wx', production);
+    renameSync(temporary, final);
+  } catch (error) {
+    rmSync(temporary, {force: true});
+    throw error;
+  }
+  syncDirectory(dirname(final));
+}
+
+async function writeFile(path: string, flags: 'w' | 'wx', {start, check, signal}: Production): Promise<void> {
+  const fd = openToWrite(path, flags);
+  try {
+    const producer = start(fd);
+    check(await stoppable(producer.ended, signal, () => producer.kill()));
+    if (flags === 'wx') fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function writeStream(out: Writable, {start, check, signal}: Production): Promise<void> {
+  const producer = start('pipe');
+  try {
+    await stoppable(pipeline(producer.stdout, out, {end: false}), signal, () => producer.cutOff());
+  } catch (error) {
+    producer.cutOff();
+    await producer.ended;
+    if (signal?.aborted === true) throw error;
+    throw errnoOf(error) === 'EPIPE' ? readerGone(error) : toChrootctlError(error);
+  }
+  check(await producer.ended);
+}
+
+function openToWrite(path: string, flags: string): number {
+  try {
+    return openSync(path, flags, 0o600);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTDIR') throw toChrootctlError(error);
+    throw new ChrootctlError('NOT_FOUND', `there is no directory ${dirname(path)}`, {
+      hint: 'make it first',
+      cause: error,
+    });
+  }
+}
+
+/**
+ * @param compressor the command line of one that was there too
+ * @param failing what is said of a failure
+ * @throws ChrootctlError FAILED
+ */
+export function checkEnded({code, stderr}: Ended, compressor: string | undefined, failing: string): void {
+  if (code === 0) return;
+  const program = compressor?.split(' ')[0];
+  if (program !== undefined && new RegExp(`${program}: (command )?not found`).test(stderr)) {
+    throw notStarted(program, new Error(lastLine(stderr)));
+  }
+  // A full disk comes first: the programs before the one that meets it see a broken pipe.
+  if (!isFull(stderr) && (code === BROKEN_PIPE || stderr.includes('Broken pipe')))
+    throw readerGone(undefined);
+  const line =
+    stderr.split('\n').find((text) => (isFull(stderr) ? isFull(text) : text.includes(': Cannot '))) ??
+    lastLine(stderr);
+  throw new ChrootctlError('FAILED', `${failing}: ${line}`, {
+    ...(isFull(stderr) ? {hint: 'free some space where the archive is to be, or choose another place'} : {}),
+  });
+}
+
+function readerGone(cause: unknown): ChrootctlError {
+  return new ChrootctlError('FAILED', 'the reader of the archive went away before its end (broken pipe)', {
+    hint: 'what it has got is incomplete',
+    cause,
+  });
+}
