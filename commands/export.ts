@@ -1,23 +1,37 @@
 import {string as stringArg} from '@oclif/core/args';
 import {string} from '@oclif/core/flags';
 import {chooseCompression} from '../src/archive/compression.ts';
+import {ChrootctlError} from '../src/errors.ts';
 import {exportVersion} from '../src/images/export.ts';
+import {exportStream, resumeStream} from '../src/images/streams.ts';
 import {interruption} from '../src/system/interruption.ts';
 import {BaseCommand} from './shared/base.ts';
 import {stdout} from './shared/stdout.ts';
 
 export default class Export extends BaseCommand {
-  static override summary = "Write a version's root file system as a tar.";
+  static override summary = "Write a version's root file system as a tar, or as a stream of zfs-send(8).";
+  static override description =
+    'With --format zfs (a store with the driver zfs) the version goes as it is, with message, labels and run config; ' +
+    'with --from only as what it has more than an ancestor that the receiver has. With --resume there is no REFERENCE: ' +
+    'the rest of an import that broke off is written, which has told the TOKEN.';
+  static override usage = ['export REFERENCE FILE', 'export --resume TOKEN FILE'].join('\n');
   static override examples = [
     '<%= config.bin %> export debian debian.tar.zst',
     '<%= config.bin %> export debian:1.2.0 - | ssh host <%= config.bin %> import - debian:1.2.0',
+    '<%= config.bin %> export debian - --format zfs --from debian:1.2.0 | ssh host <%= config.bin %> import - debian',
   ];
   static override args = {
     reference: stringArg({required: true, ignoreStdin: true, description: 'the version'}),
-    file: stringArg({required: true, ignoreStdin: true, description: 'the file, or - for standard output'}),
+    file: stringArg({ignoreStdin: true, description: 'the file, or - for standard output'}),
   };
   static override flags = {
-    format: string({options: ['tar'], default: 'tar', description: 'format of the archive'}),
+    format: string({options: ['tar', 'zfs'], default: 'tar', description: 'format of the archive'}),
+    from: string({description: 'zfs: write the difference to this ancestor', helpValue: 'REFERENCE'}),
+    resume: string({
+      description: 'zfs: write the rest of what an import that broke off has not got',
+      helpValue: 'TOKEN',
+      exclusive: ['from'],
+    }),
     compression: string({
       options: ['none', 'gzip', 'xz', 'zstd'],
       description: "default: as the file's name says, else none",
@@ -26,10 +40,23 @@ export default class Export extends BaseCommand {
 
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Export);
+    const [reference, file] =
+      flags.resume === undefined ? [args.reference, args.file] : [args.file, args.reference];
+    if (file === undefined) throw usage('the FILE to write is missing', 'give its name, or -');
+    if (flags.resume !== undefined && reference !== undefined)
+      throw usage('--resume takes only a FILE', 'the token says which version it is');
+    if (flags.from !== undefined && flags.format !== 'zfs')
+      throw usage('--from needs --format zfs', 'a tar always holds the whole version');
     const store = await this.openStore(flags);
-    await exportVersion(store, args.reference, args.file === '-' ? stdout() : args.file, {
-      signal: interruption,
-      compression: chooseCompression(flags.compression, args.file),
-    });
+    const out = file === '-' ? stdout() : file;
+    const options = {signal: interruption, compression: chooseCompression(flags.compression, file)};
+    if (flags.resume !== undefined) return resumeStream(store, flags.resume, out, options);
+    if (flags.format === 'zfs')
+      return exportStream(store, reference ?? '', out, {...options, from: flags.from});
+    return exportVersion(store, reference ?? '', out, options);
   }
+}
+
+function usage(message: string, hint: string): ChrootctlError {
+  return new ChrootctlError('USAGE', message, {hint});
 }

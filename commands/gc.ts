@@ -10,15 +10,19 @@ export default class Gc extends BaseCommand {
     'Safe at any time, beside anything. Versions are never touched: prune does that.';
   static override examples = ['<%= config.bin %> gc', '<%= config.bin %> gc --dry-run'];
   static override flags = {
+    transfers: boolean({
+      description: 'also give up imports that broke off and could go on (else after 7 days)',
+    }),
     'dry-run': boolean({char: 'n', description: 'tell what would be collected, and leave it'}),
   };
 
   async run(): Promise<void> {
     const {flags} = await this.parse(Gc);
     const store = await this.openStore(flags);
+    const options = {transfers: flags.transfers};
     const {collected, failed} = flags['dry-run']
-      ? {collected: await leftovers(store), failed: []}
-      : await collect(store);
+      ? {collected: await leftovers(store, options), failed: []}
+      : await collect(store, options);
     this.answer(
       flags,
       {

@@ -8,9 +8,10 @@ import {commitOptions, messageFlags} from './shared/commit-flags.ts';
 import {labels} from './shared/run-flags.ts';
 
 export default class Import extends BaseCommand {
-  static override summary = 'Make a version from a directory or a root file system tar.';
+  static override summary = 'Make a version from a directory, a root file system tar or a zfs stream.';
   static override description =
-    'SOURCE is a directory or a tar (plain, gzip, xz or zstd, told by its content; - for standard input). ' +
+    'SOURCE is a directory, a tar, or a stream of zfs-send(8) where the store has the driver zfs (plain, gzip, xz or ' +
+    'zstd, told by its content; - for standard input). ' +
     'Prints the id of the new version, which `latest` then points to.';
   static override examples = [
     '<%= config.bin %> import rootfs.tar.zst debian:12.0.0',
@@ -20,7 +21,7 @@ export default class Import extends BaseCommand {
     source: stringArg({
       required: true,
       ignoreStdin: true,
-      description: 'directory, tar, or - for standard input',
+      description: 'directory, tar, zfs stream, or - for standard input',
     }),
     image: stringArg({required: true, ignoreStdin: true, description: 'IMAGE[:TAG]'}),
   };

@@ -1,35 +1,76 @@
 /** A first version, or a new one without a parent, from something outside the store. */
 import {existsSync, realpathSync} from 'node:fs';
 import type {Readable} from 'node:stream';
-import {unpackRoot} from '../archive/unpack.ts';
+import {closeSource, openSource, peek, type Opened} from '../archive/source.ts';
+import {unpackOpened} from '../archive/unpack.ts';
 import {bootstrap as runBootstrap, type BootstrapOptions} from '../bootstrap.ts';
 import {ChrootctlError} from '../errors.ts';
 import {parseTarget} from '../reference.ts';
-import {discard} from '../session/discard.ts';
 import {pinNothing} from '../session/pin.ts';
-import {publish, publishedOf, type CommitOptions, type Committed} from '../session/publish.ts';
+import type {CommitOptions, Committed} from '../session/publish.ts';
+import {STREAM_HEAD, streamDriverOf} from '../storage/streams.ts';
 import type {Store} from '../store/store.ts';
+import {stoppable} from '../system/interruption.ts';
+import {newVersion} from './new-version.ts';
+import {receiveVersion} from './receive.ts';
 
 export interface NewImage extends Pick<CommitOptions, 'message' | 'labels' | 'bump' | 'force'> {
   /** `IMAGE[:TAG]`: `latest` moves too. */
   target: string;
 }
 
+export interface ImportOptions extends NewImage {
+  /** Bytes: the most that the archive may have once decompressed. */
+  maxSize?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
 /**
- * Imports a directory or a root file system tar (plain, gzip, xz, zstd; told by content).
+ * Imports a directory, a root file system tar, or a stream of the store's driver (plain, gzip, xz, zstd); which it is,
+ * its content tells.
  * @param source a path, or a stream
- * @throws ChrootctlError NOT_FOUND, BAD_INPUT (nothing of the archive is left then), CONFLICT when `latest` moved meanwhile
+ * @throws ChrootctlError NOT_FOUND, BAD_INPUT (nothing of an archive is left then), CONFLICT when `latest` moved meanwhile
  */
 export async function importImage(
   store: Store,
   source: string | Readable,
-  {maxSize, signal, ...image}: NewImage & {maxSize?: number | undefined; signal?: AbortSignal | undefined},
+  options: ImportOptions,
+): Promise<Committed> {
+  parseTarget(options.target); // Nothing is opened for what has no place.
+  if (typeof source === 'string') refuseOwnStore(store, source);
+  const stop = (): void => {
+    // A stream may never say another word: its end is the way to stop waiting for one.
+    if (typeof source !== 'string') source.destroy();
+  };
+  options.signal?.addEventListener('abort', stop, {once: true});
+  try {
+    return await importFrom(store, source, options);
+  } finally {
+    options.signal?.removeEventListener('abort', stop);
+  }
+}
+
+async function importFrom(
+  store: Store,
+  source: string | Readable,
+  {maxSize, signal, ...image}: ImportOptions,
 ): Promise<Committed> {
   const origin = typeof source === 'string' ? source : 'standard input';
-  if (typeof source === 'string') refuseOwnStore(store, source);
-  return make(store, 'import', {message: `import of ${origin}`, ...image}, async (directory) => {
-    await unpackRoot(source, directory, {signal, ...(maxSize === undefined ? {} : {maxSize})});
-  });
+  const {head, opened} = await stoppable(begun(source), signal, () => undefined);
+  try {
+    const format = streamDriverOf(head);
+    if (format !== undefined)
+      return await receiveVersion(store, opened, {...image, format, origin, maxSize, signal});
+    return await make(store, 'import', {message: `import of ${origin}`, ...image}, async (directory) => {
+      await unpackOpened(opened, directory, {signal, ...(maxSize === undefined ? {} : {maxSize})});
+    });
+  } finally {
+    closeSource(opened);
+  }
+}
+
+async function begun(source: string | Readable): Promise<{head: Buffer; opened: Opened}> {
+  return peek(await openSource(source), STREAM_HEAD);
 }
 
 /** Makes a Debian or Ubuntu root with mmdebstrap. @throws ChrootctlError */
@@ -62,31 +103,11 @@ async function make(
     labels: {},
     options: {},
   });
-  let published: string[] = [];
-  try {
+  const publication = {...options, image, tag, parent: null, expected, config: record.config, action};
+  return newVersion(store, record, publication, async () => {
     await store.driver.create(record.volume);
     await store.driver.withTree(record.volume, fill);
-    const committed = await publish(store, {
-      ...options,
-      image,
-      tag,
-      parent: null,
-      expected,
-      config: record.config,
-      action,
-      freeze: async (note) => {
-        await store.driver.freeze(record.volume, note);
-        return record.volume;
-      },
-    });
-    published = [record.volume];
-    return committed;
-  } catch (error) {
-    published = publishedOf(store, image, [record.volume]);
-    throw error;
-  } finally {
-    await discard(store, record, published);
-  }
+  });
 }
 
 /** A directory that holds the store would be copied into itself without end. */

@@ -24,6 +24,7 @@
 import type {MountPlan} from '../system/mount-plan.ts';
 import type {Ledger, Note} from './ledger.ts';
 import type {DriverName} from './names.ts';
+import type {VolumeStreams} from './streams.ts';
 
 export type {MountPlan} from '../system/mount-plan.ts';
 
@@ -31,6 +32,8 @@ export interface StorageDriver {
   readonly name: DriverName;
   /** Where the driver's storage can remember the store's records too, so that they can be made anew from it. */
   readonly ledger?: Ledger;
+  /** Where volumes can be sent to other stores of the same driver as they are. */
+  readonly streams?: VolumeStreams;
 
   /**
    * Makes an active volume: empty, or a clone of a frozen one. Takes the same time however large the parent is

@@ -25,9 +25,14 @@ export function watchForInterruption(): void {
 export class Interrupted extends ChrootctlError {
   readonly #signal: (typeof SIGNALS)[number];
 
-  constructor(signal: (typeof SIGNALS)[number]) {
-    super('FAILED', `interrupted by ${signal}`, {hint: 'nothing has changed'});
+  constructor(signal: (typeof SIGNALS)[number], hint = 'nothing has changed') {
+    super('FAILED', `interrupted by ${signal}`, {hint});
     this.#signal = signal;
+  }
+
+  /** The same, of work that left something to go on with. */
+  withHint(hint: string): Interrupted {
+    return new Interrupted(this.#signal, hint);
   }
 
   /** As a shell reports it: 128 and the signal's number. */

@@ -15,6 +15,7 @@ import type {Store} from '../store/store.ts';
 import {mountsOf} from '../system/mounts.ts';
 import {run} from '../system/process.ts';
 import {imagesAhead} from './ahead.ts';
+import {describeTransfer, transfers} from './transfers.ts';
 
 /** Something to collect: what it is, and how. */
 export interface Leftover {
@@ -27,8 +28,13 @@ export interface Leftover {
 /** A temporary file or a torn record this young may be one that is being written. */
 const YOUNG_MS = 60_000;
 
+export interface CollectOptions {
+  /** Imports that broke off are given up, however young. */
+  transfers?: boolean;
+}
+
 /** Looks for leftovers, changing nothing. */
-export async function leftovers(store: Store): Promise<Leftover[]> {
+export async function leftovers(store: Store, options: CollectOptions = {}): Promise<Leftover[]> {
   // The order makes it safe without a lock. A volume is named by a session before it is made, and by a version before
   // that session ends: so of the volumes listed first, those that neither of the later lists names are nobody's.
   // The same goes for mount points, which a session's record precedes.
@@ -95,16 +101,18 @@ export async function leftovers(store: Store): Promise<Leftover[]> {
     })),
     ...temporaries(store),
     ...tornRecords(torn),
+    ...(await abandonedTransfers(store, options)),
   ];
 }
 
 /** Collects everything that `leftovers` finds; one that cannot be collected does not keep the others. */
 export async function collect(
   store: Store,
+  options: CollectOptions = {},
 ): Promise<{collected: Leftover[]; failed: {leftover: Leftover; error: unknown}[]}> {
   const collected: Leftover[] = [];
   const failed: {leftover: Leftover; error: unknown}[] = [];
-  for (const leftover of await leftovers(store)) {
+  for (const leftover of await leftovers(store, options)) {
     try {
       await withReserve(store.layout, leftover.collect);
       collected.push(leftover);
@@ -185,6 +193,16 @@ function temporaries(store: Store): Leftover[] {
         },
       })),
   );
+}
+
+async function abandonedTransfers(store: Store, options: CollectOptions): Promise<Leftover[]> {
+  const {expired, waiting} = await transfers(store);
+  return [...expired, ...(options.transfers === true ? waiting : [])].map((transfer) => ({
+    kind: 'unfinished-transfer',
+    what: describeTransfer(transfer),
+    fix: 'drop it',
+    collect: async () => store.driver.streams?.abandon(transfer.name),
+  }));
 }
 
 /** Records of runs that a power cut tore. One that is whole, but wrong, is not ours to remove. */

@@ -6,6 +6,7 @@ import type {Image} from '../store/image.ts';
 import type {Store} from '../store/store.ts';
 import {imagesAhead} from './ahead.ts';
 import {rebuildImages} from './rebuild.ts';
+import {describeTransfer, transfers} from './transfers.ts';
 
 export interface Damage {
   kind: string;
@@ -23,6 +24,7 @@ export async function damage(store: Store): Promise<Damage[]> {
     ...sessionDamage(store, volumes),
     ...roomDamage(store),
     ...(await staleRecords(store)),
+    ...(await waitingTransfers(store)),
     ...(await store.driver.check()).map(({kind, what, fix}) => ({
       kind,
       what,
@@ -135,6 +137,17 @@ async function staleRecords(store: Store): Promise<Damage[]> {
     collect: async () => {
       await rebuildImages(store, ledger, image);
     },
+  }));
+}
+
+async function waitingTransfers(store: Store): Promise<Damage[]> {
+  return (await transfers(store)).waiting.map((transfer) => ({
+    kind: 'unfinished-transfer',
+    what: describeTransfer(transfer),
+    fix:
+      `go on: chrootctl export --resume ${transfer.token ?? ''} - | chrootctl import - IMAGE; ` +
+      'or give it up: chrootctl gc --transfers',
+    collect: undefined,
   }));
 }
 

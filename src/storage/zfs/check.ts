@@ -33,7 +33,7 @@ export function checkRoom(
           ? [foreign(`snapshot ${name} is not chrootctl's, and keeps what it shows`)]
           : []),
         ...clones
-          .filter((clone) => !ours.has(clone))
+          .filter((clone) => !ours.has(clone) && !clone.startsWith(`${room.incoming}/`))
           .map((clone) => foreign(`dataset ${clone} is a clone of ${name}, which it keeps`)),
       ]),
   ];

@@ -16,13 +16,14 @@ import {hasDependents, isBusy, isMissing, isTaken, refusal, tryZfs, zfs} from '.
 import {lackingPermissions} from './delegation.ts';
 import {adoptHalfMade} from './half-made.ts';
 import {ZfsLedger} from './ledger.ts';
-import {list, type Dataset} from './listing.ts';
+import {list, placeOf, type Dataset, type Place} from './listing.ts';
 import {baseName, PROPERTY, Room} from './names.ts';
 import {perform} from './operations.ts';
 import {programFeatures} from './program.ts';
 import {annotate, freeze} from './record.ts';
 import {Plan} from './removal.ts';
 import {markOf} from './room.ts';
+import {ZfsStreams} from './streams.ts';
 
 /** What this process has made itself, it need not ask for. */
 interface Made {
@@ -35,6 +36,7 @@ interface Made {
 export class ZfsDriver implements StorageDriver {
   readonly name = 'zfs';
   readonly ledger: ZfsLedger;
+  readonly streams: ZfsStreams;
   /** The store's room for volumes: nothing is in it but a lock. */
   readonly #directory: string;
   readonly #owner: string | undefined;
@@ -56,6 +58,7 @@ export class ZfsDriver implements StorageDriver {
     this.#room = new Room(dataset);
     this.#programs = programs;
     this.ledger = new ZfsLedger(this.#room, {programs});
+    this.streams = new ZfsStreams(this.#room, () => this.#all());
   }
 
   async create(id: string, {parent, ephemeral = false, limit}: CreateOptions = {}): Promise<void> {
@@ -240,7 +243,7 @@ export class ZfsDriver implements StorageDriver {
   }
 
   /** Where a volume is now. @throws ChrootctlError NOT_FOUND */
-  async #find(id: string): Promise<{source: string; isFrozen: boolean; parent: string | null}> {
+  async #find(id: string): Promise<Place> {
     const made = this.#made.get(id);
     if (made !== undefined) return {source: this.#room.volume(id), isFrozen: false, parent: made.parent};
     const near = await list(this.#room.volume(id), {depth: 1});
@@ -314,16 +317,4 @@ function volumesIn(datasets: readonly Dataset[]): VolumeInfo[] {
   for (const {id, isBase, parent} of datasets.flatMap(({snapshots}) => snapshots))
     if (id !== undefined && !isBase) volumes.set(id, {id, state: 'frozen', parent, ephemeral: false});
   return [...volumes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-}
-
-function placeOf(
-  datasets: readonly Dataset[],
-  id: string,
-): {source: string; isFrozen: boolean; parent: string | null} | undefined {
-  const snapshot = datasets
-    .flatMap(({snapshots}) => snapshots)
-    .find((candidate) => candidate.id === id && !candidate.isBase);
-  if (snapshot !== undefined) return {source: snapshot.name, isFrozen: true, parent: snapshot.parent};
-  const dataset = datasets.find((candidate) => candidate.id === id && !candidate.removed);
-  return dataset && {source: dataset.name, isFrozen: false, parent: dataset.parent};
 }

@@ -68,7 +68,7 @@ export class ZfsLedger implements Ledger {
 }
 
 /** Properties of ours, by dataset or snapshot: those that it has itself. `scope`: options of zfs-get(8), then a dataset. */
-async function propertiesOf(scope: readonly string[]): Promise<Map<string, Map<string, string>>> {
+export async function propertiesOf(scope: readonly string[]): Promise<Map<string, Map<string, string>>> {
   const found = new Map<string, Map<string, string>>();
   const {ok, stdout, stderr} = await tryZfs([
     ...['get', '-Hp', '-s', 'local,received', '-o', 'name,property,value'],

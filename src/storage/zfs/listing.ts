@@ -100,3 +100,20 @@ function snapshotIn(row: readonly string[]): Snapshot {
     clones: clones === '' ? [] : clones.split(','),
   };
 }
+
+export interface Place {
+  /** The dataset, or the snapshot of a frozen volume. */
+  source: string;
+  isFrozen: boolean;
+  parent: string | null;
+}
+
+/** Where a volume is; undefined when it is nowhere. */
+export function placeOf(datasets: readonly Dataset[], id: string): Place | undefined {
+  const snapshot = datasets
+    .flatMap(({snapshots}) => snapshots)
+    .find((candidate) => candidate.id === id && !candidate.isBase);
+  if (snapshot !== undefined) return {source: snapshot.name, isFrozen: true, parent: snapshot.parent};
+  const dataset = datasets.find((candidate) => candidate.id === id && !candidate.removed);
+  return dataset && {source: dataset.name, isFrozen: false, parent: dataset.parent};
+}

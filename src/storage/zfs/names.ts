@@ -5,6 +5,8 @@
  *     ├── volumes
  *     │   └── 4t8xk2m9qa              chrootctl:volume    its own id
  *     │       └── @4t8xk2m9qa         the volume, frozen; chrootctl:memo, what the store keeps with it
+ *     ├── incoming
+ *     │   └── 92f3…               chrootctl:incoming  a stream that is not here in full yet; its snapshot's GUID
  *     └── images
  *         └── debian                  chrootctl:line      an image's name; chrootctl:move.N, its moves
  *
@@ -22,6 +24,10 @@ export const PROPERTY = {
   /** `removed`: a dataset that is there for its snapshots only. */
   state: 'chrootctl:state',
   memo: 'chrootctl:memo',
+  /** The memo that came with a stream, until there is a snapshot to keep one with. */
+  incoming: 'chrootctl:incoming',
+  /** Seconds since 1970: when a stream was last begun to be received. */
+  since: 'chrootctl:since',
   line: 'chrootctl:line',
   seq: 'chrootctl:seq',
   move: 'chrootctl:move',
@@ -64,6 +70,11 @@ export class Room {
 
   get volumes(): string {
     return `${this.dataset}/volumes`;
+  }
+
+  /** Where streams are received: what is there is no volume yet. */
+  get incoming(): string {
+    return `${this.dataset}/incoming`;
   }
 
   get images(): string {

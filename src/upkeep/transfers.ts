@@ -1,0 +1,28 @@
+/** What came of imports that broke off: kept for a while, so that they can go on. */
+import type {Unfinished} from '../storage/streams.ts';
+import type {Store} from '../store/store.ts';
+import {formatAge, formatSize} from '../units.ts';
+
+const KEPT_MS = 7 * 24 * 3600 * 1000;
+
+export interface Transfers {
+  /** Nobody has gone on with them for long, or nobody can. */
+  expired: Unfinished[];
+  /** They can still go on. */
+  waiting: Unfinished[];
+}
+
+/** Those that no import is receiving now. */
+export async function transfers(store: Store): Promise<Transfers> {
+  // These first: an import has a record before it receives anything.
+  const all = (await store.driver.streams?.unfinished()) ?? [];
+  const alive = store.sessions.list().filter((record) => !store.sessions.isDead(record));
+  const idle = all.filter(({id}) => !alive.some(({volume}) => volume === id));
+  const isExpired = ({token, since}: Unfinished): boolean =>
+    token === undefined || Date.now() - since.getTime() > KEPT_MS;
+  return {expired: idle.filter(isExpired), waiting: idle.filter((one) => !isExpired(one))};
+}
+
+export function describeTransfer({name, size, since}: Unfinished): string {
+  return `an import of stream ${name} broke off ${formatAge(since.toISOString())}; ${formatSize(size)} of it are kept`;
+}
