@@ -87,7 +87,8 @@ async function write(
   const compressor = COMPRESSORS[compression];
   await writeOutput(out, {
     signal,
-    start: (stdout) => compressed(start, compressor, stdout),
+    // Writing to a file itself, zfs(8) takes a full disk for a broken pipe; cat(1) tells what it was.
+    start: (stdout) => compressed(start, compressor ?? (stdout === 'pipe' ? undefined : 'cat'), stdout),
     check: (ended) => checkEnded(ended, compressor, 'the version cannot be sent'),
   });
 }

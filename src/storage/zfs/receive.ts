@@ -126,7 +126,8 @@ async function dropUnlessResumable(target: string): Promise<void> {
 
 function failure(stderr: string): ChrootctlError {
   const line = stderr.trim().split('\n')[0] ?? '';
-  if (isBusy(stderr)) return beingReceived();
+  // That is what zfs(8) says of one that is busy being received by another; one that waits to go on does go on.
+  if (isBusy(stderr) || /contains partially-complete state/.test(stderr)) return beingReceived();
   if (/incomplete stream|checksum mismatch/.test(stderr))
     return new ChrootctlError('BAD_INPUT', 'the zfs stream is damaged or breaks off', {
       hint: 'nothing was imported; get the stream again',
