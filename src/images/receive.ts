@@ -61,7 +61,8 @@ export async function receiveVersion(
     tag,
     parent: parent?.id ?? null,
     expected,
-    config: memo?.config ?? record.config,
+    // What it mounts are paths of the machine that it comes from; a stream is not to choose what it sees of this one.
+    config: memo === undefined ? record.config : {...memo.config, mounts: []},
     action: 'import' as const,
   };
   return newVersion(store, record, publication, async () => {
