@@ -171,6 +171,7 @@ describe('an import that breaks off', () => {
     expect(statSync(file('rest.zfs')).size).toBeLessThan(9 * MIB);
     // Killed while it waits for more.
     const child = there.start(['import', '-', 'base:1']);
+    child.stdin?.on('error', () => undefined); // It is ended while it reads.
     child.stdin?.write(readFileSync(file('rest.zfs')).subarray(0, 3 * MIB));
     const dataset = incoming()[0] ?? '';
     const attempt = (): string => zfs('get', '-H', '-o', 'value', 'chrootctl:volume', dataset);
@@ -203,6 +204,7 @@ describe('an import that breaks off', () => {
 
   test('by Ctrl-C says how to go on; begun anew it forgets what it had; it can be given up', async () => {
     const child = there.start(['import', '-', 'base']);
+    child.stdin?.on('error', () => undefined); // It is ended while it reads.
     child.stdin?.write(readFileSync(whole).subarray(0, 4 * MIB));
     await until(() => incoming().length > 0);
     child.kill('SIGINT');
