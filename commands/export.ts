@@ -14,7 +14,7 @@ export default class Export extends BaseCommand {
     'With --format zfs (a store with the driver zfs) the version goes as it is, with message, labels and run config; ' +
     'with --from only as what it has more than an ancestor that the receiver has. With --resume there is no REFERENCE: ' +
     'the rest of an import that broke off is written, which has told the TOKEN.';
-  static override usage = ['export REFERENCE FILE', 'export --resume TOKEN FILE'].join('\n');
+  static override usage = 'export (REFERENCE | --resume TOKEN) FILE';
   static override examples = [
     '<%= config.bin %> export debian debian.tar.zst',
     '<%= config.bin %> export debian:1.2.0 - | ssh host <%= config.bin %> import - debian:1.2.0',
