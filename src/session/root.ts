@@ -4,7 +4,7 @@ import {dirname} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {randomId} from '../ids.ts';
-import type {SessionRecord} from '../store/records.ts';
+import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {describeHolders, holdersOf} from '../system/holders.ts';
 import {mountsOf} from '../system/mounts.ts';
@@ -113,14 +113,27 @@ async function withWritableVolume(store: Store, record: SessionRecord): Promise<
     });
   }
   if (own.state === 'active') return record;
-  const became = store
-    .image(record.image)
-    .versions()
-    .find((version) => version.volume === record.volume);
+  const became = await finishedVersion(store, record);
   const next = await continueInClone(store, record, became?.id ?? record.version);
   // One that became no version is needed by nobody but the clone, which outlives it.
   if (became === undefined) await store.driver.remove(record.volume);
   return next;
+}
+
+/** The version that a session's volume became. One that no tag has named is none: its commit was interrupted before. */
+async function finishedVersion(
+  store: Store,
+  {image: name, volume}: SessionRecord,
+): Promise<VersionRecord | undefined> {
+  const image = store.image(name);
+  const version = image.versions().find((candidate) => candidate.volume === volume);
+  // Where the storage has a ledger, that knows of the commit already, and the records will be brought up to it.
+  if (version === undefined || image.ledger !== undefined || image.isPublished(version.id)) return version;
+  await image.change((change) => {
+    change.withdrawVersion(version.id);
+    return Promise.resolve();
+  });
+  return undefined;
 }
 
 /**

@@ -118,6 +118,11 @@ export class Image {
     return readHistory(this.historyFile, seq);
   }
 
+  /** Whether a tag has ever named the version; if not, its commit has not come to its commit point. */
+  isPublished(id: string): boolean {
+    return this.history().some(({to}) => to === id);
+  }
+
   exists(): boolean {
     return readIfExists(this.#refsFile) !== undefined || this.#versionFiles().length > 0;
   }

@@ -13,7 +13,7 @@ export interface Ahead {
   /** Number of the last move in the ledger, and in the records. */
   ledger: number;
   records: number;
-  /** Volumes of versions that the records do not know. */
+  /** Volumes of versions that the records do not know, or that no tag has named in them. */
   volumes: string[];
 }
 
@@ -45,7 +45,8 @@ function aheadOf(
   const records = seqOf(store, image);
   const last = entries.at(-1);
   if (last === undefined || last.seq <= records) return undefined;
-  const known = new Set(versionsOf(store, image));
+  // A commit may have been cut off between the version's record and the tags.
+  const known = new Set(versionsOf(store, image).filter((id) => isPublished(store, image, id)));
   const unknown = memos.filter(({memo}) => memo.image === image && !known.has(memo.id));
   if (last.seq === records + 1) {
     const moves = parseRecord(v.array(HistoryEntry), last.text, `move ${last.seq} of ${image} in the ledger`);
@@ -60,6 +61,16 @@ function seqOf(store: Store, image: string): number {
     return store.image(image).refs().seq;
   } catch (error) {
     if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return 0;
+    throw error;
+  }
+}
+
+/** Of a history that cannot be read nothing is known. */
+function isPublished(store: Store, image: string, id: string): boolean {
+  try {
+    return store.image(image).isPublished(id);
+  } catch (error) {
+    if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return false;
     throw error;
   }
 }

@@ -50,9 +50,11 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
   const isComplete = damaged.length === torn.length && !images.includes(undefined);
   // What the driver's ledger knows to be versions is not nobody's either: their records are what is missing.
   const remembered = new Set((await imagesAhead(store)).flatMap((ahead) => ahead.volumes));
+  const isForgotten = ({volume}: VersionRecord): boolean => !remembered.has(volume);
   const dead = sessions.filter((record) => store.sessions.isDead(record));
   const alive = sessions.filter((record) => !store.sessions.isDead(record));
-  const unfinished = unfinishedVersions(store, versions, dead);
+  const unfinished = unfinishedVersions(store, versions, dead).filter(isForgotten);
+  const ofKept = await endedCommits(store, unfinishedVersions(store, versions, alive).filter(isForgotten));
   // What became a version that a tag has named belongs to that version.
   const published = new Set(
     versions.filter((version) => !unfinished.includes(version)).map(({volume}) => volume),
@@ -66,6 +68,16 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
       what: `version ${image}@${id}: the commit died before a tag named it`,
       fix: 'remove it',
       collect: () => store.image(image).change((change) => removeVersion(store, change, id)),
+    })),
+    ...ofKept.map(({image, id}) => ({
+      kind: 'unfinished-commit',
+      what: `version ${image}@${id}: the commit died before a tag named it; its session goes on`,
+      fix: 'remove its record',
+      collect: () =>
+        store.image(image).change((change) => {
+          change.withdrawVersion(id);
+          return Promise.resolve();
+        }),
     })),
     ...dead.map((record) => ({
       kind: 'dead-session',
@@ -143,18 +155,25 @@ function interruptedRemovals(store: Store): Leftover[] {
 function unfinishedVersions(
   store: Store,
   versions: readonly VersionRecord[],
-  dead: readonly SessionRecord[],
+  sessions: readonly SessionRecord[],
 ): VersionRecord[] {
-  const volumes = new Set(dead.flatMap(volumesOf));
+  const volumes = new Set(sessions.flatMap(volumesOf));
   return versions
     .filter(({volume}) => volumes.has(volume))
-    .filter(
-      ({image, id}) =>
-        !store
-          .image(image)
-          .history()
-          .some(({to}) => to === id),
-    );
+    .filter(({image, id}) => !store.image(image).isPublished(id));
+}
+
+/** Those whose commit is not at work any more: it holds the image's lock, so when we have that it has ended. */
+async function endedCommits(store: Store, versions: readonly VersionRecord[]): Promise<VersionRecord[]> {
+  const ended: VersionRecord[] = [];
+  for (const version of versions) {
+    const image = store.image(version.image);
+    await image.change(() => {
+      if (image.version(version.id) !== undefined && !image.isPublished(version.id)) ended.push(version);
+      return Promise.resolve();
+    });
+  }
+  return ended;
 }
 
 /** Mounts below the store, and their empty mount points, that no session has. */

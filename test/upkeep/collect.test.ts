@@ -4,6 +4,9 @@ import {join} from 'node:path';
 import {importImage} from '../../src/images/import.ts';
 import {listVersions} from '../../src/images/list.ts';
 import {parseReference} from '../../src/reference.ts';
+import {begin} from '../../src/session/begin.ts';
+import {commitSession, endSession} from '../../src/session/commit.ts';
+import {readyRoot, unmountRoot} from '../../src/session/root.ts';
 import {pin, pinNothing} from '../../src/session/pin.ts';
 import {Store} from '../../src/store/store.ts';
 import {self} from '../../src/system/identity.ts';
@@ -221,6 +224,36 @@ describe('after a power cut', () => {
       expect([store.sessions.list(), volumesOf(store).includes(record.volume)]).toEqual([[], false]);
     },
   );
+});
+
+test('a commit of a kept session that died before the tag moved never happened, and the session goes on', async () => {
+  const store = await storeWithImage();
+  const image = store.image('base');
+  const [first] = image.versions();
+  const commitCutOff = async (name: string): Promise<void> => {
+    await begin(store, 'base', {name});
+    await unmountRoot(store, name);
+    const {volume} = store.sessions.get(name);
+    await store.driver.freeze(volume);
+    await image.change((change) => {
+      change.addVersion({...first!, id: `zzzzzzzzzzzzzzz${name}`, volume});
+      return Promise.resolve();
+    });
+  };
+  await commitCutOff('0');
+  expect((await diagnose(store, {fix: true})).fixed.map(({kind}) => kind)).toEqual(['unfinished-commit']);
+  expect((await diagnose(store)).ok).toBe(true);
+  expect(image.versions()).toEqual([first]);
+  await commitSession(store, '0', {tag: 'mine'});
+
+  // The session may be used before anybody calls doctor.
+  await commitCutOff('1');
+  await readyRoot(store, '1');
+  expect(image.versionIds()).toHaveLength(2);
+  await commitSession(store, '1');
+  expect((await diagnose(store)).ok).toBe(true);
+  for (const name of ['0', '1']) await endSession(store, name);
+  expect((await diagnose(store)).ok).toBe(true);
 });
 
 describe('the doctor', () => {
