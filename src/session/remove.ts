@@ -1,9 +1,11 @@
 /** Removing a session whatever its state. */
 import {ChrootctlError} from '../errors.ts';
 import {withReserve} from '../store/reserve.ts';
+import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {endSession} from './commit.ts';
 import {discard} from './discard.ts';
+import {publishedOf} from './publish.ts';
 
 /**
  * @throws ChrootctlError NOT_FOUND; BUSY while something runs in it, unless `force` is given: then that is killed
@@ -19,7 +21,7 @@ export async function removeSession(
 async function remove(store: Store, id: string, force: boolean): Promise<void> {
   const record = store.sessions.get(id);
   if (store.sessions.isDead(record)) {
-    await discard(store, record);
+    await discardDead(store, record);
     return;
   }
   if (record.ephemeral) {
@@ -29,7 +31,7 @@ async function remove(store: Store, id: string, force: boolean): Promise<void> {
       });
     }
     await killed([record.owner.pid], () => store.sessions.isDead(record));
-    await discard(store, record);
+    await discardDead(store, record);
     return;
   }
   if (force) {
@@ -37,6 +39,11 @@ async function remove(store: Store, id: string, force: boolean): Promise<void> {
     await killed(owners, () => store.sessions.execs(id).length === 0);
   }
   await endSession(store, id);
+}
+
+/** Its end may have come after its commit: what became a version is not the session's any more. */
+async function discardDead(store: Store, record: SessionRecord): Promise<void> {
+  await discard(store, record, publishedOf(store, record.image, [record.volume, ...record.pending]));
 }
 
 const WAIT_MS = 5000;

@@ -87,7 +87,7 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
         discard(
           store,
           record,
-          volumesOf(record).filter((id) => published.has(id)),
+          volumesOf(record).filter((id) => published.has(id) || remembered.has(id)),
         ),
     })),
     ...volumes

@@ -6,6 +6,7 @@ import {listVersions} from '../../src/images/list.ts';
 import {parseReference} from '../../src/reference.ts';
 import {begin} from '../../src/session/begin.ts';
 import {commitSession, endSession} from '../../src/session/commit.ts';
+import {removeSession} from '../../src/session/remove.ts';
 import {readyRoot, unmountRoot} from '../../src/session/root.ts';
 import {pin, pinNothing} from '../../src/session/pin.ts';
 import {Store} from '../../src/store/store.ts';
@@ -86,27 +87,33 @@ describe('collecting', () => {
     expect(volumesOf(store)).toEqual([known!.volume]);
   });
 
-  test('a commit that died after the tag had moved did happen: its volume is the version’s', async () => {
-    const store = await storeWithImage();
-    const [first] = listVersions(store);
-    const dead = deadSession(store);
-    await store.driver.create(dead.volume);
-    await store.driver.freeze(dead.volume);
-    const image = store.image('base');
-    await image.change(async (change) => {
-      change.addVersion({
-        ...image.version(first?.version ?? '')!,
-        id: 'zzzzzzzzzzzzzzzz',
-        volume: dead.volume,
+  test.each([
+    ['collected', collect],
+    ['removed by hand', (store: Store) => removeSession(store, store.sessions.list()[0]?.id ?? '')],
+  ])(
+    'a commit that died after the tag had moved did happen: its session is %s, its volume stays',
+    async (_, end) => {
+      const store = await storeWithImage();
+      const [first] = listVersions(store);
+      const dead = deadSession(store);
+      await store.driver.create(dead.volume);
+      await store.driver.freeze(dead.volume);
+      const image = store.image('base');
+      await image.change(async (change) => {
+        change.addVersion({
+          ...image.version(first?.version ?? '')!,
+          id: 'zzzzzzzzzzzzzzzz',
+          volume: dead.volume,
+        });
+        await change.moveTags({latest: 'zzzzzzzzzzzzzzzz'}, {action: 'commit', by: 'test', message: ''});
       });
-      await change.moveTags({latest: 'zzzzzzzzzzzzzzzz'}, {action: 'commit', by: 'test', message: ''});
-    });
-    expect(await kinds(store)).toEqual(['dead-session']);
-    await collect(store);
-    expect(listVersions(store)).toHaveLength(2);
-    expect(volumesOf(store)).toContain(dead.volume);
-    expect((await diagnose(store)).ok).toBe(true);
-  });
+      expect(await kinds(store)).toEqual(['dead-session']);
+      await end(store);
+      expect(listVersions(store)).toHaveLength(2);
+      expect(volumesOf(store)).toContain(dead.volume);
+      expect((await diagnose(store)).ok).toBe(true);
+    },
+  );
 
   test('a volume that nobody names goes, but not while a record cannot be read', async () => {
     const store = await storeWithImage();

@@ -3,6 +3,10 @@ import {expect, test} from '@jest/globals';
 import {execFileSync, spawnSync} from 'node:child_process';
 import {cpSync, readFileSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
+import {versionId} from '../../../src/ids.ts';
+import {parseReference} from '../../../src/reference.ts';
+import {pin} from '../../../src/session/pin.ts';
+import {Store} from '../../../src/store/store.ts';
 import {BINARY, Cli} from '../../cli/chrootctl.ts';
 
 interface Format {
@@ -194,3 +198,36 @@ test('a user is told what zfs allow would have to grant, and that root is needed
   const after = asNobody();
   expect([after.status, after.stdout]).toEqual([1, expect.stringMatching(/^to mount needs root on Linux/)]);
 });
+
+test.each([false, true])(
+  'a commit that was cut off after its transaction is brought to its end (its record was there: %s)',
+  async (recorded) => {
+    const cli = new Cli({driver: 'zfs'});
+    const first = await cli.importRoot('base');
+    const store = await Store.open({root: cli.store});
+    const image = store.image('base');
+    const {version, record} = await pin(store, parseReference('base'), {
+      kind: 'run',
+      ephemeral: true,
+      command: [],
+      labels: {},
+      options: {},
+    });
+    store.sessions.replace({...record, owner: {...record.owner, started: '1'}});
+    await store.driver.create(record.volume, {parent: version.volume, ephemeral: true});
+    const {volume: _volume, size, ...known} = version;
+    const memo = {...known, id: versionId(first), parent: first};
+    await image.change(async (change) => {
+      const moves = change.prepareMoves({latest: memo.id}, {action: 'commit', by: 'test', message: ''});
+      const note = {memo: JSON.stringify(memo), entry: change.ledgerEntry(moves)};
+      await store.driver.freeze(record.volume, note);
+      if (recorded) change.addVersion({...memo, volume: record.volume, size});
+    });
+    const {fixed} = await cli.json<{fixed: {kind: string}[]}>('doctor', '--fix');
+    expect(fixed.map(({kind}) => kind)).toEqual(['dead-session', 'stale-records']);
+    expect(await cli.ok('doctor')).toBe('all is well');
+    expect(image.refs().tags['latest']).toBe(memo.id);
+    await cli.ok('run', 'base', '--', 'true');
+  },
+  120_000,
+);
