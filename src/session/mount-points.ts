@@ -6,7 +6,6 @@ import {lstatSync, unlinkSync} from 'node:fs';
 import {join} from 'node:path';
 import type {Change} from '../storage/driver.ts';
 import type {Store} from '../store/store.ts';
-import {withMounted} from '../system/view.ts';
 
 const RESOLVER_FILES = ['resolv.conf', 'hosts'];
 /** The mode that bubblewrap gives such a file; one that somebody made is hardly ever that, and empty. */
@@ -14,16 +13,9 @@ const MODE = 0o444;
 
 /** For the owner of an active volume in which nothing runs. */
 export async function removeMountPoints(store: Store, volume: string): Promise<void> {
-  const plan = await store.driver.plan(volume, {readOnly: true});
-  // Most often there are none: where a look takes a mount, one that cannot write is the cheaper.
-  if (plan.layers.length === 0 && (await withMounted(plan, lookedAt(mountPoints))).length === 0) return;
   await inOwnLayer(store, volume, (directory) => {
     for (const path of mountPoints(directory)) unlinkSync(join(directory, path));
   });
-}
-
-function lookedAt<T>(look: (directory: string) => T): (directory: string) => Promise<T> {
-  return (directory) => Promise.resolve(look(directory));
 }
 
 /** The changes without the mount points of an active volume. */
@@ -39,7 +31,9 @@ export async function withoutMountPoints(
 /** Runs `work` in the directory that what is written to the volume goes to. */
 async function inOwnLayer<T>(store: Store, volume: string, work: (directory: string) => T): Promise<T> {
   const [top] = (await store.driver.plan(volume)).layers;
-  return top === undefined ? store.driver.withTree(volume, lookedAt(work)) : work(top);
+  return top === undefined
+    ? store.driver.withTree(volume, (directory) => Promise.resolve(work(directory)))
+    : work(top);
 }
 
 /** Absolute, as inside the root. */

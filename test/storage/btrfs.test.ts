@@ -183,7 +183,7 @@ describe('subvolumes inside a volume', () => {
     } finally {
       process.env['PATH'] = path;
     }
-    expect(readdirSync(join(volumes, 'task')).sort()).toEqual(['fs', 'volume.json']);
+    expect(readdirSync(join(volumes, 'task')).sort()).toEqual(['fs', 'volume.json', 'work']);
     expect(readdirSync(volumes).sort()).toEqual(['.lock', 'base', 'task']);
     await write('task', 'still', 'writable');
     await driver.freeze('task');
@@ -215,7 +215,7 @@ describe('an interruption', () => {
     }
     await driver.remove('ha1f');
     await driver.remove('ha2f');
-    expect(await driver.list()).toEqual([{id: 'base', state: 'frozen', parent: null}]);
+    expect(await driver.list()).toEqual([{id: 'base', state: 'frozen', parent: null, ephemeral: false}]);
     expect(await whatIsFound({fix: true})).toEqual([
       'leftover: ha3f has no volume.json: a volume half made or half removed (delete it)',
       'leftover: volume ha4f was left half made (delete it)',
@@ -244,6 +244,7 @@ describe('an interruption', () => {
     expect((await whatIsFound({fix: true})).map((line) => line.replace(/^.*volumes/, ''))).toEqual([
       '/after/fs is of no use any more (delete it)',
       '/after/merged is of no use any more (delete it)',
+      '/after/work is of no use any more (delete it)',
     ]);
     for (const id of ['bef0re', 'after'])
       expect(readdirSync(join(volumes, id)).sort()).toEqual(['frozen', 'volume.json']);
@@ -269,7 +270,12 @@ describe('an interruption', () => {
       execFileSync('mount', ['-o', 'loop', join(after, 'image'), place]);
       try {
         const then = new BtrfsDriver(join(place, 'volumes'));
-        expect(await then.list()).toContainEqual({id: path, state: 'frozen', parent: 'base'});
+        expect(await then.list()).toContainEqual({
+          id: path,
+          state: 'frozen',
+          parent: 'base',
+          ephemeral: false,
+        });
         expect(await then.withTree(path, (tree) => Promise.resolve(listTree(tree)))).toEqual(before);
       } finally {
         execFileSync('umount', [place]);
@@ -343,7 +349,7 @@ test('a full disk fails a commit and changes nothing; afterwards it goes on', as
   await expect(driver.freeze('task')).rejects.toThrow(/ENOSPC|No space left/);
   await expect(driver.snapshot('task', 'saved')).rejects.toThrow(/ENOSPC|No space left/);
   expect(readdirSync(volumes).sort()).toEqual(['.lock', 'base', 'task']);
-  expect(readdirSync(join(volumes, 'task')).sort()).toEqual(['fs', 'volume.json']);
+  expect(readdirSync(join(volumes, 'task')).sort()).toEqual(['fs', 'volume.json', 'work']);
   await driver.withTree(
     'task',
     doing((tree) => rmSync(join(tree, 'fill'))),
