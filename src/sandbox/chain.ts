@@ -17,7 +17,7 @@
  * sees the host's files, out of the command's sight: through /proc/1/root or ptrace(2) it would be the way out.
  * (Without one of its own bwrap also binds the /proc of the host.)
  */
-import type {MountPlan} from '../system/mount-plan.ts';
+import {mountFunction, type MountPlan} from '../system/mount-plan.ts';
 
 /** Numbers of the descriptors that the chain is started with, beside stdin (0) and stdout (1). */
 export const DESCRIPTORS = {
@@ -84,8 +84,9 @@ function mountLines(
 ): string[] {
   const options = plan.options.length === 0 ? '' : ` -o ${quoted(plan.options.join(','))}`;
   return [
+    mountFunction(plan),
     `cd ${quoted(plan.workingDirectory)} || exit 1`,
-    `mount -i -t ${quoted(plan.type)}${options} -- ${quoted(plan.source)} ${quoted(mountPoint)} || exit 1`,
+    `mount_plan -t ${quoted(plan.type)}${options} -- ${quoted(plan.source)} ${quoted(mountPoint)} || exit 1`,
   ];
 }
 

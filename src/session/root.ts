@@ -7,6 +7,7 @@ import {randomId} from '../ids.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {describeHolders, holdersOf} from '../system/holders.ts';
+import {mountFunction} from '../system/mount-plan.ts';
 import {mountsOf} from '../system/mounts.ts';
 import {attempt, lastLine, run} from '../system/process.ts';
 import {limitOf} from './spec.ts';
@@ -61,7 +62,8 @@ export async function mountVolume(store: Store, {id, volume}: SessionRecord): Pr
   const path = store.layout.mount(id);
   mkdirSync(path, {recursive: true, mode: 0o700});
   const plan = await store.driver.plan(volume);
-  await run('mount', ['-i', '-t', plan.type, '-o', plan.options.join(','), '--', plan.source, path], {
+  const words = ['-t', plan.type, '-o', plan.options.join(','), '--', plan.source, path];
+  await run('sh', ['-c', `${mountFunction(plan)}\nmount_plan "$@"`, 'mount', ...words], {
     cwd: plan.workingDirectory,
   });
   return path;

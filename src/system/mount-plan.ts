@@ -15,6 +15,28 @@ export interface MountPlan {
    * None where there is nothing to see until then.
    */
   layers: readonly string[];
+  /**
+   * To mount it is refused (EBUSY) while somebody else's mount of the same is just ending: it is then tried again for a
+   * while.
+   */
+  contended?: boolean;
   /** What shows the same for now, and costs less to mount: for a look before the root itself is mounted. */
   look?: MountPlan;
+}
+
+const PLAIN_FUNCTION = 'mount_plan() { mount -i "$@"; }';
+
+/** For five seconds, many times what the end of a mount takes. */
+const PATIENT_FUNCTION = `mount_plan() {
+  tries=0
+  until complaint=$(mount -i "$@" 2>&1); do
+    case $complaint in *busy* | *'already mounted'*) tries=$((tries + 1)) ;; *) tries=100 ;; esac
+    [ "$tries" -lt 100 ] || { printf '%s\\n' "$complaint" >&2; return 1; }
+    sleep 0.05
+  done
+}`;
+
+/** The shell function `mount_plan`, which is called like mount(8) and mounts this plan. */
+export function mountFunction({contended = false}: MountPlan): string {
+  return contended ? PATIENT_FUNCTION : PLAIN_FUNCTION;
 }

@@ -5,7 +5,7 @@
  */
 import {spawn, type ChildProcess} from 'node:child_process';
 import {realpathSync} from 'node:fs';
-import type {MountPlan} from './mount-plan.ts';
+import {mountFunction, type MountPlan} from './mount-plan.ts';
 import {ChrootctlError} from '../errors.ts';
 import {lastLine, notStarted} from './process.ts';
 
@@ -14,7 +14,7 @@ import {lastLine, notStarted} from './process.ts';
  * crash could leave behind. An unmount elsewhere reaches the holder (slave), its own mount reaches nobody.
  */
 const HOLDER = ['--mount', '--propagation', 'slave', '--', 'sh', '-c'];
-const HOLD = 'mount -i -t "$1" -o "$2" -- "$3" "$4" && echo && read _ || exit';
+const HOLD = 'mount_plan -t "$1" -o "$2" -- "$3" "$4" && echo && read _ || exit';
 
 /**
  * Runs `work` with a directory at which the tree of `plan` is mounted. The mount is gone when the promise settles,
@@ -28,7 +28,15 @@ export async function withMounted<T>(plan: MountPlan, work: (directory: string) 
     throw new ChrootctlError('FAILED', 'a mount plan cannot have / as its working directory');
   const holder = spawn(
     'unshare',
-    [...HOLDER, HOLD, 'sh', plan.type, plan.options.join(','), plan.source, mountPoint],
+    [
+      ...HOLDER,
+      `${mountFunction(plan)}\n${HOLD}`,
+      'sh',
+      plan.type,
+      plan.options.join(','),
+      plan.source,
+      mountPoint,
+    ],
     // In a session of its own: Ctrl-C at the terminal is for us to act on, and must not take the tree away.
     {
       cwd: plan.workingDirectory,

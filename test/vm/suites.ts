@@ -12,12 +12,10 @@ export interface Suite {
 export const SUITES: readonly Suite[] = [
   {path: 'test/vm/suites/contract.test.ts'},
   // What is promised on every driver, on the one that only a guest has.
-  ...['lifecycle', 'crash', 'old-or-new'].map((name) => ({
+  ...['lifecycle', 'crash', 'removal', 'old-or-new'].map((name) => ({
     path: `test/cli/${name}.test.ts`,
     titles: 'on zfs',
   })),
-  // Its test under load fails on an emulated pool; why is still to be found out.
-  {path: 'test/cli/removal.test.ts', titles: 'a version in use is never removed'},
   ...readdirSync(join(import.meta.dirname, 'suites'))
     .filter((name) => name.endsWith('.test.ts') && name !== 'contract.test.ts')
     .sort()

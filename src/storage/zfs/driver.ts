@@ -85,7 +85,14 @@ export class ZfsDriver implements StorageDriver {
     const {source, isFrozen} = await this.#find(id);
     // Reading must not write: an unmount would wait for it.
     const options = ['noatime', ...(readOnly || isFrozen ? ['ro'] : [])];
-    const plan = {type: 'zfs', source, options, workingDirectory: this.#directory, layers: []};
+    const plan = {
+      type: 'zfs',
+      source,
+      options,
+      workingDirectory: this.#directory,
+      layers: [],
+      contended: true,
+    };
     // A mount to write waits for a transaction group, and its unmount for another; that of a snapshot for none.
     const origin = this.#made.get(id)?.origin;
     return origin === undefined

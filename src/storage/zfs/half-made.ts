@@ -37,7 +37,14 @@ async function hasOwnProperties(dataset: string): Promise<boolean> {
 async function isWrittenTo(dataset: string, origin: string | null, directory: string): Promise<boolean> {
   const withTree = <T>(source: string, work: (tree: string) => Promise<T>): Promise<T> =>
     withMounted(
-      {type: 'zfs', source, options: ['noatime', 'ro'], workingDirectory: directory, layers: []},
+      {
+        type: 'zfs',
+        source,
+        options: ['noatime', 'ro'],
+        workingDirectory: directory,
+        layers: [],
+        contended: true,
+      },
       work,
     );
   return withTree(dataset, async (tree) =>

@@ -2,7 +2,7 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {execFileSync} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
-import {mkdirSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {ZfsDriver} from '../../../src/storage/zfs/driver.ts';
 import {ownerOf, prepareRoom, roomsOf} from '../../../src/storage/zfs/room.ts';
@@ -265,4 +265,16 @@ test('sizes of all volumes at once are those of each', async () => {
   for (const id of ['base', 'next']) expect(usages.get(id)).toBe(await driver.usage(id));
   expect(usages.get('next')).toBeGreaterThanOrEqual(100_000);
   expect(usages.get('next')).toBeLessThan(300_000);
+});
+
+test('many can look at one version at the same time, each mounting it and letting it go', async () => {
+  await frozen('base');
+  const look = async (): Promise<void> => {
+    for (let round = 0; round < 6; round++)
+      await driver.withTree(
+        'base',
+        doing((tree) => expect(existsSync(join(tree, 'of-base'))).toBe(true)),
+      );
+  };
+  await Promise.all(Array.from({length: 6}, look));
 });
