@@ -4,6 +4,7 @@ import {dirname} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {randomId} from '../ids.ts';
+import {catchUp} from '../store/catch-up.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {describeHolders, holdersOf} from '../system/holders.ts';
@@ -128,9 +129,10 @@ async function finishedVersion(
   {image: name, volume}: SessionRecord,
 ): Promise<VersionRecord | undefined> {
   const image = store.image(name);
+  // Where the storage has a ledger, that may know of the commit already.
+  await catchUp(store, name);
   const version = image.versions().find((candidate) => candidate.volume === volume);
-  // Where the storage has a ledger, that knows of the commit already, and the records will be brought up to it.
-  if (version === undefined || image.ledger !== undefined || image.isPublished(version.id)) return version;
+  if (version === undefined || image.isPublished(version.id)) return version;
   await image.change((change) => {
     change.withdrawVersion(version.id);
     return Promise.resolve();

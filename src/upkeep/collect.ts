@@ -9,12 +9,12 @@ import {leftoverLimits, removeLimits} from '../sandbox/limits.ts';
 import {discard} from '../session/discard.ts';
 import {removeMountPoint} from '../session/root.ts';
 import {finishRemoval, removeVersion} from '../images/remove.ts';
+import {catchUp, imagesAhead, type Ahead} from '../store/catch-up.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
 import {mountsOf} from '../system/mounts.ts';
 import {run} from '../system/process.ts';
-import {imagesAhead} from './ahead.ts';
 import {describeTransfer, transfers} from './transfers.ts';
 
 /** Something to collect: what it is, and how. */
@@ -49,7 +49,8 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
   const torn = damaged.filter((record) => record.torn && isOld(record.path));
   const isComplete = damaged.length === torn.length && !images.includes(undefined);
   // What the driver's ledger knows to be versions is not nobody's either: their records are what is missing.
-  const remembered = new Set((await imagesAhead(store)).flatMap((ahead) => ahead.volumes));
+  const ahead = await imagesAhead(store);
+  const remembered = new Set(ahead.flatMap((image) => image.volumes));
   const isForgotten = ({volume}: VersionRecord): boolean => !remembered.has(volume);
   const dead = sessions.filter((record) => store.sessions.isDead(record));
   const alive = sessions.filter((record) => !store.sessions.isDead(record));
@@ -63,6 +64,7 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
   const aliveIds = new Set(alive.map(({id}) => id));
   return [
     ...interruptedRemovals(store),
+    ...interruptedCommits(store, ahead),
     ...unfinished.map(({image, id}) => ({
       kind: 'unfinished-commit',
       what: `version ${image}@${id}: the commit died before a tag named it`,
@@ -149,6 +151,20 @@ function interruptedRemovals(store: Store): Leftover[] {
         collect: () => store.image(name).change((change) => finishRemoval(store, change, id)),
       })),
   );
+}
+
+/** Commits that died between their transaction in the storage and their records: the storage has them, whole. */
+function interruptedCommits(store: Store, ahead: readonly Ahead[]): Leftover[] {
+  return ahead
+    .filter(({isInterrupted}) => isInterrupted)
+    .map(({image}) => ({
+      kind: 'unfinished-commit',
+      what: `a commit to ${image} died when the storage had it and the records did not`,
+      fix: 'bring it to its end',
+      collect: async () => {
+        await catchUp(store, image);
+      },
+    }));
 }
 
 /** Versions of commits that died after the record was written, but before a tag named it: they never happened. */

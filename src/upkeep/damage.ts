@@ -2,10 +2,9 @@
 import {renameSync, statSync} from 'node:fs';
 import {ChrootctlError, messageOf} from '../errors.ts';
 import {currentUser} from '../session/publish.ts';
+import {catchUp, imagesAhead} from '../store/catch-up.ts';
 import type {Image} from '../store/image.ts';
 import type {Store} from '../store/store.ts';
-import {imagesAhead} from './ahead.ts';
-import {rebuildImages} from './rebuild.ts';
 import {describeTransfer, transfers} from './transfers.ts';
 
 export interface Damage {
@@ -126,16 +125,15 @@ function sessionDamage(store: Store, volumes: ReadonlySet<string>): Damage[] {
   return [...unreadable, ...lost];
 }
 
-/** The records know less than the storage. */
+/** The records know less than the storage, by more than one commit that died halfway. */
 async function staleRecords(store: Store): Promise<Damage[]> {
-  const {ledger} = store.driver;
-  if (ledger === undefined) return [];
-  return (await imagesAhead(store)).map(({image, ledger: known, records}) => ({
+  const stale = (await imagesAhead(store)).filter((ahead) => !ahead.isInterrupted);
+  return stale.map(({image, ledger, records}) => ({
     kind: 'stale-records',
-    what: `the storage knows of ${known} moves of ${image}, the records of ${records}`,
+    what: `the storage knows of ${ledger} moves of ${image}, the records of ${records}`,
     fix: 'bring the records up to what the storage knows',
     collect: async () => {
-      await rebuildImages(store, ledger, image);
+      await catchUp(store, image);
     },
   }));
 }

@@ -2,17 +2,14 @@
  * Making the store's records anew from what the driver's ledger remembers: after the records were lost, or the storage
  * was brought here without them. What is there and readable stays as it is, unless the ledger knows of later moves.
  */
-import {existsSync, renameSync} from 'node:fs';
-import * as v from 'valibot';
+import {existsSync} from 'node:fs';
 import {ChrootctlError} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {checkImageName} from '../reference.ts';
-import type {Ledger, LedgerLine} from '../storage/ledger.ts';
-import type {ImageChange} from '../store/image.ts';
-import {HistoryEntry, parseRecord} from '../store/records.ts';
+import type {Ledger} from '../storage/ledger.ts';
+import {memosOf, restore} from '../store/catch-up.ts';
 import {Store, storeRoot, type StoreOptions} from '../store/store.ts';
 import {self} from '../system/identity.ts';
-import {memosOf, type Remembered} from './ahead.ts';
 
 export interface Rebuilt {
   /** What was made, in words for people. */
@@ -28,21 +25,18 @@ export async function rebuild(options: StoreOptions): Promise<Rebuilt> {
       hint: 'restore the store from a backup; chrootctl doctor tells what is missing',
     });
   }
-  const made = await rebuildImages(store, ledger);
+  const made = await restoreImages(store, ledger);
   made.push(...(await restoreSessions(store)));
   return {made};
 }
 
-/** Brings the records of one image, or of all, up to what the ledger remembers. Tells what was made, in words. */
-export async function rebuildImages(store: Store, ledger: Ledger, only?: string): Promise<string[]> {
+async function restoreImages(store: Store, ledger: Ledger): Promise<string[]> {
   const made: string[] = [];
-  const versions = Map.groupBy(await memosOf(ledger), ({memo}) => memo.image);
+  const memos = await memosOf(ledger);
   const lines = new Map((await ledger.lines()).map((line) => [line.line, line]));
-  const names = only === undefined ? [...new Set([...lines.keys(), ...versions.keys()])].sort() : [only];
-  for (const name of names) {
+  for (const name of [...new Set([...lines.keys(), ...memos.map(({memo}) => memo.image)])].sort()) {
     await store.image(checkImageName(name)).change(async (change) => {
-      made.push(...(await restoreVersions(store, change, versions.get(name) ?? [])));
-      made.push(...restoreMoves(change, lines.get(name)));
+      made.push(...(await restore(store, change, lines.get(name), memos)));
     });
   }
   return made;
@@ -64,42 +58,6 @@ async function openOrMake(options: StoreOptions): Promise<Store> {
     );
   }
   return Store.open({...options, dataset, adopt: true});
-}
-
-async function restoreVersions(
-  store: Store,
-  change: ImageChange,
-  remembered: readonly Remembered[],
-): Promise<string[]> {
-  const made: string[] = [];
-  const {image} = change;
-  const known = new Set([...readableVersions(change), ...image.removingIds()]);
-  for (const {volume, memo} of remembered) {
-    if (known.has(memo.id)) continue;
-    change.addVersion({...memo, volume, size: await store.driver.usage(volume)});
-    made.push(`version ${image.name}@${memo.id}`);
-  }
-  return made;
-}
-
-function readableVersions({image}: ImageChange): string[] {
-  return image.versionIds().filter((id) => isReadable(() => image.version(id)));
-}
-
-/** Brings the tags and the history up to the ledger's last move. One of a version that is gone has no effect. */
-function restoreMoves(change: ImageChange, line: LedgerLine | undefined): string[] {
-  const {image} = change;
-  const last = line?.entries.at(-1)?.seq ?? 0;
-  if (line === undefined) return [];
-  const present = isReadable(() => image.history()) ? image.refs().seq : -1;
-  if (present >= last) return [];
-  // What is there stays beside it: a person may still want to look at it.
-  if (existsSync(image.historyFile)) renameSync(image.historyFile, `${image.historyFile}.before-rebuild`);
-  const entries = line.entries.flatMap(({seq, text}) =>
-    parseRecord(v.array(HistoryEntry), text, `move ${seq} of ${image.name} in the ledger`),
-  );
-  change.replaceHistory(entries, last);
-  return [`tags and history of ${image.name} (${last} moves)`];
 }
 
 /** Active volumes that no session names hold somebody's work: they become sessions again, under names of their own. */
@@ -133,14 +91,4 @@ async function restoreSessions(store: Store): Promise<string[]> {
     made.push(`session ${id} of ${version.image}@${version.id}`);
   }
   return made;
-}
-
-function isReadable(read: () => unknown): boolean {
-  try {
-    read();
-    return true;
-  } catch (error) {
-    if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return false;
-    throw error;
-  }
 }

@@ -74,7 +74,7 @@ export class Cli {
   /** Calls, expects success, and gives what was printed without the last newline. */
   async ok(...args: string[]): Promise<string> {
     const {code, stdout, stderr} = await this.call(args);
-    if (code !== 0) throw new Error(`chrootctl ${args.join(' ')} ended with ${code}: ${stderr}`);
+    if (code !== 0) throw new Error(`chrootctl ${args.join(' ')} ended with ${code}: ${stderr}${stdout}`);
     return stdout.trimEnd();
   }
 

@@ -223,8 +223,8 @@ test.each([false, true])(
       await store.driver.freeze(record.volume, note);
       if (recorded) change.addVersion({...memo, volume: record.volume, size});
     });
-    const {fixed} = await cli.json<{fixed: {kind: string}[]}>('doctor', '--fix');
-    expect(fixed.map(({kind}) => kind)).toEqual(['dead-session', 'stale-records']);
+    const {collected} = await cli.json<{collected: {kind: string}[]}>('gc');
+    expect(collected.map(({kind}) => kind)).toEqual(['unfinished-commit', 'dead-session']);
     expect(await cli.ok('doctor')).toBe('all is well');
     expect(image.refs().tags['latest']).toBe(memo.id);
     await cli.ok('run', 'base', '--', 'true');
