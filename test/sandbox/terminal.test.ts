@@ -93,7 +93,8 @@ test('a shell inside has the terminal, its size and job control', async () => {
   tmux('resize-window', '-t', 'main', '-x', '90', '-y', '20');
   type('clear; stty size', 'Enter');
   expect(await shows(/^20 90$/m)).toBe(true);
-  type('clear; echo "sleep"ing; sleep 4242', 'Enter');
+  // Told by the process that is to get the signal: before it has the terminal, the shell would get it.
+  type(`clear; sh -c 'echo "sleep"ing; exec sleep 4242'`, 'Enter');
   expect(await shows(/^sleeping$/m)).toBe(true);
   type('C-c');
   expect(await shows(/inside>$/m)).toBe(true);
