@@ -3,6 +3,7 @@ import {ChrootctlError} from '../errors.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
+import {isAlive} from '../system/identity.ts';
 import {endSession} from './commit.ts';
 import {discard} from './discard.ts';
 import {publishedOf} from './publish.ts';
@@ -19,10 +20,10 @@ export async function removeSession(
 }
 
 async function remove(store: Store, id: string, force: boolean): Promise<void> {
-  const record = store.sessions.get(id);
+  let record = store.sessions.get(id);
   if (store.sessions.isDead(record)) {
-    await discardDead(store, record);
-    return;
+    if (await discardedDead(store, record)) return;
+    record = store.sessions.get(id); // Its owner has kept it at last.
   }
   if (record.ephemeral) {
     if (!force) {
@@ -30,9 +31,9 @@ async function remove(store: Store, id: string, force: boolean): Promise<void> {
         hint: 'wait until it ends, or kill it with --force',
       });
     }
-    await killed([record.owner.pid], () => store.sessions.isDead(record));
-    await discardDead(store, record);
-    return;
+    const {owner} = record;
+    await killed([owner.pid], () => !isAlive(owner));
+    if (await discardedDead(store, record)) return;
   }
   if (force) {
     const owners = store.sessions.execs(id).map(({owner}) => owner.pid);
@@ -41,9 +42,15 @@ async function remove(store: Store, id: string, force: boolean): Promise<void> {
   await endSession(store, id);
 }
 
-/** Its end may have come after its commit: what became a version is not the session's any more. */
-async function discardDead(store: Store, record: SessionRecord): Promise<void> {
-  await discard(store, record, publishedOf(store, record.image, [record.volume, ...record.pending]));
+/**
+ * Discards what the session's owner left behind; false when that is a session that is kept. Its end may have come after
+ * its commit: what became a version is not the session's any more.
+ */
+async function discardedDead(store: Store, record: SessionRecord): Promise<boolean> {
+  const last = store.sessions.leftBehind(record);
+  if (last === undefined) return store.sessions.find(record.id) === undefined;
+  await discard(store, last, publishedOf(store, last.image, [last.volume, ...last.pending]));
+  return true;
 }
 
 const WAIT_MS = 5000;

@@ -113,6 +113,16 @@ export class Sessions {
     return (record.ephemeral || this.isUnbegun(record)) && !isAlive(record.owner);
   }
 
+  /**
+   * What the owner of this record left behind, if that is gone without ending it. Records are read before their owners
+   * are looked for, and an owner's last act may come between the two: it has kept the session, or ended it.
+   */
+  leftBehind(record: SessionRecord): SessionRecord | undefined {
+    if (!this.isDead(record)) return undefined;
+    const last = this.find(record.id);
+    return last !== undefined && this.isDead(last) ? last : undefined;
+  }
+
   /** Whether its volume is still being made: it is pending itself, and nobody has got to know of the session. */
   isUnbegun({volume, pending}: SessionRecord): boolean {
     return pending.includes(volume);

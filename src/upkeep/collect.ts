@@ -41,6 +41,10 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
   const volumes = await store.driver.list();
   const mountPoints = readdirSync(store.layout.mounts);
   const sessions = store.sessions.list();
+  // Now, and not after the versions are read: what a process that is gone has committed is among them then.
+  const dead = sessions.flatMap((record) => store.sessions.leftBehind(record) ?? []);
+  const deadIds = new Set(dead.map(({id}) => id));
+  const alive = sessions.filter(({id}) => !deadIds.has(id));
   const damaged = store.sessions.damaged();
   const images = store.imageNames().map((name) => store.image(name).allVersions());
   const versions = images.flatMap((known) => known ?? []);
@@ -52,15 +56,16 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
   const ahead = await imagesAhead(store);
   const remembered = new Set(ahead.flatMap((image) => image.volumes));
   const isForgotten = ({volume}: VersionRecord): boolean => !remembered.has(volume);
-  const dead = sessions.filter((record) => store.sessions.isDead(record));
-  const alive = sessions.filter((record) => !store.sessions.isDead(record));
   const unfinished = unfinishedVersions(store, versions, dead).filter(isForgotten);
   const ofKept = await endedCommits(store, unfinishedVersions(store, versions, alive).filter(isForgotten));
   // What became a version that a tag has named belongs to that version.
   const published = new Set(
     versions.filter((version) => !unfinished.includes(version)).map(({volume}) => volume),
   );
-  const named = new Set([...versions.map(({volume}) => volume), ...sessions.flatMap(volumesOf)]);
+  const named = new Set([
+    ...versions.map(({volume}) => volume),
+    ...[...sessions, ...dead].flatMap(volumesOf),
+  ]);
   const aliveIds = new Set(alive.map(({id}) => id));
   return [
     ...interruptedRemovals(store),

@@ -1,6 +1,9 @@
 import {describe, expect, test} from '@jest/globals';
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
 import {chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
+import {versionId} from '../../src/ids.ts';
 import {importImage} from '../../src/images/import.ts';
 import {listVersions} from '../../src/images/list.ts';
 import {parseReference} from '../../src/reference.ts';
@@ -10,7 +13,7 @@ import {removeSession} from '../../src/session/remove.ts';
 import {readyRoot, unmountRoot} from '../../src/session/root.ts';
 import {pin, pinNothing} from '../../src/session/pin.ts';
 import {Store} from '../../src/store/store.ts';
-import {self} from '../../src/system/identity.ts';
+import {self, startOf} from '../../src/system/identity.ts';
 import {collect, leftovers} from '../../src/upkeep/collect.ts';
 import {diagnose} from '../../src/upkeep/doctor.ts';
 import {temporaryDirectory} from '../temporary.ts';
@@ -114,6 +117,48 @@ describe('collecting', () => {
       expect((await diagnose(store)).ok).toBe(true);
     },
   );
+
+  test('a run that commits and ends while it is looked at keeps its version', async () => {
+    const store = await storeWithImage();
+    const owner = spawn('sleep', ['1000']);
+    const {pid = 0} = owner;
+    const record = deadSession(store);
+    store.sessions.replace({...record, owner: {...record.owner, pid, started: startOf(pid) ?? ''}});
+    await store.driver.create(record.volume);
+    await store.driver.freeze(record.volume);
+    const image = store.image('base');
+    const [known] = image.versions();
+    const end = async (): Promise<Map<string, number>> => {
+      if (known === undefined || !owner.kill()) throw new Error('has ended before');
+      await once(owner, 'close');
+      const next = {...known, id: versionId(known.id), volume: record.volume};
+      await image.change(async (change) => {
+        change.addVersion(next);
+        await change.moveTags({latest: next.id}, {action: 'commit', by: 'test', message: ''});
+      });
+      store.sessions.drop(record.id);
+      return new Map();
+    };
+    // A ledger takes its time, here as long as the run.
+    Object.assign(store.driver, {ledger: {heads: end}});
+    for (const leftover of await leftovers(store)) await leftover.collect();
+    expect(owner.killed).toBe(true);
+    expect(volumesOf(store)).toContain(record.volume);
+  });
+
+  test('a run that is kept and ends while it is looked at stays', async () => {
+    const store = await storeWithImage();
+    const record = deadSession(store);
+    await store.driver.create(record.volume);
+    const {sessions} = store;
+    const list = sessions.list.bind(sessions);
+    sessions.list = () => {
+      const read = list();
+      sessions.replace({...record, kind: 'session', ephemeral: false});
+      return read;
+    };
+    expect(await kinds(store)).toEqual([]);
+  });
 
   test('a volume that nobody names goes, but not while a record cannot be read', async () => {
     const store = await storeWithImage();

@@ -229,15 +229,18 @@ export class ZfsDriver implements StorageDriver {
       this.#make(['clone', ...properties, source, this.#room.volume(id)], id);
     const origin = this.#room.frozen(parent);
     if (await attempt(origin)) return origin;
-    // Not where it was made: removed, never frozen, or handed over to a clone by somebody's `zfs promote`.
-    const found = await this.#find(parent);
-    if (!found.isFrozen) {
-      throw new ChrootctlError('BUSY', `volume ${parent} cannot be cloned while it is written to`, {
-        hint: 'commit the session first',
-      });
-    }
-    if (!(await attempt(found.source))) throw missing(parent);
-    return found.source;
+    // Not where it was made: removed, never frozen, or handed over to a clone (zfs-promote(8)), as it must not be again
+    // while it is looked for.
+    return this.#locked(async () => {
+      const found = placeOf(await this.#all(), parent);
+      if (found?.isFrozen === false) {
+        throw new ChrootctlError('BUSY', `volume ${parent} cannot be cloned while it is written to`, {
+          hint: 'commit the session first',
+        });
+      }
+      if (found === undefined || !(await attempt(found.source))) throw missing(parent);
+      return found.source;
+    });
   }
 
   /** False when something that the new dataset needs is not there. */
@@ -245,7 +248,8 @@ export class ZfsDriver implements StorageDriver {
     const {ok, stderr} = await tryZfs(args);
     if (ok) return true;
     if (isTaken(stderr)) throw new ChrootctlError('CONFLICT', `volume ${id} exists already`);
-    if (args[0] === 'clone' && isMissing(stderr)) return false;
+    // A snapshot that goes between zfs-clone's look and its deed makes it say that the parent is missing (zfs_clone()).
+    if (args[0] === 'clone' && (isMissing(stderr) || /no such parent/.test(stderr))) return false;
     throw refusal(`zfs ${args[0] ?? ''}`, stderr);
   }
 
