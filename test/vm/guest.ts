@@ -117,7 +117,7 @@ function machine(
 ): string[] {
   // The kernel's own test of the timer fails, and ends in a panic, where the host is busy with something else.
   const kernelOptions =
-    'console=ttyS0 quiet panic=-1 no_timer_check mitigations=off nokaslr random.trust_cpu=on tsc=unstable';
+    'console=ttyS0 quiet panic=-1 no_timer_check mitigations=off nokaslr random.trust_cpu=on norandmaps tsc=reliable';
   return [
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
     // No more processor features than Node needs: OpenZFS measures all its variants of checksums when it is loaded.
