@@ -1,10 +1,8 @@
 /** Dropping versions that nothing refers to: no tag points at them and no session uses them. */
-import {ChrootctlError} from '../errors.ts';
-import type {VersionRecord} from '../store/records.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
 import {listVersions} from './list.ts';
-import {removeVersion, type Removed} from './remove.ts';
+import {removeUnused, type Removed} from './remove.ts';
 
 export interface PruneOptions {
   /** Only this image. */
@@ -40,25 +38,16 @@ async function pruneImages(
     const known = store.image(name);
     await known.change(async (change) => {
       const tagged = new Set(Object.values(known.refs().tags));
-      const unused = known
+      const untagged = known
         .versions()
         .slice(0, keep === 0 ? undefined : -keep)
         .filter(({id, created}) => !tagged.has(id) && Date.parse(created) <= latestDate);
-      for (const version of unused) {
-        if (dryRun ? store.sessions.pinning(version.id).length > 0 : !(await removedUnlessBusy(version)))
-          continue;
-        removed.push({image: name, version: version.id, size: version.size});
-      }
-
-      async function removedUnlessBusy({id}: VersionRecord): Promise<boolean> {
-        try {
-          await removeVersion(store, change, id);
-          return true;
-        } catch (error) {
-          if (error instanceof ChrootctlError && error.code === 'BUSY') return false;
-          throw error;
-        }
-      }
+      const pins = store.sessions.pins();
+      const ids = untagged.map(({id}) => id);
+      const gone = new Set(
+        dryRun ? ids.filter((id) => !pins.has(id)) : await removeUnused(store, change, ids),
+      );
+      for (const {id, size} of untagged) if (gone.has(id)) removed.push({image: name, version: id, size});
     });
   }
   return {removed, bytes: removed.reduce((sum, {size}) => sum + size, 0)};

@@ -6,6 +6,7 @@ import {ChrootctlError} from '../errors.ts';
 import {parseReference} from '../reference.ts';
 import {currentUser} from '../session/publish.ts';
 import type {ImageChange} from '../store/image.ts';
+import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import {resolveReference, tagsOf} from '../store/resolve.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
@@ -34,46 +35,74 @@ async function remove(store: Store, text: string, force: boolean): Promise<Remov
     const {id} = resolveReference(store, reference);
     return image.change(async (change) => {
       refuseTagged(tagsOf(image.refs().tags, id), force, `${image.name}@${id}`);
-      await removeVersion(store, change, id);
+      await removeVersions(store, change, [id]);
       return [{image: image.name, version: id}];
     });
   }
   return image.change(async (change) => {
     refuseTagged(Object.keys(image.refs().tags), force, `image ${image.name}`);
     const ids = [...image.removingIds(), ...image.versionIds().reverse()];
-    // All or nothing, as far as can be told beforehand.
-    for (const id of ids) refusePinned(store, image.name, id);
-    const removed: Removed[] = [];
-    for (const id of ids) {
-      await removeVersion(store, change, id);
-      removed.push({image: image.name, version: id});
-    }
+    await removeVersions(store, change, ids);
     await change.dropImage();
-    return removed;
+    return ids.map((version) => ({image: image.name, version}));
   });
 }
 
 /**
- * Removes a version and the tags that point at it, or ends a removal that was interrupted. For the holder of the
+ * Removes versions and the tags that point at them, or ends removals that were interrupted. For the holder of the
  * image's lock.
- * @throws ChrootctlError BUSY when a session uses it; it is then as it was
+ * @throws ChrootctlError BUSY when a session uses one; all are then as they were
  */
-export async function removeVersion(store: Store, change: ImageChange, id: string): Promise<void> {
-  const version = change.hideVersion(id);
-  try {
-    refusePinned(store, change.image.name, id);
-  } catch (error) {
-    change.putBack(id);
-    throw error;
+export async function removeVersions(
+  store: Store,
+  change: ImageChange,
+  ids: readonly string[],
+): Promise<void> {
+  const hiddenBefore = change.image.removingIds();
+  const versions = change.hideVersions(ids);
+  const pins = store.sessions.pins();
+  const used = ids.find((id) => pins.has(id));
+  if (used !== undefined) {
+    change.putBack(ids.filter((id) => id === used || !hiddenBefore.includes(id)));
+    throw inUse(`${change.image.name}@${used}`, pins.get(used));
   }
-  const tags = tagsOf(change.image.refs().tags, id);
-  await change.moveTags(Object.fromEntries(tags.map((tag) => [tag, null])), {
+  await removeHidden(store, change, versions);
+  change.dropVersions(ids);
+}
+
+/** The same, but those that a session uses stay as they are. Gives the ids of the others. */
+export async function removeUnused(
+  store: Store,
+  change: ImageChange,
+  ids: readonly string[],
+): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const versions = change.hideVersions(ids);
+  const pins = store.sessions.pins();
+  change.putBack(ids.filter((id) => pins.has(id)));
+  const unused = ids.filter((id) => !pins.has(id));
+  await removeHidden(
+    store,
+    change,
+    versions.filter(({id}) => !pins.has(id)),
+  );
+  change.dropVersions(unused);
+  return unused;
+}
+
+async function removeHidden(
+  store: Store,
+  change: ImageChange,
+  versions: readonly VersionRecord[],
+): Promise<void> {
+  const {tags} = change.image.refs();
+  const gone = versions.flatMap(({id}) => tagsOf(tags, id));
+  await change.moveTags(Object.fromEntries(gone.map((tag) => [tag, null])), {
     action: 'remove',
     by: currentUser(),
     message: '',
   });
-  if (version !== undefined) await store.driver.remove(version.volume);
-  change.dropVersion(id);
+  if (versions.length > 0) await store.driver.remove(...versions.map(({volume}) => volume));
 }
 
 /**
@@ -82,17 +111,15 @@ export async function removeVersion(store: Store, change: ImageChange, id: strin
  */
 export async function finishRemoval(store: Store, change: ImageChange, id: string): Promise<void> {
   if (!change.image.removingIds().includes(id)) return;
-  if (store.sessions.pinning(id).length > 0) change.putBack(id);
-  else await removeVersion(store, change, id);
+  await removeUnused(store, change, [id]);
 }
 
-function refusePinned(store: Store, image: string, id: string): void {
-  const [user] = store.sessions.pinning(id);
-  if (user === undefined) return;
-  throw new ChrootctlError('BUSY', `${image}@${id} is in use by session ${user.id}`, {
-    hint: user.ephemeral
-      ? `wait until it ends (pid ${user.owner.pid})`
-      : `end it: chrootctl session end ${user.id}`,
+function inUse(what: string, user: SessionRecord | undefined): ChrootctlError {
+  return new ChrootctlError('BUSY', `${what} is in use by session ${user?.id ?? ''}`, {
+    hint:
+      user?.ephemeral === true
+        ? `wait until it ends (pid ${user.owner.pid})`
+        : `end it: chrootctl session end ${user?.id ?? ''}`,
   });
 }
 

@@ -9,6 +9,8 @@ import {ChrootctlError} from '../errors.ts';
 import {mountsOf, parseMountinfo, type Mount} from '../system/mounts.ts';
 
 export interface Holder {
+  /** Of the volume. */
+  id: string;
   mountPoint: string;
   /** Undefined when it is mounted in our own namespace and no process stands in it. */
   process?: {pid: number; command: string};
@@ -27,32 +29,34 @@ export interface Sought {
 }
 
 /**
- * Waits a moment for the volume to be mounted nowhere.
- * @throws ChrootctlError BUSY naming the process that holds it
+ * Waits a moment for the volumes to be mounted nowhere.
+ * @throws ChrootctlError BUSY naming the process that holds one
  */
-export async function assertMountedNowhere(sought: Sought): Promise<void> {
+export async function assertMountedNowhere(...sought: readonly Sought[]): Promise<void> {
   for (let waited = 0; ; waited += PAUSE_MS) {
-    const holder = findHolder(sought);
+    const holder = findHolder(...sought);
     if (holder === undefined) return;
-    if (waited >= PATIENCE_MS) throw busy(sought.id, holder);
+    if (waited >= PATIENCE_MS) throw busy(holder);
     await sleep(PAUSE_MS);
   }
 }
 
-/** The first mount found of the volume, in any mount namespace that we may look into. */
-export function findHolder(sought: Sought): Holder | undefined {
+/** The first mount found of one of the volumes, in any mount namespace that we may look into. */
+export function findHolder(...sought: readonly Sought[]): Holder | undefined {
   const namespaces = new Set<string>();
   const ours = readlinkSync('/proc/self/ns/mnt');
   for (const pid of pids()) {
     const namespace = linkOf(pid, 'ns/mnt');
     if (namespace === undefined || namespaces.has(namespace)) continue;
-    const mount = mountOf(sought, pid);
-    if (mount === undefined) {
+    const found = mountOf(sought, pid);
+    if (found === undefined) {
       namespaces.add(namespace);
       continue;
     }
+    const {id, mount} = found;
     const holder = namespace === ours ? standingIn(mount.mountPoint, ours) : pid;
     return {
+      id,
       mountPoint: mount.mountPoint,
       ...(holder === undefined ? {} : {process: {pid: holder, command: commandOf(holder)}}),
     };
@@ -60,16 +64,21 @@ export function findHolder(sought: Sought): Holder | undefined {
   return undefined;
 }
 
-function busy(id: string, {mountPoint, process}: Holder): ChrootctlError {
+function busy({id, mountPoint, process}: Holder): ChrootctlError {
   const by = process === undefined ? '' : ` by process ${process.pid} (${process.command})`;
   return new ChrootctlError('BUSY', `volume ${id} is mounted at ${mountPoint}${by}`, {
     hint: process === undefined ? `umount ${mountPoint}, then try again` : 'end that process, then try again',
   });
 }
 
-function mountOf({text: mark, matches}: Sought, pid: number): Mount | undefined {
-  const text = ownText(() => readFileSync(`/proc/${pid}/mountinfo`, 'utf8'));
-  return text?.includes(mark) === true ? parseMountinfo(text).find(matches) : undefined;
+function mountOf(sought: readonly Sought[], pid: number): {id: string; mount: Mount} | undefined {
+  const text = ownText(() => readFileSync(`/proc/${pid}/mountinfo`, 'utf8')) ?? '';
+  const likely = sought.filter((volume) => text.includes(volume.text));
+  for (const {id, matches} of likely) {
+    const mount = parseMountinfo(text).find(matches);
+    if (mount !== undefined) return {id, mount};
+  }
+  return undefined;
 }
 
 /** A volume in a directory: mounts that show its own layer. */

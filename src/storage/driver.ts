@@ -74,10 +74,11 @@ export interface StorageDriver {
   snapshot(id: string, newId: string, note?: Note): Promise<void>;
 
   /**
-   * Removes a volume, or what an interrupted call left of it. Its space comes back when no heir needs it any more.
+   * Removes volumes, or what an interrupted call left of them. Their space comes back when no heir needs it any more.
+   * To remove many frozen ones at once costs little more than to remove one.
    * @throws ChrootctlError BUSY when an active volume is mounted; the message names the process that holds it
    */
-  remove(id: string): Promise<void>;
+  remove(...ids: string[]): Promise<void>;
 
   /** All volumes, heirless leftovers of removed ones excluded. */
   list(): Promise<VolumeInfo[]>;

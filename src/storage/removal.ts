@@ -33,23 +33,28 @@ export interface Room {
   deletePart(path: string): Promise<void>;
 }
 
-/** @throws ChrootctlError BUSY when it is active and mounted, or still being made by another process */
-export async function removeVolume(room: Room, id: string): Promise<void> {
+/** @throws ChrootctlError BUSY when one is active and mounted, or still being made by another process */
+export async function removeVolumes(room: Room, ids: readonly string[]): Promise<void> {
   const {volumes} = room;
-  const record = readRecord(volumes, id);
-  if (record === undefined) {
-    if (existsSync(directoryOf(volumes, id))) await deleteVolumeDirectory(room, id);
-  } else if (record.state === 'frozen') await removeFrozen(room, record);
-  else if (record.state === 'removed') await collect(room);
-  else await removeActive(room, record);
+  const records = new Map(ids.map((id) => [id, readRecord(volumes, id)]));
+  const built: string[] = [];
+  for (const [id, record] of records) {
+    if (record === undefined) {
+      if (existsSync(directoryOf(volumes, id))) await deleteVolumeDirectory(room, id);
+    } else if (record.state === 'frozen' || record.state === 'removed') built.push(id);
+    else await removeActive(room, record);
+  }
+  if (built.length > 0) await removeFrozen(room, built);
 }
 
-async function removeFrozen(room: Room, {id}: VolumeRecord): Promise<void> {
+async function removeFrozen(room: Room, ids: readonly string[]): Promise<void> {
   const {volumes} = room;
   await locked(volumes, async () => {
-    // Another process may have removed it while we waited for the lock.
-    const present = readRecord(volumes, id);
-    if (present?.state === 'frozen') writeRecord(volumes, {...present, state: 'removed'}, {durable: true});
+    for (const id of ids) {
+      // Another process may have removed it while we waited for the lock.
+      const present = readRecord(volumes, id);
+      if (present?.state === 'frozen') writeRecord(volumes, {...present, state: 'removed'}, {durable: true});
+    }
     await deleteUnneeded(room);
   });
 }

@@ -249,25 +249,28 @@ export class ImageChange {
     writeDurably(join(this.#directory, 'refs.json'), formatRecord({seq, tags: moved({}, entries)}));
   }
 
-  /** Takes a version out of readers' sight; `putBack` undoes it, `dropVersion` ends it. */
-  hideVersion(id: string): VersionRecord | undefined {
-    const version = this.image.version(id) ?? readRecord(VersionRecord, this.#hiddenFile(id));
-    try {
-      renameSync(this.#versionFile(id), this.#hiddenFile(id));
-    } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error; // Hidden already, by a removal that was interrupted.
-    }
+  /** Takes versions out of readers' sight; `putBack` undoes it, `dropVersions` ends it. Gives those that there are. */
+  hideVersions(ids: readonly string[]): VersionRecord[] {
+    const versions = ids.map((id) => {
+      const version = this.image.version(id) ?? readRecord(VersionRecord, this.#hiddenFile(id));
+      try {
+        renameSync(this.#versionFile(id), this.#hiddenFile(id));
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT') throw error; // Hidden already, by a removal that was interrupted.
+      }
+      return version;
+    });
     syncDirectory(join(this.#directory, 'versions'));
-    return version;
+    return versions.filter((version) => version !== undefined);
   }
 
-  putBack(id: string): void {
-    renameSync(this.#hiddenFile(id), this.#versionFile(id));
+  putBack(ids: readonly string[]): void {
+    for (const id of ids) renameSync(this.#hiddenFile(id), this.#versionFile(id));
     syncDirectory(join(this.#directory, 'versions'));
   }
 
-  dropVersion(id: string): void {
-    rmSync(this.#hiddenFile(id), {force: true});
+  dropVersions(ids: readonly string[]): void {
+    for (const id of ids) rmSync(this.#hiddenFile(id), {force: true});
     syncDirectory(join(this.#directory, 'versions'));
   }
 

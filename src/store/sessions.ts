@@ -128,9 +128,10 @@ export class Sessions {
     return pending.includes(volume);
   }
 
-  /** Sessions that pin a version. */
-  pinning(version: string): SessionRecord[] {
-    return this.list().filter((record) => record.version === version && !this.isDead(record));
+  /** The versions that sessions pin, each with one that does. */
+  pins(): Map<string, SessionRecord> {
+    const alive = this.list().filter((record) => !this.isDead(record));
+    return new Map(alive.flatMap((record) => (record.version === null ? [] : [[record.version, record]])));
   }
 
   /** Serialises what changes a kept session: mounting, committing, ending. */

@@ -8,7 +8,7 @@ import {errnoOf} from '../errors.ts';
 import {leftoverLimits, removeLimits} from '../sandbox/limits.ts';
 import {discard} from '../session/discard.ts';
 import {removeMountPoint} from '../session/root.ts';
-import {finishRemoval, removeVersion} from '../images/remove.ts';
+import {finishRemoval, removeVersions} from '../images/remove.ts';
 import {catchUp, imagesAhead, type Ahead} from '../store/catch-up.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import {withReserve} from '../store/reserve.ts';
@@ -74,7 +74,7 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
       kind: 'unfinished-commit',
       what: `version ${image}@${id}: the commit died before a tag named it`,
       fix: 'remove it',
-      collect: () => store.image(image).change((change) => removeVersion(store, change, id)),
+      collect: () => store.image(image).change((change) => removeVersions(store, change, [id])),
     })),
     ...ofKept.map(({image, id}) => ({
       kind: 'unfinished-commit',

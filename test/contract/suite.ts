@@ -340,6 +340,20 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       expect(remains()).toEqual([]);
     });
 
+    test('many can be removed at once, of whatever kind, and heirs keep working', async () => {
+      const chainIds = ['a', 'b', 'c', 'd', 'e'];
+      for (const [index, id] of chainIds.entries()) await frozen(id, chainIds[index - 1]);
+      await frozen('heyr', 'b');
+      await driver.create('task', {parent: 'd', ephemeral: true});
+      await driver.create('wrk', {parent: 'd'});
+      await driver.remove('b', 'task', 'a', 'never', 'wrk', 'd');
+      expect(await ids()).toEqual(['c', 'e', 'heyr']);
+      for (const id of ['c', 'e', 'heyr']) expect(await read(id, 'file')).toBe(id);
+      await driver.remove('e', 'c', 'heyr');
+      expect(await driver.check()).toEqual([]);
+      expect(remains()).toEqual([]);
+    });
+
     test('removal can be repeated, and asked for what never was', async () => {
       await frozen('base');
       await driver.remove('base');

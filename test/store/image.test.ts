@@ -88,14 +88,14 @@ describe('an image', () => {
     const first = version(image);
     await image.change(async (change) => {
       change.addVersion(first);
-      expect(change.hideVersion(first.id)).toEqual(first);
+      expect(change.hideVersions([first.id])).toEqual([first]);
       expect(image.version(first.id)).toBeUndefined();
-      expect(change.hideVersion(first.id)).toEqual(first); // A second time, after an interruption.
+      expect(change.hideVersions([first.id])).toEqual([first]); // A second time, after an interruption.
       expect(image.removingIds()).toEqual([first.id]);
-      change.putBack(first.id);
+      change.putBack([first.id]);
       expect(image.version(first.id)).toEqual(first);
-      change.hideVersion(first.id);
-      change.dropVersion(first.id);
+      change.hideVersions([first.id]);
+      change.dropVersions([first.id]);
       await change.dropImage();
     });
     expect(image.exists()).toBe(false);

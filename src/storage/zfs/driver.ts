@@ -17,7 +17,7 @@ import {lackingPermissions} from './delegation.ts';
 import {adoptHalfMade} from './half-made.ts';
 import {ZfsLedger} from './ledger.ts';
 import {list, placeOf, type Dataset, type Place} from './listing.ts';
-import {baseName, PROPERTY, Room} from './names.ts';
+import {liveName, PROPERTY, Room} from './names.ts';
 import {perform} from './operations.ts';
 import {programFeatures} from './program.ts';
 import {annotate, freeze} from './record.ts';
@@ -128,7 +128,7 @@ export class ZfsDriver implements StorageDriver {
     // What programs have mapped into memory and changed is the file system's to collect.
     await this.withTree(id, syncFileSystem);
     await this.#locked(async () => {
-      const base = baseName(`${source}@${newId}`);
+      const base = liveName(source, newId);
       await zfs('snapshot', '-o', `${PROPERTY.volume}=${newId}`, base);
       const properties = [
         'canmount=noauto',
@@ -146,22 +146,25 @@ export class ZfsDriver implements StorageDriver {
     await freeze(this.#room, {snapshot, id: newId, parent, note}, {programs: this.#programs});
   }
 
-  async remove(id: string): Promise<void> {
-    const dataset = this.#room.volume(id);
-    if (this.#made.get(id)?.ephemeral === true) {
+  async remove(...ids: string[]): Promise<void> {
+    const datasets = ids.map((id) => this.#room.volume(id));
+    const [id = '', ...others] = ids;
+    if (others.length === 0 && this.#made.get(id)?.ephemeral === true) {
       // The path of `run`: one call, where nothing has come of the volume.
       this.#made.delete(id);
-      const {ok, stderr} = await tryZfs(['destroy', dataset]);
+      const {ok, stderr} = await tryZfs(['destroy', ...datasets]);
       if (ok || isMissing(stderr)) return;
       if (!isBusy(stderr) && !hasDependents(stderr)) throw refusal('zfs destroy', stderr);
     }
-    this.#made.delete(id);
+    for (const each of ids) this.#made.delete(each);
     await this.#locked(async () => {
-      const datasets = await this.#all();
-      const own = datasets.find((other) => other.id === id && !other.removed);
-      if (own !== undefined && !own.ephemeral) await assertMountedNowhere(this.#sought(id));
-      const plan = new Plan(datasets);
-      plan.remove(id);
+      const present = await this.#all();
+      const own = present.filter((one) => one.id !== undefined && ids.includes(one.id) && !one.removed);
+      await assertMountedNowhere(
+        ...own.filter(({ephemeral}) => !ephemeral).map((one) => this.#sought(one.id ?? '')),
+      );
+      const plan = new Plan(present);
+      plan.remove(...ids);
       await perform(this.#room.pool, plan.operations, {programs: this.#programs});
     });
   }

@@ -4,7 +4,8 @@
  *     tank/chrootctl                  chrootctl:store     the root of the store that it belongs to
  *     ├── volumes
  *     │   └── 4t8xk2m9qa              chrootctl:volume    its own id
- *     │       └── @4t8xk2m9qa         the volume, frozen; chrootctl:memo, what the store keeps with it
+ *     │       ├── @4t8xk2m9qa         the volume, frozen; chrootctl:memo, what the store keeps with it
+ *     │       └── @….base, @….live    what is there for the clones of it only
  *     ├── incoming
  *     │   └── 92f3…               chrootctl:incoming  a stream that is not here in full yet; its snapshot's GUID
  *     └── images
@@ -35,6 +36,8 @@ export const PROPERTY = {
 
 /** Ends the name of a snapshot that is no volume any more, but that clones are based on. */
 const BASE = '.base';
+/** A name of its own: an heir may come to have both the snapshot that a version was cloned of and the version's own. */
+const LIVE = '.live';
 
 /** zfs(8) allows 255 bytes for a whole name; what comes below needs some of them. */
 const DATASET_LENGTH = 120;
@@ -116,7 +119,13 @@ export function baseName(snapshot: string): string {
   return snapshot + BASE;
 }
 
+/** The name of a snapshot of a live dataset, which is there for the clone that is to be volume `id`, and its heirs. */
+export function liveName(dataset: string, id: string): string {
+  return `${dataset}@${id}${LIVE}`;
+}
+
 /** What a snapshot's own name (after the @) says: which volume's it is, and whether that still is one. */
 export function parseSnapshot(name: string): {id: string; isBase: boolean} {
-  return name.endsWith(BASE) ? {id: name.slice(0, -BASE.length), isBase: true} : {id: name, isBase: false};
+  const end = [BASE, LIVE].find((suffix) => name.endsWith(suffix));
+  return end === undefined ? {id: name, isBase: false} : {id: name.slice(0, -end.length), isBase: true};
 }

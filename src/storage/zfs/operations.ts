@@ -18,6 +18,9 @@ export type Operation =
 const TRIES = 40;
 const PAUSE_MS = 50;
 
+/** Nothing else is written to the pool while a program runs. */
+const AT_ONCE = 64;
+
 /** Linux numbers; the program returns them as they are. */
 const ERRNO: Partial<Record<number, string>> = {
   2: 'does not exist',
@@ -35,10 +38,13 @@ export async function perform(
   {programs}: {programs: boolean},
 ): Promise<void> {
   let rest = operations;
-  for (let tries = 1; rest.length > 0; tries++) {
+  let tries = 0;
+  while (rest.length > 0) {
+    const next = rest.slice(0, AT_ONCE);
     const {done, complaint} =
-      (programs ? await asProgram(pool, rest) : undefined) ?? (await asCommands(rest));
+      (programs ? await asProgram(pool, next) : undefined) ?? (await asCommands(next));
     rest = rest.slice(done);
+    tries = done > 0 ? 1 : tries + 1;
     if (complaint === undefined) continue;
     if (!isBusy(complaint) || tries >= TRIES) throw refusal(`zfs ${rest[0]?.do ?? ''}`, complaint);
     await sleep(PAUSE_MS);

@@ -19,15 +19,17 @@ export class Plan {
     this.#datasets = new Map(datasets.map((dataset) => [dataset.name, structuredClone(dataset)]));
   }
 
-  /** Makes the volume unfindable and its dataset one that is there for its snapshots only, and lets go what can. */
-  remove(id: string): void {
+  /** Makes the volumes unfindable and their datasets ones that are there for their snapshots only, and lets go what can. */
+  remove(...ids: string[]): void {
+    const wanted = new Set<string | undefined>(ids);
+    wanted.delete(undefined);
     for (const dataset of [...this.#datasets.values()]) {
       for (const snapshot of dataset.snapshots) {
-        if (snapshot.id !== id || snapshot.isBase) continue;
+        if (snapshot.isBase || !wanted.has(snapshot.id)) continue;
         if (snapshot.clones.length > 0) this.#makeBase(snapshot);
         else this.#destroySnapshot(dataset, snapshot);
       }
-      if (dataset.id === id) this.#markRemoved(dataset);
+      if (wanted.has(dataset.id)) this.#markRemoved(dataset);
     }
     this.collect();
   }

@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import fc from 'fast-check';
 import {parseListing} from '../../../src/storage/zfs/listing.ts';
-import {baseName, checkDataset, parseSnapshot, Room} from '../../../src/storage/zfs/names.ts';
+import {baseName, checkDataset, liveName, parseSnapshot, Room} from '../../../src/storage/zfs/names.ts';
 import {assignments, textOf} from '../../../src/storage/zfs/properties.ts';
 
 describe('texts as properties', () => {
@@ -59,6 +59,7 @@ describe('names', () => {
   test('of snapshots tell whether they are still volumes', () => {
     expect(parseSnapshot('4t8x')).toEqual({id: '4t8x', isBase: false});
     expect(parseSnapshot(baseName('4t8x'))).toEqual({id: '4t8x', isBase: true});
+    expect(parseSnapshot(liveName('', '4t8x').slice(1))).toEqual({id: '4t8x', isBase: true});
   });
 });
 
