@@ -45,7 +45,8 @@ function removeTree(directory: string): void {
     const writable = ['btrfs', 'property', 'set', '-t', 'subvol', '{}', 'ro', 'false', ';'];
     execFileSync('find', [directory, '-type', 'd', '-inum', '256', '-exec', ...writable]);
   }
-  rmSync(directory, {recursive: true, force: true});
+  // Something may still be deleted in there by a process of its own.
+  rmSync(directory, {recursive: true, force: true, maxRetries: 5});
 }
 
 // Scripts use this file too, and have no such hook.

@@ -6,17 +6,19 @@ import {unmountRoot} from './root.ts';
 /**
  * For the session's owner, the holder of its lock, or anybody once it is dead. Idempotent. Volumes that became
  * versions are not the session's any more: `keep` names them.
+ * @param wait until all is deleted; else a large volume goes on being deleted by a process of its own
  * @throws ChrootctlError BUSY
  */
 export async function discard(
   store: Store,
   record: SessionRecord,
   keep: readonly string[] = [],
+  {wait = false}: {wait?: boolean} = {},
 ): Promise<void> {
   // An ephemeral root is mounted in a namespace that is gone by now.
   if (!record.ephemeral) await unmountRoot(store, record.id);
   for (const volume of [record.volume, ...record.pending]) {
-    if (!keep.includes(volume)) await store.driver.remove(volume);
+    if (!keep.includes(volume)) await (wait ? store.driver.remove(volume) : store.driver.discard(volume));
   }
   store.sessions.drop(record.id);
   if (!record.ephemeral) store.sessions.dropLock(record.id);

@@ -47,6 +47,11 @@ export class BtrfsDriver extends WholeTrees {
     return changesBetween([this.ownLayer(a)], [this.ownLayer(b)], {clonedAfter: ancestor?.btrfs?.frozen?.at});
   }
 
+  /** What takes long, the kernel does later by itself. */
+  override async discard(id: string): Promise<void> {
+    await this.remove(id);
+  }
+
   override async deletePart(path: string): Promise<void> {
     if (isSubvolume(path)) await deleteSubvolume(path);
     else deleteTree(path);

@@ -20,19 +20,29 @@ export function assertNothingMountedBelow(directory: string, id: string): void {
   });
 }
 
-/** Deletes a tree; what is gone already, or goes meanwhile, is no error. Symbolic links are not followed. */
-export function deleteTree(path: string): void {
-  deleteDirectory(bytePath(path));
+/** How many entries may still be deleted. */
+export interface Budget {
+  left: number;
 }
 
-function deleteDirectory(path: BytePath): void {
-  if (isEmptied(path)) return;
+/**
+ * Deletes a tree; what is gone already, or goes meanwhile, is no error. Symbolic links are not followed. Gives whether
+ * all of it is gone, or the budget was used up before.
+ */
+export function deleteTree(path: string, budget: Budget = {left: Infinity}): boolean {
+  return deleteDirectory(bytePath(path), budget);
+}
+
+function deleteDirectory(path: BytePath, budget: Budget): boolean {
+  if (isEmptied(path)) return true;
   for (const entry of entriesOf(path)) {
+    if (budget.left-- <= 0) return false;
     const child = joinBytes(path, entry.name);
-    if (entry.isDirectory()) deleteDirectory(child);
-    else tolerant(() => unlinkSync(asBytes(child)));
+    if (!entry.isDirectory()) tolerant(() => unlinkSync(asBytes(child)));
+    else if (!deleteDirectory(child, budget)) return false;
   }
   tolerant(() => rmdirSync(asBytes(path)));
+  return true;
 }
 
 /** Most directories of a volume that was hardly used are empty: one call and no listing. */

@@ -80,6 +80,12 @@ export interface StorageDriver {
    */
   remove(...ids: string[]): Promise<void>;
 
+  /**
+   * The same for an active volume that nobody waits for: where there is much to delete, another process goes on with
+   * it. The volume is gone from the list at once. If that process dies, `check` tells of what it left.
+   */
+  discard(id: string): Promise<void>;
+
   /** All volumes, heirless leftovers of removed ones excluded. */
   list(): Promise<VolumeInfo[]>;
 

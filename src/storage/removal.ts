@@ -6,11 +6,13 @@
  * its layer any more. That is decided under the lock of the volumes directory, by one process at a time. `create`
  * takes no lock: whoever clones a volume has pinned it, so it is not removed meanwhile.
  */
+import {spawn} from 'node:child_process';
 import {closeSync, existsSync, openSync, readdirSync} from 'node:fs';
+import {constants, setPriority} from 'node:os';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {removeIfExists} from '../system/files.ts';
-import {isAlive} from '../system/identity.ts';
+import {isAlive, self, startOf} from '../system/identity.ts';
 import {withLock} from '../system/lock.ts';
 import {assertMountedNowhere, layerOf} from './busy.ts';
 import {assertNothingMountedBelow, deleteTree} from './delete.ts';
@@ -59,15 +61,64 @@ async function removeFrozen(room: Room, ids: readonly string[]): Promise<void> {
   });
 }
 
+/** Removes an active volume; where there is much to delete, another process goes on with it. Others are removed. */
+export async function discardVolume(room: Room, id: string): Promise<void> {
+  const record = readRecord(room.volumes, id);
+  if (record?.state !== 'active') return removeVolumes(room, [id]);
+  await letGo(room, record);
+  const directory = directoryOf(room.volumes, id);
+  const budget = {left: MOST_AT_ONCE};
+  if (PARTS.every((part) => deleteTree(join(directory, part), budget))) await deleteParts(room, id);
+  else deleteLater(room.volumes, record);
+}
+
+/** Entries that are deleted in about a tenth of a second: as long as it takes to start a run. */
+const MOST_AT_ONCE = 10_000;
+
+/** A process of its own, in a session of its own: it outlives us and what a terminal sends us. */
+function deleteLater(volumes: string, {chrootctl, id, driver}: VolumeRecord): void {
+  const directory = directoryOf(volumes, id);
+  const parts = PARTS.map((part) => join(directory, part));
+  // The record last: it says who is at work, so that nobody takes the rest for a leftover while he is.
+  const script = 'read -r go; rm -rf --one-file-system -- "$@" && rm -rf --one-file-system -- "$0"';
+  const child = spawn('sh', ['-c', script, directory, ...parts], {
+    cwd: '/',
+    detached: true,
+    env: {PATH: '/usr/sbin:/usr/bin:/sbin:/bin'},
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  // Without a record the rest is a leftover, and gc finds it.
+  child.on('error', () => undefined);
+  child.stdin.on('error', () => undefined);
+  const {pid} = child;
+  const started = pid === undefined ? undefined : startOf(pid);
+  if (pid !== undefined && started !== undefined) {
+    setPriority(pid, constants.priority.PRIORITY_LOW);
+    const maker = {...self(), pid, started};
+    writeRecord(
+      volumes,
+      {chrootctl, id, driver, state: 'making', parent: null, ephemeral: true, layers: [`${id}/fs`], maker},
+      {durable: false},
+    );
+  }
+  child.stdin.end();
+  child.unref();
+}
+
+async function removeActive(room: Room, record: VolumeRecord): Promise<void> {
+  await letGo(room, record);
+  await deleteParts(room, record.id);
+}
+
 /**
  * Nothing is built upon an active volume. Its record goes first, then it looks whether its parent waits for its last
  * heir: whoever marks the parent as removed looks for heirs afterwards, so one of the two sees the other.
  */
-async function removeActive(room: Room, record: VolumeRecord): Promise<void> {
+async function letGo(room: Room, record: VolumeRecord): Promise<void> {
   const {volumes} = room;
   const {id, maker, parent} = record;
   if (maker !== undefined && maker.pid !== process.pid && isAlive(maker)) {
-    throw new ChrootctlError('BUSY', `volume ${id} is being made by process ${maker.pid}`, {
+    throw new ChrootctlError('BUSY', `volume ${id} is being made or deleted by process ${maker.pid}`, {
       hint: 'try again later',
     });
   }
@@ -77,7 +128,6 @@ async function removeActive(room: Room, record: VolumeRecord): Promise<void> {
   const lastHeir =
     parent !== null && record.layers.length > 1 && readRecord(volumes, parent)?.state === 'removed';
   if (lastHeir) await collect(room);
-  await deleteParts(room, id);
 }
 
 /** Deletes what removed volumes left and no heir needs. */

@@ -24,7 +24,7 @@ import {deleteTree} from './delete.ts';
 import type {Change, CreateOptions, MountPlan, StorageDriver, VolumeInfo, VolumeProblem} from './driver.ts';
 import type {DriverName} from './names.ts';
 import {directoryOf, readRecord, readRecords, unusedParts, writeRecord, type VolumeRecord} from './record.ts';
-import {deleteVolumeDirectory, removeVolumes} from './removal.ts';
+import {deleteVolumeDirectory, discardVolume, removeVolumes} from './removal.ts';
 
 /** What a record says anew when its volume is frozen. */
 export type Settled = Pick<VolumeRecord, 'layers'> & Partial<VolumeRecord>;
@@ -90,6 +90,10 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
 
   async remove(...ids: string[]): Promise<void> {
     await removeVolumes(this, ids);
+  }
+
+  async discard(id: string): Promise<void> {
+    await discardVolume(this, id);
   }
 
   list(): Promise<VolumeInfo[]> {

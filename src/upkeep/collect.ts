@@ -95,6 +95,7 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
           store,
           record,
           volumesOf(record).filter((id) => published.has(id) || remembered.has(id)),
+          {wait: true},
         ),
     })),
     ...volumes
