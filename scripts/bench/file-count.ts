@@ -8,15 +8,15 @@ import {A_THIRD, type Section, type SectionMaker} from './section.ts';
 import {addFiles, addVersion, openStore} from './stores.ts';
 
 const FEW = 1_000;
-const MANY = 200_000;
 
 /** Does the number of files in a root matter? */
-export const fileCount: SectionMaker = async ({directory}): Promise<Section> => {
+export const fileCount: SectionMaker = async ({directory, isQuick}): Promise<Section> => {
+  const many = isQuick ? 100_000 : 500_000;
   const root = join(directory, 'store');
   const store = await openStore(root);
   const busybox = busyboxRoot();
   const cases: Case[] = [];
-  for (const files of [FEW, MANY]) {
+  for (const files of [FEW, many]) {
     const image = `files-${files}`;
     await addVersion(
       store,
@@ -51,7 +51,7 @@ export const fileCount: SectionMaker = async ({directory}): Promise<Section> => 
     rounds: 15,
     cases,
     comparisons: ['run', 'run --commit', 'commit'].map((what) => ({
-      of: named(what, MANY),
+      of: named(what, many),
       to: named(what, FEW),
       most: A_THIRD,
     })),

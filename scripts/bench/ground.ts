@@ -2,33 +2,67 @@
  * A fresh file system for each section: an ext4 that has seen large deletions makes new files many times slower, which
  * would be measured instead of the program.
  */
-import {execFileSync} from 'node:child_process';
+import {execFileSync, spawnSync} from 'node:child_process';
 import {mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {pause} from './processes.ts';
+import type {Ground} from './section.ts';
 
 /** Bytes; the file has holes. */
-const SIZE = 12 * 2 ** 30;
-const INODES = 1_200_000;
+const SIZE = 24 * 2 ** 30;
+const INODES = 2_400_000;
+
+type Place = Pick<Ground, 'directory' | 'runtime' | 'atEnd'>;
 
 /** Runs `work` with an empty directory on a new ext4, of which nothing is left afterwards. */
-export async function withFreshFileSystem<T>(work: (directory: string) => Promise<T>): Promise<T> {
-  const top = mkdtempSync(join(tmpdir(), 'chrootctl-bench-'));
-  const [image, directory] = [join(top, 'image'), join(top, 'mnt')];
-  try {
-    writeFileSync(image, '');
-    truncateSync(image, SIZE);
-    execFileSync('mkfs.ext4', ['-q', '-N', String(INODES), image]);
-    mkdirSync(directory);
-    // noinit_itable: without it the kernel goes on initialising the file system while we measure (ext4(5)).
-    execFileSync('mount', ['-o', 'loop,noinit_itable', image, directory]);
-    try {
-      return await work(directory);
-    } finally {
-      // Sessions of the stores in it are mounted below, and some were begun last.
-      execFileSync('umount', ['--recursive', directory]);
+export async function withFreshFileSystem<T>(work: (place: Place) => Promise<T>): Promise<T> {
+  const tasks: (() => void)[] = [];
+  const leave = (): void => {
+    for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) {
+      try {
+        task();
+      } catch (error) {
+        // The others have to be done all the same, and what went wrong before is what should be told.
+        process.stderr.write(`left behind: ${error instanceof Error ? error.message : String(error)}\n`);
+        process.exitCode = 1;
+      }
     }
+  };
+  // Whoever presses Ctrl-C twice does not wait for what comes after `work`.
+  process.on('exit', leave);
+  try {
+    return await work(makePlace(tasks));
   } finally {
-    rmSync(top, {recursive: true});
+    leave();
+    process.off('exit', leave);
   }
+}
+
+function makePlace(tasks: (() => void)[]): Place {
+  const top = mkdtempSync(join(tmpdir(), 'chrootctl-bench-'));
+  tasks.push(() => rmSync(top, {recursive: true, force: true}));
+  const runtime = mkdtempSync('/run/chrootctl-bench-');
+  tasks.push(() => rmSync(runtime, {recursive: true, force: true}));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=0700', 'chrootctl-bench', runtime]);
+  tasks.push(() => unmount(runtime));
+  const [image, directory] = [join(top, 'image'), join(top, 'mnt')];
+  writeFileSync(image, '');
+  truncateSync(image, SIZE);
+  execFileSync('mkfs.ext4', ['-q', '-N', String(INODES), image]);
+  mkdirSync(directory);
+  // noinit_itable: without it the kernel goes on initialising the file system while we measure (ext4(5)).
+  execFileSync('mount', ['-o', 'loop,noinit_itable', image, directory]);
+  tasks.push(() => unmount(directory));
+  return {directory, runtime, atEnd: (task) => void tasks.push(task)};
+}
+
+/** With all that is mounted below: sessions of the stores in it, and some that were begun last. */
+function unmount(directory: string): void {
+  // The last processes of a container may be about to end.
+  for (let attempt = 0; attempt < 20; attempt++) {
+    if (spawnSync('umount', ['--recursive', directory], {stdio: 'ignore'}).status === 0) return;
+    pause(100);
+  }
+  execFileSync('umount', ['--recursive', directory]);
 }

@@ -2,7 +2,7 @@ import {join} from 'node:path';
 import {busyboxRoot} from '../../test/cli/chrootctl.ts';
 import type {Case} from './measure.ts';
 import {callChrootctl, chrootctl} from './programs.ts';
-import {A_THIRD, type Section, type SectionMaker} from './section.ts';
+import {A_TENTH, A_THIRD, type Section, type SectionMaker} from './section.ts';
 import {addEarlierVersions, addImages, addSessions, openStore} from './stores.ts';
 
 const FEW = 10;
@@ -35,7 +35,7 @@ export const records: SectionMaker = async ({directory}): Promise<Section> => {
     rounds: 15,
     cases,
     comparisons: [
-      {of: named('run', MANY), to: named('run', FEW), most: A_THIRD},
+      {of: named('run', MANY), to: named('run', FEW), most: A_TENTH},
       {of: named('run --commit', MANY), to: named('run --commit', FEW), most: A_THIRD},
     ],
   };

@@ -1,57 +1,89 @@
 /** The tables. */
-import {median, pairwise, type Samples} from './measure.ts';
-import type {Comparison, Section} from './section.ts';
+import {tmpdir} from 'node:os';
+import {median, namesOf, pairwise, type Measurements, type Samples} from './measure.ts';
+import type {Comparison, Section, Side, Table} from './section.ts';
 
-export interface Measured {
+export interface Measured extends Measurements {
   section: Section;
   rounds: number;
-  samples: Samples;
 }
 
-export function formatReport(machine: readonly string[], measured: readonly Measured[]): string {
-  return [...machine.map((line) => `- ${line}`), '', ...measured.flatMap(formatSection), ''].join('\n');
+export function formatReport(head: readonly string[], measured: readonly Measured[]): string {
+  return [...head.map((line) => `- ${line}`), '', ...measured.flatMap(formatSection), ''].join('\n');
 }
 
-/** Whether what is promised holds; undefined when nothing is promised. */
+/** Whether what is promised holds; undefined when nothing is promised, or it was not measured. */
 export function holds(samples: Samples, {of, to, most}: Comparison): boolean | undefined {
   if (most === undefined) return undefined;
-  return 'ratio' in most
-    ? pairwise(samples, [of, to], (a, b) => a.wall / b.wall) <= most.ratio
-    : pairwise(samples, [of, to], (a, b) => a.wall - b.wall) < most.milliseconds;
+  const found =
+    'ratio' in most
+      ? pairwise(samples, [of, to], (a, b) => a.wall / b.wall)
+      : pairwise(samples, [of, to], (a, b) => a.wall - b.wall);
+  if (found === undefined) return undefined;
+  return 'ratio' in most ? found <= most.ratio : found < most.milliseconds;
 }
 
-function formatSection({section, rounds, samples}: Measured): string[] {
-  const {title, about, cases, comparisons} = section;
+/** A line for each peer, or case of one, that has no figures. */
+export function failuresOf({section, failures}: Measured): string[] {
+  const all = [...(section.failures ?? []), ...failures];
+  return all.map(([name, reason]) => `${name} could not be measured: ${publishable(reason)}`);
+}
+
+function formatSection(measured: Measured): string[] {
+  const {section, rounds} = measured;
+  const failures = failuresOf(measured);
   return [
-    `## ${title}`,
+    `## ${section.title}`,
     '',
-    `${about} Medians of ${rounds} rounds.`,
+    section.cases.length === 0 ? section.about : `${section.about} Medians of ${rounds} rounds.`,
     '',
-    ...table(
-      ['', 'wall, ms', 'CPU, ms'],
-      cases.map(({name, hasCpu = true}) => {
-        const all = samples.get(name) ?? [];
-        const cpu = hasCpu ? number(median(all.map((sample) => sample.cpu))) : '';
-        return [name, number(median(all.map(({wall}) => wall))), cpu];
-      }),
-    ),
-    '',
-    ...table(
-      ['', 'wall', 'CPU', 'wall, ms more', 'promised'],
-      comparisons.map((comparison) => {
-        const pair = [comparison.of, comparison.to] as const;
-        const hasCpu = cases.every(({name, hasCpu: has = true}) => has || !pair.includes(name));
-        return [
-          `${comparison.of} : ${comparison.to}`,
-          pairwise(samples, pair, (a, b) => a.wall / b.wall).toFixed(2),
-          hasCpu ? pairwise(samples, pair, (a, b) => a.cpu / b.cpu).toFixed(2) : '',
-          number(pairwise(samples, pair, (a, b) => a.wall - b.wall)),
-          promise(samples, comparison),
-        ];
-      }),
-    ),
+    ...(section.cases.length === 0 ? [] : formatCases(measured)),
+    ...(section.table === undefined ? [] : [...formatTable(section.table), '']),
+    ...failures.map((line) => `- ${line}`),
+    ...(failures.length === 0 ? [] : ['']),
+  ];
+}
+
+function formatCases({section, samples}: Measured): string[] {
+  const {cases, comparisons, runs} = section;
+  const withoutCpu = new Set(cases.flatMap(({name, hasCpu = true}) => (hasCpu ? [] : [name])));
+  const rows = cases.map(({name}) => {
+    const all = samples.get(name);
+    if (all === undefined) return [name, 'could not run', '', ''];
+    const wall = median(all.map((sample) => sample.wall));
+    const cpu = withoutCpu.has(name) ? '' : number(median(all.map((sample) => sample.cpu)));
+    return [name, number(wall), cpu, runs === undefined ? '' : number((runs * 1000) / wall)];
+  });
+  const columns = runs === undefined ? 3 : 4;
+  const parts = [
+    ...formatTable({
+      head: ['', 'wall, ms', 'CPU, ms', 'runs per second'].slice(0, columns),
+      rows: rows.map((row) => row.slice(0, columns)),
+    }),
     '',
   ];
+  if (comparisons.length === 0) return parts;
+  const pairs = comparisons.map((comparison) => {
+    const pair = [comparison.of, comparison.to] as const;
+    const hasCpu = pair.flatMap(namesOf).every((name) => !withoutCpu.has(name));
+    return [
+      `${nameOf(comparison.of)} : ${nameOf(comparison.to)}`,
+      pairwise(samples, pair, (a, b) => a.wall / b.wall)?.toFixed(2) ?? '',
+      hasCpu ? (pairwise(samples, pair, (a, b) => a.cpu / b.cpu)?.toFixed(2) ?? '') : '',
+      number(pairwise(samples, pair, (a, b) => a.wall - b.wall)),
+      promise(samples, comparison),
+    ];
+  });
+  return [
+    ...parts,
+    ...formatTable({head: ['', 'wall', 'CPU', 'wall, ms more', 'promised'], rows: pairs}),
+    '',
+  ];
+}
+
+function nameOf(side: Side): string {
+  const names = namesOf(side);
+  return names.length === 1 ? names.join() : `(${names.join(' + ')})`;
 }
 
 function promise(samples: Samples, comparison: Comparison): string {
@@ -59,14 +91,24 @@ function promise(samples: Samples, comparison: Comparison): string {
   if (most === undefined) return '';
   const limit =
     'ratio' in most ? `at most ${most.ratio.toFixed(2)}` : `less than ${most.milliseconds} ms more`;
-  return `${limit}: ${holds(samples, comparison) === true ? 'holds' : '**does not hold**'}`;
+  const kept = holds(samples, comparison);
+  return `${limit}: ${kept === undefined ? 'not measured' : kept ? 'holds' : '**does not hold**'}`;
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+function formatTable({head, rows}: Table): string[] {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map((_, column) => (column === 0 ? '---' : '--:'))), ...rows.map(line)];
 }
 
-function number(milliseconds: number): string {
-  return milliseconds.toFixed(Math.abs(milliseconds) < 20 ? 1 : 0);
+/** With three digits where there are so many. */
+export function number(value: number | undefined): string {
+  return value?.toFixed(Math.abs(value) < 20 ? 1 : 0) ?? '';
+}
+
+/** Without what only this machine has: addresses of its package sources, and where its temporary files are. */
+function publishable(text: string): string {
+  return text
+    .replaceAll(/https?:\/\/\S+/g, '…')
+    .replaceAll(new RegExp(`(?:${tmpdir()}|/run)/chrootctl-bench-[^/\\s]*`, 'g'), '…')
+    .replaceAll('|', '\\|');
 }
