@@ -15,7 +15,7 @@ import {archives} from './bench/archives.ts';
 import {commits} from './bench/commits.ts';
 import {depth} from './bench/depth.ts';
 import {fileCount} from './bench/file-count.ts';
-import {withFreshFileSystem} from './bench/ground.ts';
+import {syncAll, withFreshFileSystem} from './bench/ground.ts';
 import {idle} from './bench/idle.ts';
 import {listing} from './bench/listing.ts';
 import {describeMachine} from './bench/machine.ts';
@@ -92,6 +92,7 @@ function measureSection(make: SectionMaker): Promise<Measured> {
     const section = await make({...place, rootTar, isQuick: values.quick});
     process.stderr.write(`\r${section.title}…\u001b[K\n`);
     const rounds = values.quick ? Math.ceil(section.rounds / 3) : section.rounds;
-    return {section, rounds, ...(await measure(section.cases, rounds, interruption))};
+    const settle = section.isSettled === true ? (): void => syncAll(place.directory) : undefined;
+    return {section, rounds, ...(await measure(section.cases, rounds, interruption, settle))};
   });
 }

@@ -1,10 +1,16 @@
 import {mkdirSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
+import type {Case} from './measure.ts';
+import {docker, podman, readyPeers} from './peers/peers.ts';
+import {readyUmoci} from './peers/umoci.ts';
 import {callChrootctl, chrootctl, unpack, unpackingWords} from './programs.ts';
 import type {Section, SectionMaker} from './section.ts';
 
-/** Getting a root in and out, beside what tar(1) needs for the same. */
-export const archives: SectionMaker = ({directory, rootTar}): Section => {
+const UNPACK = 'umoci unpack';
+
+/** Getting a root in and out, beside what tar(1) and others need for the same. */
+export const archives: SectionMaker = (ground): Section => {
+  const {directory, rootTar} = ground;
   const store = join(directory, 'store');
   callChrootctl(store, 'import', rootTar, 'debian');
   const root = unpack(rootTar, join(directory, 'root'));
@@ -12,13 +18,30 @@ export const archives: SectionMaker = ({directory, rootTar}): Section => {
   const packing = ['tar', '-C', root, '--numeric-owner', '--xattrs', '-cf', out, '.'];
   const place = (kind: string, round: number): string => join(directory, `${kind}-${round}`);
   const removeOut = (): void => rmSync(out, {force: true});
+  const {peers, failures} = readyPeers(ground, [docker, podman], {debian: rootTar});
+  const failed = new Map(failures);
+  const others: Case[] = [];
+  for (const [name, {archives: how}] of peers) {
+    if (how === undefined) continue;
+    others.push(
+      {name: `${name} import`, command: (round) => how.importTar(`debian-${round}`, rootTar)},
+      {name: `${name} export`, prepare: removeOut, command: () => how.exportTar('debian', out)},
+    );
+  }
+  try {
+    const umoci = readyUmoci(ground, 'debian', rootTar);
+    others.push({name: UNPACK, command: (round) => umoci.unpack(place('umoci', round))});
+  } catch (error) {
+    failed.set('umoci', error instanceof Error ? error.message : String(error));
+  }
   // Nothing is removed between the rounds but the one large file: see ground.ts.
   return {
     title: 'Import and export',
     about:
       'A Debian root from and to an uncompressed tar. What is imported or exported is on the disk when the command ' +
-      'ends, which tar alone does not see to.',
+      'ends, which tar alone does not see to, and none of the others. umoci unpacks a root from an image that it has.',
     rounds: 7,
+    isSettled: true,
     cases: [
       {
         name: 'tar -x',
@@ -56,12 +79,19 @@ export const archives: SectionMaker = ({directory, rootTar}): Section => {
         command: () => chrootctl(store, 'export', 'debian', out),
         hasCpu: false,
       },
+      ...others.map((one) => ({...one, hasCpu: one.name === UNPACK, mayFail: true})),
     ],
     comparisons: [
       {of: 'import', to: 'tar -x'},
       {of: 'import', to: 'tar -x and sync'},
+      {of: 'import', to: 'docker import'},
+      {of: 'import', to: 'podman import'},
+      {of: 'import', to: UNPACK},
       {of: 'export', to: 'tar -c'},
       {of: 'export', to: 'tar -c and sync'},
+      {of: 'export', to: 'docker export'},
+      {of: 'export', to: 'podman export'},
     ],
+    failures: failed,
   };
 };

@@ -23,7 +23,7 @@ export const commits: SectionMaker = (ground): Section => {
   for (const [root, tar] of Object.entries(tars)) ours.addRoot(root, tar);
   const {peers, failures} = readyPeers(ground, [docker, podman], tars);
   const failed = new Map(failures);
-  const cases: Case[] = [syncOf(ground), ...casesOf('chrootctl', ours)];
+  const cases: Case[] = [syncOf(ground), ...casesOf(ground, 'chrootctl', ours)];
   const attempt = (name: string, make: () => readonly Case[]): void => {
     try {
       cases.push(...make().map((one) => ({...one, mayFail: true})));
@@ -31,16 +31,17 @@ export const commits: SectionMaker = (ground): Section => {
       failed.set(name, error instanceof Error ? error.message : String(error));
     }
   };
-  for (const [name, peer] of peers) attempt(name, () => casesOf(name, peer));
+  for (const [name, peer] of peers) attempt(name, () => casesOf(ground, name, peer));
   attempt('umoci', () => umociCases(ground, tars));
   return {
     title: 'Beside others: commits',
     about:
       `A run that changes one small file and is committed, in a Debian root and in one with ${more.toLocaleString('en')} ` +
-      `files more; and a commit of a session in which ${MEGABYTES} MB were written just before. docker and podman need three ` +
+      `files more; and a commit of a session in which ${MEGABYTES} MB were written. docker and podman need three ` +
       'commands for the first: `run`, `commit`, `rm`. umoci commits (`repack`) one file that was appended to in a tree that ' +
       'it had unpacked. What chrootctl commits is on the disk when the command ends.',
     rounds: 7,
+    isSettled: true,
     cases,
     comparisons: [
       ...SIZES.map((size) => ({
@@ -55,8 +56,11 @@ export const commits: SectionMaker = (ground): Section => {
         of: `chrootctl: ${runAndCommit(size)}`,
         to: `umoci: repack, ${size}`,
       })),
-      {of: `chrootctl: ${LARGE_CHANGE}`, to: `docker: ${LARGE_CHANGE}`, most: {ratio: 0.25}},
-      {of: `chrootctl: ${LARGE_CHANGE}`, to: `podman: ${LARGE_CHANGE}`},
+      {of: `chrootctl: ${ON_DISK}`, to: `docker: ${ON_DISK}`, most: {ratio: 0.25}},
+      {of: `chrootctl: ${FRESH}`, to: `docker: ${FRESH}`, most: {ratio: 0.25}},
+      {of: `chrootctl: ${FRESH}`, to: `docker: ${FRESH_AND_SYNC}`},
+      {of: `chrootctl: ${ON_DISK}`, to: `podman: ${ON_DISK}`},
+      {of: `chrootctl: ${FRESH}`, to: `podman: ${FRESH}`},
     ],
     failures: failed,
   };
@@ -66,13 +70,24 @@ type Size = (typeof SIZES)[number];
 
 const run = (size: Size): string => `run, ${size} root`;
 const runAndCommit = (size: Size): string => `run and commit, ${size} root`;
-const LARGE_CHANGE = `commit of ${MEGABYTES} MB`;
+const FRESH = `commit of ${MEGABYTES} MB just written`;
+const FRESH_AND_SYNC = `${FRESH}, and sync`;
+const ON_DISK = `commit of ${MEGABYTES} MB on the disk`;
 
-function casesOf(name: string, {run: runIn, sessions, commits: how, hasCpu}: ReadyPeer): Case[] {
+function casesOf(
+  ground: Ground,
+  name: string,
+  {run: runIn, sessions, commits: how, hasCpu}: ReadyPeer,
+): Case[] {
   if (sessions === undefined || how === undefined) return [];
   const change = (round: number): string[] => ['sh', '-c', `echo ${round} > /changed`];
   const session = 'changing';
   call(sessions.begin('small', session));
+  const write = (): void => {
+    const words = ['sh', '-c', `head -c ${MEGABYTES}000000 /dev/urandom > /large`];
+    call(sessions.exec(session, ...words));
+  };
+  const sync = ['sync', '--file-system', ground.directory];
   const cases: Case[] = [
     ...SIZES.flatMap((size): Case[] => [
       {name: run(size), command: (round) => runIn(size, ...change(round))},
@@ -81,15 +96,31 @@ function casesOf(name: string, {run: runIn, sessions, commits: how, hasCpu}: Rea
         command: (round) => how.runAndCommit(size, `${size}-${round}`, ...change(round)),
       },
     ]),
+    {name: FRESH, prepare: write, command: (round) => how.commit(session, `fresh-${round}`)},
     {
-      name: LARGE_CHANGE,
+      name: ON_DISK,
       prepare: () => {
-        const write = `head -c ${MEGABYTES}000000 /dev/urandom > /large`;
-        call(sessions.exec(session, 'sh', '-c', write));
+        write();
+        call({words: sync});
       },
-      command: (round) => how.commit(session, `large-change-${round}`),
+      command: (round) => how.commit(session, `on-disk-${round}`),
     },
   ];
+  // chrootctl has done so by itself.
+  if (name !== 'chrootctl')
+    cases.push({
+      name: FRESH_AND_SYNC,
+      prepare: write,
+      command: (round) => ({
+        words: [
+          'sh',
+          '-c',
+          '"$@" && sync --file-system "$0"',
+          ground.directory,
+          ...how.commit(session, `synced-${round}`).words,
+        ],
+      }),
+    });
   return cases.map((one) => ({...one, name: `${name}: ${one.name}`, hasCpu}));
 }
 

@@ -39,6 +39,11 @@ export async function withFreshFileSystem<T>(work: (place: Place) => Promise<T>)
   }
 }
 
+/** Waits until all that was written to the file system of `directory` is on the disk. */
+export function syncAll(directory: string): void {
+  execFileSync('sync', ['--file-system', directory]);
+}
+
 function makePlace(tasks: (() => void)[]): Place {
   const top = mkdtempSync(join(tmpdir(), 'chrootctl-bench-'));
   tasks.push(() => rmSync(top, {recursive: true, force: true}));

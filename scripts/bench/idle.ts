@@ -1,5 +1,5 @@
-import {execFileSync} from 'node:child_process';
 import {statfsSync} from 'node:fs';
+import {syncAll} from './ground.ts';
 import {readyChrootctl} from './peers/chrootctl.ts';
 import type {Sessions} from './peers/peer.ts';
 import {docker, podman, readyPeers, schroot} from './peers/peers.ts';
@@ -64,7 +64,7 @@ interface Usage {
 
 function usage({directory, runtime}: Ground): Usage {
   // What is not yet on the disk is counted differently.
-  execFileSync('sync', ['--file-system', directory]);
+  syncAll(directory);
   const {bsize, bfree, ffree} = statfsSync(directory);
   return {...footprintOf(runtime), disk: -bfree * bsize, files: -ffree};
 }

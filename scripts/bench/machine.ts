@@ -3,12 +3,14 @@ import {execFileSync} from 'node:child_process';
 import {cpus, release, totalmem} from 'node:os';
 import {versionOf} from './peers/packages.ts';
 import {PEERS} from './peers/peers.ts';
+import {UMOCI_PACKAGES} from './peers/umoci.ts';
 import {describeProgram} from './programs.ts';
 
 export function describeMachine(): string[] {
   const processors = cpus();
   const memory = Math.round(totalmem() / 2 ** 30);
-  const peers = PEERS.flatMap(({packages: [name = '']}) => {
+  const packages = [...PEERS.map(({packages: [name = '']}) => name), ...UMOCI_PACKAGES];
+  const peers = packages.flatMap((name) => {
     const version = versionOf(name);
     return version === undefined ? [] : [`${name} ${version}`];
   });

@@ -42,13 +42,15 @@ export interface Measurements {
 }
 
 /**
- * Round 0 is not counted: it fills caches. The case that begins changes from round to round.
+ * Round 0 is not counted: it fills caches. The case that begins changes from round to round. `settle` is called before
+ * each case's turn.
  * @throws Error when a command fails that must not, and what `signal` was aborted with
  */
 export async function measure(
   cases: readonly Case[],
   rounds: number,
   signal: AbortSignal,
+  settle?: () => void,
 ): Promise<Measurements> {
   const samples = new Map<string, Sample[]>(cases.map(({name}) => [name, []]));
   const failures = new Map<string, string>();
@@ -63,6 +65,7 @@ export async function measure(
       await setImmediate();
       signal.throwIfAborted();
       try {
+        settle?.();
         prepare?.(round);
         const sample = time(command(round));
         cleanUp?.(round);

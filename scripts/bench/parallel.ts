@@ -14,6 +14,7 @@ export const parallel: SectionMaker = (ground): Section => {
     title: `Beside others: ${AT_ONCE} runs at once`,
     about: `\`true\` in ${AT_ONCE} throw-away clones of the same Debian root, begun together, until the last has ended.`,
     rounds: 11,
+    isSettled: true,
     runs: AT_ONCE,
     plot: `${AT_ONCE} runs at once, runs per second (more is better)`,
     cases: [

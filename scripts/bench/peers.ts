@@ -19,6 +19,7 @@ export const peers: SectionMaker = (ground): Section => {
       '`true` in a throw-away clone of the same Debian root. The floor is an empty Node program and bubblewrap, one ' +
       'after the other; bubblewrap has the root itself, not a clone.',
     rounds: 21,
+    isSettled: true,
     plot: '`true` in a throw-away clone, ms (less is better)',
     cases: [
       {name: 'chrootctl', command: () => ours.run('debian', 'true')},

@@ -67,7 +67,7 @@ function formatCases({section, samples}: Measured): string[] {
     const pair = [comparison.of, comparison.to] as const;
     const hasCpu = pair.flatMap(namesOf).every((name) => !withoutCpu.has(name));
     return [
-      `${nameOf(comparison.of)} : ${nameOf(comparison.to)}`,
+      comparison.name ?? `${nameOf(comparison.of)} : ${nameOf(comparison.to)}`,
       pairwise(samples, pair, (a, b) => a.wall / b.wall)?.toFixed(2) ?? '',
       hasCpu ? (pairwise(samples, pair, (a, b) => a.cpu / b.cpu)?.toFixed(2) ?? '') : '',
       number(pairwise(samples, pair, (a, b) => a.wall - b.wall)),

@@ -8,6 +8,8 @@ export type Side = string | readonly string[];
 export interface Comparison {
   of: Side;
   to: Side;
+  /** Instead of the names of both, where they are many. */
+  name?: string;
   /** What the project promises: at most this many times as long, or this many milliseconds more. */
   most?: {ratio: number} | {milliseconds: number};
 }
@@ -23,6 +25,8 @@ export interface Section {
   about: string;
   rounds: number;
   cases: readonly Case[];
+  /** Whether each measurement begins with nothing to write to the disk, so that nobody waits for what others wrote. */
+  isSettled?: boolean;
   comparisons: readonly Comparison[];
   /** So many runs are one measurement: the table says how many that is a second. */
   runs?: number;

@@ -26,8 +26,12 @@ export const sessions: SectionMaker = (ground): Section => {
   }
   const named = (step: string): string => `chrootctl: ${step}`;
   const comparisons = ['schroot', 'docker', 'podman'].flatMap((name): Comparison[] => [
-    ...STEPS.map((step) => ({of: named(step), to: `${name}: ${step}`})),
-    {of: STEPS.map(named), to: STEPS.map((step) => `${name}: ${step}`)},
+    ...STEPS.map((step) => ({of: named(step), to: `${name}: ${step}`, name: `${step}: chrootctl : ${name}`})),
+    {
+      of: STEPS.map(named),
+      to: STEPS.map((step) => `${name}: ${step}`),
+      name: `all three: chrootctl : ${name}`,
+    },
   ]);
   return {
     title: 'Beside others: sessions',
@@ -35,6 +39,7 @@ export const sessions: SectionMaker = (ground): Section => {
       'A session of the same Debian root is begun, runs `true`, and is ended. For docker and podman it is a container in ' +
       'which `sleep` runs, which is removed by force; systemd-nspawn has none.',
     rounds: 11,
+    isSettled: true,
     cases,
     comparisons,
     failures: failed,

@@ -7,7 +7,7 @@ import type {Archives, Commits, ReadyPeer, Sessions} from './peer.ts';
 /** With all that it can do, in a store of its own. */
 export function readyChrootctl({
   directory,
-}: Ground): ReadyPeer & {sessions: Sessions; commits: Commits; archives: Required<Archives>} {
+}: Ground): ReadyPeer & {sessions: Sessions; commits: Commits; archives: Archives} {
   const store = join(directory, 'chrootctl');
   return {
     addRoot: (root, tar) => void callChrootctl(store, 'import', tar, `${root}:first`),

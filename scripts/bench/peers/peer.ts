@@ -39,5 +39,5 @@ export interface Commits {
 export interface Archives {
   importTar: (root: string, tar: string) => Command;
   /** Of a session of its own, where it takes one. */
-  exportTar?: (root: string, tar: string) => Command;
+  exportTar: (root: string, tar: string) => Command;
 }

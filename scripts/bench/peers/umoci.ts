@@ -7,7 +7,8 @@ import {unpackingWords} from '../programs.ts';
 import type {Ground} from '../section.ts';
 import {installPackages} from './packages.ts';
 
-export const UMOCI_PACKAGES = ['umoci'] as const;
+/** Of Debian. */
+export const UMOCI_PACKAGES = ['umoci'];
 
 export interface Umoci {
   /** A tree of the image, in which something may be changed. */
