@@ -8,7 +8,7 @@
 // Ends with 1 when a promise does not hold.
 import {readFileSync, writeFileSync} from 'node:fs';
 import {parseArgs} from 'node:util';
-import {interruption, watchForInterruption} from '../src/system/interruption.ts';
+import {Interrupted, interruption, watchForInterruption} from '../src/system/interruption.ts';
 import {debianRootTar} from '../test/debian-root.ts';
 import {cleanUp} from '../test/temporary.ts';
 import {archives} from './bench/archives.ts';
@@ -68,6 +68,11 @@ try {
     if (make === undefined) throw new Error(`no section '${name}': ${Object.keys(SECTIONS).join(', ')}`);
     measured.push(await measureSection(make));
   }
+} catch (error) {
+  if (!(error instanceof Interrupted)) throw error;
+  process.stderr.write(`\n${error.message}\n`);
+  cleanUp();
+  process.exit(error.exitCode);
 } finally {
   cleanUp();
 }

@@ -54,6 +54,7 @@ function formatCases({section, samples}: Measured): string[] {
     const cpu = withoutCpu.has(name) ? '' : number(median(all.map((sample) => sample.cpu)));
     return [name, number(wall), cpu, runs === undefined ? '' : number((runs * 1000) / wall)];
   });
+  for (const name of section.failures?.keys() ?? []) rows.push([name, 'could not run', '', '']);
   const columns = runs === undefined ? 3 : 4;
   const parts = [
     ...formatTable({
