@@ -5,11 +5,17 @@ import {call, startDaemon} from '../processes.ts';
 import type {Ground} from '../section.ts';
 import {containerPeer} from './containers.ts';
 import type {Peer} from './peer.ts';
+import {cgroupPlaces, removeNewAtEnd} from './traces.ts';
+
+const TRACES = ['/etc/docker/key.json', '/run/docker', '/run/containerd'];
 
 export const docker: Peer = {
   name: 'docker',
   packages: ['docker.io'],
-  makeReady: ({directory, runtime, atEnd}: Ground) => {
+  makeReady: (ground: Ground) => {
+    const {directory, runtime, atEnd} = ground;
+    removeNewAtEnd(ground, TRACES);
+    removeNewAtEnd(ground, cgroupPlaces('docker'));
     const socket = join(runtime, 'docker.sock');
     const client = ['/usr/bin/docker', '-H', `unix://${socket}`];
     const daemon = startDaemon(

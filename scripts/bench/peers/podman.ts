@@ -4,12 +4,15 @@ import {call} from '../processes.ts';
 import type {Ground} from '../section.ts';
 import {containerPeer} from './containers.ts';
 import type {Peer} from './peer.ts';
+import {cgroupPlaces, removeNewAtEnd} from './traces.ts';
 
 export const podman: Peer = {
   name: 'podman',
   // crun, the other runtime, refuses where cgroups of both versions are mounted.
   packages: ['podman', 'runc'],
-  makeReady: ({directory, runtime, atEnd}: Ground) => {
+  makeReady: (ground: Ground) => {
+    const {directory, runtime, atEnd} = ground;
+    removeNewAtEnd(ground, ['/etc/cni/net.d/cni.lock', '/run/runc', ...cgroupPlaces('libpod_parent')]);
     const client = [
       ...['/usr/bin/podman', '--root', join(directory, 'podman'), '--runroot', join(runtime, 'podman')],
       ...['--tmpdir', join(runtime, 'libpod'), '--storage-driver', 'overlay'],
