@@ -2,13 +2,15 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  {ignores: ['dist/', 'dist.*/', 'node_modules/', 'coverage/']},
+  {ignores: ['dist/', 'dist.*/', 'release/', 'node_modules/', 'coverage/']},
   js.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {
       parserOptions: {
-        projectService: {allowDefaultProject: ['*.js', 'bin/*.cjs', 'scripts/*.js', 'test/*.js']},
+        projectService: {
+          allowDefaultProject: ['*.js', 'bin/*.cjs', 'scripts/*.js', 'scripts/package/*.cjs', 'test/*.js'],
+        },
         tsconfigRootDir: import.meta.dirname,
       },
     },

@@ -12,6 +12,8 @@ import {build} from 'esbuild';
 import {lazyRequires} from './lazy-requires.js';
 
 const top = dirname(dirname(fileURLToPath(import.meta.url)));
+/** Directories of the npm packages that are in what was bundled, as paths from the top. */
+const bundled = new Set();
 const {name, version, oclif} = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
 const dist = join(top, 'dist');
 const made = `${dist}.${process.pid}`;
@@ -51,6 +53,8 @@ try {
   await buildProgram();
   await buildLibrary();
   await describeCommands();
+  // Whose licences go with the bundles.
+  writeFileSync(join(made, 'packages.json'), JSON.stringify([...bundled].sort()));
   // In place only when it is complete: a build that fails leaves the last one working.
   const last = `${made}.last`;
   if (existsSync(dist)) renameSync(dist, last);
@@ -61,8 +65,20 @@ try {
   rmSync(made, {recursive: true, force: true});
 }
 
+/** Bundles, and remembers of which packages. */
+async function bundle(options) {
+  const {metafile} = await build({...options, metafile: true});
+  for (const {inputs} of Object.values(metafile.outputs)) {
+    for (const input of Object.keys(inputs)) {
+      const found = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(input);
+      if (found !== null) bundled.add(found[0]);
+    }
+  }
+  return metafile;
+}
+
 async function buildProgram() {
-  await build({
+  await bundle({
     ...program,
     entryPoints: [
       {in: 'commands/shared/entry.ts', out: 'main'},
@@ -72,14 +88,13 @@ async function buildProgram() {
     plugins: [lazyRequires([])],
   });
   const apart = new Map();
-  const {metafile} = await build({
+  const metafile = await bundle({
     ...program,
     entryPoints: commands.map(({path, file}) => ({in: `command:${path}`, out: file})),
     outdir: join(made, 'commands'),
-    metafile: true,
     plugins: [commandEntries(), lazyRequires(['semver']), partsApart(apart)],
   });
-  await build({
+  await bundle({
     ...program,
     entryPoints: [...apart].map(([file, path]) => ({in: path, out: file})),
     outdir: join(made, 'apart'),
@@ -146,7 +161,7 @@ function commandEntries() {
 }
 
 async function buildLibrary() {
-  await build({
+  await bundle({
     ...common,
     entryPoints: ['src/index.ts'],
     outdir: made,
