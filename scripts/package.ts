@@ -1,8 +1,9 @@
 // Makes the packages, in release/:
-//   npm run package -- [--arch amd64|arm64]... [--check] [--tour SUITE]...
+//   npm run package -- [--arch amd64|arm64]... [--check] [--tour SUITE]... [--mirror SOURCE]
 //     --arch    only the Debian package of that architecture (default: all, and the npm package)
 //     --check   has lintian and piuparts look at the one of this machine's architecture (as root)
 //     --tour    installs that one in a fresh root of SUITE and does the README's tour in it (as root)
+//     --mirror  where the roots for the tours come from, as bootstrap has it (default: the host's apt sources)
 // Ends with 1 when a check fails.
 import {mkdirSync, statSync} from 'node:fs';
 import {join, relative} from 'node:path';
@@ -19,6 +20,7 @@ const {values} = parseArgs({
     arch: {type: 'string', multiple: true},
     check: {type: 'boolean'},
     tour: {type: 'string', multiple: true},
+    mirror: {type: 'string'},
   },
 });
 const release = join(CHECKOUT, 'release');
@@ -38,7 +40,7 @@ if (values.check === true)
     () => lintian(ownDeb()),
     () => piuparts(ownDeb()),
   );
-for (const suite of values.tour ?? []) checks.push(() => tour(ownDeb(), suite));
+for (const suite of values.tour ?? []) checks.push(() => tour(ownDeb(), suite, values.mirror));
 for (const check of checks) if (!(await check())) process.exitCode = 1;
 
 function wanted(names: readonly string[] | undefined): Architecture[] {

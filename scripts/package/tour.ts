@@ -23,7 +23,7 @@ for left in /usr/lib/chrootctl /usr/bin/chrootctl /var/lib/chrootctl /var/cache/
 done
 `;
 
-/** Mounts what a root needs to be worked in, where nobody else sees it and it goes with the last process. */
+/** Mounts what a root needs to be worked in, where nobody else sees it and it goes with the last process of it. */
 export const ENTER = `root=$1 && shift
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
@@ -34,18 +34,20 @@ exec chroot "$root" "$@"`;
 
 /** The words that run a command in `root`: the program and its first arguments. */
 export function entering(root: string): string[] {
-  const namespaces = ['--mount', '--pid', '--fork', '--kill-child', '--propagation', 'private'];
-  return ['unshare', ...namespaces, 'sh', '-euc', ENTER, 'sh', root];
+  return ['unshare', '--mount', '--propagation', 'private', 'sh', '-euc', ENTER, 'sh', root];
 }
 
-/** Whether the tour goes through in a root of `suite`. Its output is shown. */
-export async function tour(deb: string, suite: string): Promise<boolean> {
+/**
+ * Whether the tour goes through in a root of `suite`. Its output is shown. `mirror`: as `bootstrap --mirror` has it, for
+ * a suite that is not in the host's sources.
+ */
+export async function tour(deb: string, suite: string, mirror?: string): Promise<boolean> {
   const place = mkdtempSync(join(tmpdir(), 'chrootctl-tour-'));
   try {
     const root = join(place, 'root');
     mkdirSync(root);
     say(`making a root of ${suite}`);
-    await bootstrap(suite, root);
+    await bootstrap(suite, root, {mirror});
     copyFileSync(deb, join(root, basename(deb)));
     copyFileSync(join(CHECKOUT, 'examples/tour.sh'), join(root, 'tour.sh'));
     const {environment} = await hostSettings();

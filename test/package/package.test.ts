@@ -1,0 +1,237 @@
+/** The packages, as they are made for a release, on a system that has nothing else of ours. */
+import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {execFileSync, spawnSync} from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {basename, dirname, join} from 'node:path';
+import {isOwn, ARCHITECTURES} from '../../scripts/package/architecture.ts';
+import {buildDeb, debianVersion} from '../../scripts/package/deb.ts';
+import {debianChangelog} from '../../scripts/package/documents.ts';
+import {buildNpm} from '../../scripts/package/npm.ts';
+import {entering} from '../../scripts/package/tour.ts';
+import {busyboxRoot, CHECKOUT} from '../cli/chrootctl.ts';
+import {debianRootTar, unpackedRoot} from '../debian-root.ts';
+
+const architecture = ARCHITECTURES.find(isOwn) ?? 'amd64';
+let place = '';
+let deb = '';
+let newer = '';
+/** What is in the package, unpacked. */
+let content = '';
+
+beforeAll(async () => {
+  place = mkdtempSync(join(tmpdir(), 'chrootctl-package-test-'));
+  deb = await buildDeb(architecture, place, {compression: 'none'});
+  newer = await buildDeb(architecture, place, {compression: 'none', version: '99.0.0-rc.1'});
+  content = join(place, 'content');
+  execFileSync('dpkg-deb', ['-x', deb, content]);
+}, 120_000);
+// One file system: were something still mounted below, it must not be deleted through.
+afterAll(() => {
+  execFileSync('rm', ['-rf', '--one-file-system', place]);
+}, 60_000);
+
+function chrootctlOf(tree: string, words: readonly string[]): string {
+  return execFileSync(join(tree, 'node'), [join(tree, 'chrootctl.cjs'), ...words], {encoding: 'utf8'});
+}
+
+test('owners, modes and places are what they should be', () => {
+  const lines = execFileSync('dpkg-deb', ['-c', deb], {encoding: 'utf8'}).trimEnd().split('\n');
+  expect(lines.filter((line) => !/^(?:[d-]rw[-x]r-[-x]r-[-x]|lrwxrwxrwx) root\/root /.test(line))).toEqual(
+    [],
+  );
+  expect(lines.filter((line) => line.startsWith('l')).map((line) => line.replace(/^.* \.\//, './'))).toEqual([
+    './usr/bin/chrootctl -> ../lib/chrootctl/chrootctl.cjs',
+  ]);
+  const places =
+    /\.\/(?:usr\/(?:bin|lib|share)\/)?(?:(?:chrootctl|doc\/chrootctl|lintian)\b|$|usr\/$|doc\/$)/;
+  expect(lines.filter((line) => !places.test(line) && !/\/(?:bin|lib|share)\/$/.test(line))).toEqual([]);
+  const needless = /node_modules|contents\.json|dist\/(?:index|chunks|types|\.cache)|\.ts$|\.map$/;
+  expect(lines.filter((line) => needless.test(line))).toEqual([]);
+});
+
+test('nothing tells where it was made', () => {
+  const found = ['--recursive', '--files-with-matches', '--exclude=node', '--fixed-strings'];
+  const places = [CHECKOUT, place, join(tmpdir(), 'chrootctl-')].flatMap((path) => ['-e', path]);
+  expect(spawnSync('grep', [...found, ...places, content], {encoding: 'utf8'}).stdout).toBe('');
+});
+
+test('the same sources make the same package', () => {
+  const sums = (file: string): string[] =>
+    execFileSync('dpkg-deb', ['-I', file, 'md5sums'], {encoding: 'utf8'})
+      .split('\n')
+      // The version is in it; and what a run has compiled may differ in a busy moment.
+      .filter((line) => !/changelog\.gz$|\.compiled$/.test(line));
+  expect(sums(deb)).toEqual(sums(newer));
+  expect(sums(deb).length).toBeGreaterThan(40);
+});
+
+test('its Node takes all of the code that was compiled ahead', () => {
+  const script = join(place, 'taken.cjs');
+  writeFileSync(
+    script,
+    `const {readdirSync, readFileSync} = require('fs');
+     const {Script} = require('vm');
+     const {wrap} = require('module');
+     const files = readdirSync('.', {recursive: true}).filter((file) => file.endsWith('.cjs'));
+     const refused = files.filter((file) =>
+       new Script(wrap(readFileSync(file, 'utf8')), {cachedData: readFileSync(file + '.compiled')}).cachedDataRejected);
+     console.log(JSON.stringify({files: files.length, refused}));`,
+  );
+  const tree = join(content, 'usr/lib/chrootctl');
+  const answer = execFileSync(join(tree, 'node'), [script], {cwd: join(tree, 'dist'), encoding: 'utf8'});
+  const {files, refused} = JSON.parse(answer) as {files: number; refused: string[]};
+  expect(refused).toEqual([]);
+  expect(files).toBeGreaterThan(30);
+});
+
+test('all commands are there, and help is', () => {
+  const tree = join(content, 'usr/lib/chrootctl');
+  const names = readdirSync(join(CHECKOUT, 'dist/commands')).sort();
+  expect(readdirSync(join(tree, 'dist/commands')).filter((name) => name.endsWith('.cjs'))).toEqual(names);
+  expect(chrootctlOf(tree, ['run', '--help'])).toContain('$ chrootctl run REF');
+  expect(chrootctlOf(tree, [])).toContain('bootstrap');
+});
+
+test('licences of Node and of every bundled package are in it', () => {
+  const text = readFileSync(join(content, 'usr/share/doc/chrootctl/copyright'), 'utf8');
+  expect(text).toContain('License: Apache-2.0');
+  expect(text).toContain(' Node.js is licensed for use as follows:');
+  for (const name of ['@oclif/core', 'execa', 'yaml', 'semver'])
+    expect(text).toContain(` The npm package ${name} `);
+});
+
+test('versions and changelog are Debian’s', () => {
+  expect(['1.2.3', '1.2.3-rc.1', '1.2.3-a-b'].map(debianVersion)).toEqual([
+    '1.2.3',
+    '1.2.3~rc.1',
+    '1.2.3~a.b',
+  ]);
+  const file = join(place, 'changelog');
+  writeFileSync(file, debianChangelog('1.2.3', 1_600_000_000));
+  expect(readFileSync(file, 'utf8')).toMatch(/^chrootctl \(1\.2\.3\) unstable; urgency=medium\n\n {2}\* /);
+  expect(readFileSync(file, 'utf8')).toMatch(/\n\n -- .* <.*> {2}Sun, 13 Sep 2020 12:26:40 \+0000\n$/);
+});
+
+/** In the root: what an administrator does, from installing to purging, and what is looked at in between. */
+const LIFE = `set -eu
+export DEBIAN_FRONTEND=noninteractive
+step() { echo "step: $*"; }
+all() { ls -d /usr/bin/chrootctl /usr/lib/chrootctl /usr/share/doc/chrootctl /var/lib/chrootctl /var/cache/chrootctl \\
+  /usr/share/lintian/overrides/chrootctl 2>/dev/null || :; }
+unchanged() { dpkg --verify chrootctl; find /usr/lib/chrootctl -newer /stamp; }
+
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "/$1" >/dev/null
+touch /stamp
+! command -v node
+step installed
+mount --bind -o ro /usr/lib/chrootctl /usr/lib/chrootctl 2>/dev/null && mount -o remount,bind,ro /usr/lib/chrootctl
+chrootctl --version
+sh /tour.sh
+chrootctl doctor
+umount /usr/lib/chrootctl
+chrootctl images
+unchanged
+step toured
+
+chrootctl import /small kept
+session=$(chrootctl session begin kept)
+dpkg -i "/$2" >/dev/null
+touch /stamp
+dpkg-query -W chrootctl
+chrootctl exec "$session" -- /bin/busybox echo still here
+chrootctl session end "$session"
+unchanged
+step upgraded
+
+dpkg -r chrootctl >/dev/null
+all
+step removed
+
+dpkg --purge chrootctl
+all
+find /var/lib/chrootctl/images -name refs.json
+step purged with an image
+
+dpkg -i "/$1" >/dev/null
+chrootctl run kept -- /bin/busybox echo back again
+chrootctl rm --force kept
+dpkg --purge chrootctl >/dev/null
+all
+step purged
+`;
+
+test('is installed, used, upgraded, removed and purged in a fresh Debian root', async () => {
+  const root = join(place, 'root');
+  execFileSync('cp', ['-a', '--reflink=auto', await unpackedRoot(), root]);
+  copyFileSync(await debianRootTar(), join(root, 'root.tar'));
+  for (const file of [deb, newer]) copyFileSync(file, join(root, basename(file)));
+  execFileSync('cp', ['-a', busyboxRoot(), join(root, 'small')]);
+  writeFileSync(join(root, 'tour.sh'), shortTour());
+  const [program, ...words] = entering(root);
+  const life = ['sh', '-c', LIFE, 'sh', basename(deb), basename(newer)];
+  const {stdout, stderr, status} = spawnSync(program ?? '', [...words, ...life], {
+    encoding: 'utf8',
+    env: {PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', LC_ALL: 'C'},
+  });
+  expect([status, status === 0 ? '' : stdout + stderr]).toEqual([0, '']);
+  const parts = stdout.split(/^step: .*\n/m);
+  expect(parts[0]).toBe('');
+  expect(parts[1]).toMatch(/^chrootctl\/\S+ linux-\S+ node-v24\.\d+\.\d+\n/);
+  expect(parts[1]).toContain('Hello, world!\n');
+  expect(parts[1]).toContain('C /etc/motd\n');
+  expect(parts[1]).toMatch(/IMAGE +TAGS +VERSION +CREATED +SIZE +MESSAGE\n$/);
+  expect(parts[2]).toMatch(/^\w+\nchrootctl\t99\.0\.0~rc\.1\nstill here\n$/);
+  const data = '/var/cache/chrootctl\n/var/lib/chrootctl\n';
+  expect(parts[3]).toBe(data);
+  expect(parts[4]).toContain('/var/lib/chrootctl holds images and was kept');
+  expect(parts[4]).toMatch(/\n\/var\/lib\/chrootctl\n\/var\/lib\/chrootctl\/images\/kept\/refs\.json\n$/);
+  expect(parts[5]).toMatch(/^back again\n/);
+  expect(parts[5]).not.toContain('/var/');
+  expect(parts[6]).toBe('');
+}, 300_000);
+
+/** The tour of examples/, without what it fetches from a mirror. */
+function shortTour(): string {
+  const script = readFileSync(join(CHECKOUT, 'examples/tour.sh'), 'utf8');
+  const hello = String.raw`printf "#!/bin/sh\necho Hello, world!\n" > /usr/bin/hello && chmod 755 /usr/bin/hello`;
+  const short = script
+    .replace(/^chrootctl bootstrap .*$/m, 'chrootctl import /root.tar tour')
+    .replace(/sh -c 'apt-get update .*'$/m, () => `sh -c '${hello}'`);
+  expect(short).not.toMatch(/bootstrap "|apt-get/);
+  return short;
+}
+
+test('the npm package is installed globally without fetching or building anything', () => {
+  const file = buildNpm(place);
+  const prefix = join(place, 'prefix');
+  mkdirSync(prefix);
+  const env = {
+    PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
+    HOME: prefix,
+    CHROOTCTL_ROOT: join(place, 'store'),
+  };
+  const install = ['install', '--global', '--offline', '--prefix', prefix, file];
+  const installed = spawnSync('npm', install, {encoding: 'utf8', cwd: prefix, env});
+  expect([installed.status, installed.stderr]).toEqual([0, '']);
+  expect(readdirSync(join(prefix, 'lib/node_modules'))).toEqual(['chrootctl']);
+  const home = join(prefix, 'lib/node_modules/chrootctl');
+  expect(readdirSync(home)).not.toContain('node_modules');
+  const chrootctl = (...words: string[]): string =>
+    execFileSync(join(prefix, 'bin/chrootctl'), words, {encoding: 'utf8', env, cwd: prefix});
+  expect(chrootctl('--version')).toMatch(/^chrootctl\/\S+ linux-\S+ node-v\d+/);
+  chrootctl('import', busyboxRoot(), 'base');
+  expect(chrootctl('run', 'base', '--', 'echo', 'from', 'npm')).toBe('from npm\n');
+  expect(readFileSync(join(home, 'THIRD-PARTY-LICENSES.md'), 'utf8')).toContain('## @oclif/core ');
+  expect(readFileSync(join(home, 'dist/types/src/index.d.ts'), 'utf8')).toContain('Store');
+  rmSync(prefix, {recursive: true});
+}, 120_000);
