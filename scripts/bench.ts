@@ -2,11 +2,13 @@
 //   npm run bench -- [--quick] [--write] [--program FILE] [--tar FILE] [SECTION...]
 //     --quick    a third of the rounds, and fewer files where there are many
 //     --write    put the tables into docs/benchmarks.md and the plot into docs/benchmarks.svg as well
-//     --program  the chrootctl to measure, such as /usr/bin/chrootctl (default: the checkout's)
+//     --program  the chrootctl to measure, such as bin/chrootctl (default: the program as the Debian package has it)
 //     --tar      the Debian root to work with, as a tar (default: one is made of the host's release)
 // Other programs to compare with are installed from Debian by the sections that need them, and stay installed.
 // Ends with 1 when a promise does not hold.
-import {readFileSync, writeFileSync} from 'node:fs';
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join, resolve} from 'node:path';
 import {parseArgs} from 'node:util';
 import {Interrupted, interruption, watchForInterruption} from '../src/system/interruption.ts';
 import {debianRootTar} from '../test/debian-root.ts';
@@ -29,6 +31,8 @@ import {failuresOf, formatReport, holds, type Measured} from './bench/report.ts'
 import type {SectionMaker} from './bench/section.ts';
 import {sessions} from './bench/sessions.ts';
 import {start} from './bench/start.ts';
+import {ownArchitecture} from './package/architecture.ts';
+import {stageProgram} from './package/program.ts';
 
 const SECTIONS: Record<string, SectionMaker> = {
   start,
@@ -58,11 +62,15 @@ const {values, positionals} = parseArgs({
 });
 // Heard between two commands; what was made is taken away then.
 watchForInterruption();
-if (values.program !== undefined) useProgram(values.program);
 const wanted = positionals.length > 0 ? positionals : Object.keys(SECTIONS);
 const rootTar = values.tar ?? (await debianRootTar());
 const measured: Measured[] = [];
+const packaged = mkdtempSync(join(tmpdir(), 'chrootctl-bench-program-'));
 try {
+  if (values.program === undefined) {
+    await stageProgram(ownArchitecture(), packaged);
+    useProgram([join(packaged, 'node'), join(packaged, 'chrootctl.cjs')], 'as packaged');
+  } else useProgram([resolve(values.program)], values.program);
   for (const name of wanted) {
     const make = SECTIONS[name];
     if (make === undefined) throw new Error(`no section '${name}': ${Object.keys(SECTIONS).join(', ')}`);
@@ -75,6 +83,7 @@ try {
   process.exit(error.exitCode);
 } finally {
   cleanUp();
+  rmSync(packaged, {recursive: true, force: true});
 }
 
 const report = formatReport(describeMachine(), measured);

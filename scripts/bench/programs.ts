@@ -1,29 +1,31 @@
 /** The programs that are timed. */
 import {execFileSync} from 'node:child_process';
 import {mkdirSync} from 'node:fs';
-import {dirname, join, resolve} from 'node:path';
+import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {Command} from './measure.ts';
 import {call} from './processes.ts';
 
 const CHECKOUT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-let program = join(CHECKOUT, 'bin', 'chrootctl');
+let program = [join(CHECKOUT, 'bin', 'chrootctl')];
+let origin = 'of a checkout';
 
-/** Measures the chrootctl at `path`, say that of a package, instead of the checkout's. */
-export function useProgram(path: string): void {
-  program = resolve(path);
+/** From now on `words` start what is measured, instead of the checkout's launcher; `from` tells readers what it is. */
+export function useProgram(words: readonly string[], from: string): void {
+  program = [...words];
+  origin = from;
 }
 
 /** What is measured: the version, and where it comes from. */
 export function describeProgram(): string {
-  const version = execFileSync(program, ['--version'], {encoding: 'utf8'}).trim();
-  return `${version}, ${program.startsWith(`${CHECKOUT}/`) ? 'of a checkout' : program}`;
+  const [file = '', ...words] = program;
+  return `${execFileSync(file, [...words, '--version'], {encoding: 'utf8'}).trim()}, ${origin}`;
 }
 
 /** The real chrootctl on the store at `root`. */
 export function chrootctl(root: string, ...args: readonly string[]): Command {
-  return {words: [program, ...args], env: {CHROOTCTL_ROOT: root, CHROOTCTL_DRIVER: 'overlay'}};
+  return {words: [...program, ...args], env: {CHROOTCTL_ROOT: root, CHROOTCTL_DRIVER: 'overlay'}};
 }
 
 /** Runs it now, untimed. Gives what it printed. */

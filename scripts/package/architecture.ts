@@ -27,6 +27,13 @@ export function isOwn(architecture: Architecture): boolean {
   return NAMES[architecture].node === process.arch;
 }
 
+/** @throws Error on a machine that no package is made for */
+export function ownArchitecture(): Architecture {
+  const own = ARCHITECTURES.find(isOwn);
+  if (own === undefined) throw new Error(`no packages are made for ${process.arch}`);
+  return own;
+}
+
 /** The words before those of a program of `architecture`, or undefined (said) when it cannot be run here. */
 export function emulator(architecture: Architecture): string[] | undefined {
   if (isOwn(architecture)) return [];

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import {tmpdir} from 'node:os';
 import {basename, dirname, join} from 'node:path';
-import {isOwn, ARCHITECTURES} from '../../scripts/package/architecture.ts';
+import {ownArchitecture} from '../../scripts/package/architecture.ts';
 import {buildDeb, debianVersion} from '../../scripts/package/deb.ts';
 import {debianChangelog} from '../../scripts/package/documents.ts';
 import {buildNpm} from '../../scripts/package/npm.ts';
@@ -20,7 +20,6 @@ import {entering} from '../../scripts/package/tour.ts';
 import {busyboxRoot, CHECKOUT} from '../cli/chrootctl.ts';
 import {debianRootTar, unpackedRoot} from '../debian-root.ts';
 
-const architecture = ARCHITECTURES.find(isOwn) ?? 'amd64';
 let place = '';
 let deb = '';
 let newer = '';
@@ -29,8 +28,8 @@ let content = '';
 
 beforeAll(async () => {
   place = mkdtempSync(join(tmpdir(), 'chrootctl-package-test-'));
-  deb = await buildDeb(architecture, place, {compression: 'none'});
-  newer = await buildDeb(architecture, place, {compression: 'none', version: '99.0.0-rc.1'});
+  deb = await buildDeb(ownArchitecture(), place, {compression: 'none'});
+  newer = await buildDeb(ownArchitecture(), place, {compression: 'none', version: '99.0.0-rc.1'});
   content = join(place, 'content');
   execFileSync('dpkg-deb', ['-x', deb, content]);
 }, 120_000);
