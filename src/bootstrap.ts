@@ -141,7 +141,9 @@ function mmdebstrap(
   // Without it the root could not fetch its next update.
   const certificates =
     addresses.some((address) => address.includes('https:')) && !/^(extract|custom)$/.test(variant);
-  const packages = [...include, ...(certificates ? ['ca-certificates'] : [])];
+  // As in debootstrap's minbase; Ubuntu's priorities leave it out.
+  const apt = variant === 'minbase';
+  const packages = [...include, ...(apt ? ['apt'] : []), ...(certificates ? ['ca-certificates'] : [])];
   return [
     'mmdebstrap',
     '--mode=root',
