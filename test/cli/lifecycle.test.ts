@@ -1,9 +1,9 @@
 import {describe, expect, test} from '@jest/globals';
-import {execFileSync} from 'node:child_process';
+import {execFileSync, spawnSync} from 'node:child_process';
 import {existsSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {mountsOf} from '../../src/system/mounts.ts';
-import {Cli, busyboxRoot} from './chrootctl.ts';
+import {BINARY, Cli, busyboxRoot} from './chrootctl.ts';
 import {DRIVERS} from './drivers.ts';
 
 interface Version {
@@ -341,4 +341,13 @@ test('a session can be ended while a run that began after it goes on', async () 
   await cli.ok('session', 'end', 'short');
   long.stdin?.end();
   expect(await new Promise((resolve) => long.once('close', resolve))).toBe(0);
+});
+
+test('a run works in a process id namespace that has few processes', async () => {
+  const cli = new Cli();
+  await cli.importRoot();
+  const words = ['--mount', '--pid', '--fork', '--mount-proc', BINARY, 'run', 'base', '--', 'echo', 'inside'];
+  const env = {PATH: process.env['PATH'], CHROOTCTL_ROOT: cli.store};
+  const {status, stdout, stderr} = spawnSync('unshare', words, {env, encoding: 'utf8'});
+  expect([status, stdout, stderr]).toEqual([0, 'inside\n', '']);
 });
