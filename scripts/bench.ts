@@ -65,6 +65,7 @@ watchForInterruption();
 const wanted = positionals.length > 0 ? positionals : Object.keys(SECTIONS);
 const rootTar = values.tar ?? (await debianRootTar());
 const measured: Measured[] = [];
+let report = '';
 const packaged = mkdtempSync(join(tmpdir(), 'chrootctl-bench-program-'));
 try {
   if (values.program === undefined) {
@@ -76,6 +77,7 @@ try {
     if (make === undefined) throw new Error(`no section '${name}': ${Object.keys(SECTIONS).join(', ')}`);
     measured.push(await measureSection(make));
   }
+  report = formatReport(describeMachine(), measured);
 } catch (error) {
   if (!(error instanceof Interrupted)) throw error;
   process.stderr.write(`\n${error.message}\n`);
@@ -86,7 +88,6 @@ try {
   rmSync(packaged, {recursive: true, force: true});
 }
 
-const report = formatReport(describeMachine(), measured);
 process.stdout.write(report);
 if (values.write) {
   const page = readFileSync(PAGE, 'utf8');
