@@ -90,19 +90,22 @@ function deleteLater(volumes: string, {chrootctl, id, driver}: VolumeRecord): vo
   // Without a record the rest is a leftover, and gc finds it.
   child.on('error', () => undefined);
   child.stdin.on('error', () => undefined);
-  const {pid} = child;
-  const started = pid === undefined ? undefined : startOf(pid);
-  if (pid !== undefined && started !== undefined) {
-    setPriority(pid, constants.priority.PRIORITY_LOW);
-    const maker = {...self(), pid, started};
-    writeRecord(
-      volumes,
-      {chrootctl, id, driver, state: 'making', parent: null, ephemeral: true, layers: [`${id}/fs`], maker},
-      {durable: false},
-    );
+  try {
+    const {pid} = child;
+    const started = pid === undefined ? undefined : startOf(pid);
+    if (pid !== undefined && started !== undefined) {
+      setPriority(pid, constants.priority.PRIORITY_LOW);
+      const maker = {...self(), pid, started};
+      writeRecord(
+        volumes,
+        {chrootctl, id, driver, state: 'making', parent: null, ephemeral: true, layers: [`${id}/fs`], maker},
+        {durable: false},
+      );
+    }
+  } finally {
+    child.stdin.end();
+    child.unref();
   }
-  child.stdin.end();
-  child.unref();
 }
 
 async function removeActive(room: Room, record: VolumeRecord): Promise<void> {
