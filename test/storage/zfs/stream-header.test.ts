@@ -163,11 +163,8 @@ describe('whatever is damaged or cut off', () => {
   const position = fc.nat({max: whole.length - 1});
 
   test('is bad input where it is cut off', async () => {
-    await fc.assert(
-      fc.asyncProperty(position, async (length) => {
-        await expect(read(whole.subarray(0, length))).rejects.toMatchObject({code: 'BAD_INPUT'});
-      }),
-    );
+    for (let length = 0; length < whole.length; length++)
+      await expect(read(whole.subarray(0, length))).rejects.toMatchObject({code: 'BAD_INPUT'});
   });
 
   test('is bad input or another header where it is damaged, and nothing else goes wrong', async () => {
