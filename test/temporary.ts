@@ -40,7 +40,7 @@ export function cleanUp(): void {
 const BTRFS_SUPER_MAGIC = 0x9123683e;
 
 /** Where temporary files are on btrfs, there may be read-only snapshots among them. */
-function removeTree(directory: string): void {
+export function removeTree(directory: string): void {
   if (existsSync(directory) && statfsSync(directory).type === BTRFS_SUPER_MAGIC) {
     const writable = ['btrfs', 'property', 'set', '-t', 'subvol', '{}', 'ro', 'false', ';'];
     execFileSync('find', [directory, '-type', 'd', '-inum', '256', '-exec', ...writable]);

@@ -33,9 +33,11 @@ export async function begin(store: Store, reference: string, wanted: BeginOption
   });
   try {
     await store.driver.create(record.volume, {parent: version.volume, ...limitOf(record.options)});
+    // Mounted by its maker, before anybody else may: that is once the record says that it has begun.
+    const root = await mountVolume(store, record);
     const begun = {...record, pending: []};
     store.sessions.replace(begun);
-    return {record: begun, root: await mountVolume(store, begun)};
+    return {record: begun, root};
   } catch (error) {
     await discard(store, record);
     throw error;

@@ -5,8 +5,10 @@ import {parseTarget} from '../reference.ts';
 import type {Note} from '../storage/ledger.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
+import {self} from '../system/identity.ts';
 import {explainConflict, isConflict} from './conflict.ts';
 import {discard} from './discard.ts';
+import {kept} from './kept.ts';
 import {removeMountPoints} from './mount-points.ts';
 import {withPaused} from './pause.ts';
 import {
@@ -17,7 +19,8 @@ import {
   type Committed,
   type Publication,
 } from './publish.ts';
-import {continueInClone, mountVolume, restoreRoot, unmountRoot} from './root.ts';
+import {mountVolume, restoreRoot, unmountRoot} from './root.ts';
+import {continueInClone, isInterrupted, settle} from './settle.ts';
 
 export interface SessionCommitOptions extends CommitOptions {
   /** `IMAGE[:TAG]`; default: the session's image. */
@@ -32,7 +35,7 @@ export async function commitSession(
 ): Promise<Committed> {
   return explaining(id, () =>
     store.sessions.locked(id, async () => {
-      const record = kept(store, id);
+      const record = await orderly(store, kept(store, id));
       const publication = publicationOf(record, options);
       checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
@@ -56,7 +59,7 @@ export async function endSession(
 ): Promise<Committed | undefined> {
   return explaining(id, () =>
     store.sessions.locked(id, async () => {
-      const record = kept(store, id);
+      const record = await orderly(store, kept(store, id));
       const publication = options.commit === undefined ? undefined : publicationOf(record, options.commit);
       if (publication !== undefined) checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
@@ -72,18 +75,34 @@ export async function endSession(
         }
         await unmountRoot(store, id);
         if (publication === undefined) {
-          await discard(store, record);
+          await end(store, record, []);
           return undefined;
         }
         const committed = await publish(store, {
           ...publication,
           freeze: (note) => frozen(store, record.volume, note),
         });
-        await discard(store, record, [record.volume]);
+        await end(store, record, [record.volume]);
         return committed;
       });
     }),
   );
+}
+
+async function orderly(store: Store, record: SessionRecord): Promise<SessionRecord> {
+  return isInterrupted(record) ? settle(store, record) : record;
+}
+
+/** Throws an unmounted session away, those of its volumes excepted that became versions. */
+async function end(store: Store, record: SessionRecord, published: readonly string[]): Promise<void> {
+  // From here on it lives no longer than we do: if we die, it is collected.
+  store.sessions.replace({...record, ephemeral: true, owner: self()});
+  try {
+    await discard(store, record, published);
+  } catch (error) {
+    if (store.sessions.find(record.id) !== undefined) store.sessions.replace({...record, changing: true});
+    throw error;
+  }
 }
 
 async function explaining<T>(id: string, work: () => Promise<T>): Promise<T> {
@@ -176,12 +195,4 @@ async function frozen(store: Store, volume: string, note: Note | undefined): Pro
   await removeMountPoints(store, volume);
   await store.driver.freeze(volume, note);
   return volume;
-}
-
-function kept(store: Store, id: string): SessionRecord {
-  const record = store.sessions.get(id);
-  if (!record.ephemeral) return record;
-  throw new ChrootctlError('BUSY', `session ${id} belongs to a run that ends by itself`, {
-    hint: 'keep a session with chrootctl session begin, or with run --keep',
-  });
 }

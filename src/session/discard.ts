@@ -15,11 +15,12 @@ export async function discard(
   keep: readonly string[] = [],
   {wait = false}: {wait?: boolean} = {},
 ): Promise<void> {
-  // An ephemeral root is mounted in a namespace that is gone by now.
-  if (!record.ephemeral) await unmountRoot(store, record.id);
+  // That of a command that ended is mounted in a namespace that is gone by now.
+  const isSession = record.kind === 'session';
+  if (isSession) await unmountRoot(store, record.id);
   for (const volume of [record.volume, ...record.pending]) {
     if (!keep.includes(volume)) await (wait ? store.driver.remove(volume) : store.driver.discard(volume));
   }
   store.sessions.drop(record.id);
-  if (!record.ephemeral) store.sessions.dropLock(record.id);
+  if (isSession) store.sessions.dropLock(record.id);
 }

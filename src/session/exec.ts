@@ -5,6 +5,7 @@ import {randomId} from '../ids.ts';
 import type {RunOptions} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {self} from '../system/identity.ts';
+import {kept} from './kept.ts';
 import {otherRoots, readyRoot} from './root.ts';
 import {mergeOptions, sandboxSpec} from './spec.ts';
 
@@ -13,13 +14,13 @@ export interface ExecRequest {
   options?: RunOptions | undefined;
 }
 
-/** @throws ChrootctlError NOT_FOUND */
+/** @throws ChrootctlError NOT_FOUND, BUSY */
 export async function exec(
   store: Store,
   id: string,
   {command, options = {}}: ExecRequest,
 ): Promise<SandboxResult> {
-  const record = store.sessions.get(id);
+  const record = kept(store, id);
   // The record comes first: whoever wants to unmount the root, or to commit it, sees that it is in use.
   const running = {session: id, owner: self(), command: [...command]};
   store.sessions.addExec(running);

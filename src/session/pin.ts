@@ -7,13 +7,16 @@ import {ChrootctlError} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {formatReference, type Reference} from '../reference.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
-import {resolveReference} from '../store/resolve.ts';
+import type {ImageChange} from '../store/image.ts';
+import {resolveReference, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 import {self} from '../system/identity.ts';
 
 /** How often a version may vanish under our hands before we call it an error; a removal that is put back is seen as one. */
 const ATTEMPTS = 20;
 const PAUSE_MS = 25;
+/** The attempt by which a removal that goes on is past the moment at which it could be put back. */
+const PATIENT = 4;
 
 export type PinFields = Pick<SessionRecord, 'kind' | 'ephemeral' | 'command' | 'labels' | 'options'> & {
   name?: string;
@@ -29,7 +32,8 @@ export async function pin(store: Store, reference: Reference, fields: PinFields)
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const version = resolveUnlessRemoving(store, reference);
     if (version === undefined) {
-      await sleep(PAUSE_MS);
+      if (attempt < PATIENT) await sleep(PAUSE_MS);
+      else await store.image(reference.image).change(undoDeadRemoval);
       continue;
     }
     const record = addRecord(store, fields, {
@@ -56,6 +60,16 @@ function resolveUnlessRemoving(store: Store, reference: Reference): VersionRecor
     if (isMissing && store.image(reference.image).removingIds().length > 0) return undefined;
     throw error;
   }
+}
+
+/**
+ * What is out of sight and still has a tag was being removed by a process that died before the removal counted: whoever
+ * holds the image's lock is the only one at it.
+ */
+function undoDeadRemoval(change: ImageChange): Promise<void> {
+  const {tags} = change.image.refs();
+  change.putBack(change.image.removingIds().filter((id) => tagsOf(tags, id).length > 0));
+  return Promise.resolve();
 }
 
 /** A record for something that has no version yet: an import. */

@@ -3,15 +3,14 @@ import {mkdirSync, readdirSync, rmdirSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError, errnoOf} from '../errors.ts';
-import {randomId} from '../ids.ts';
-import {catchUp} from '../store/catch-up.ts';
-import type {SessionRecord, VersionRecord} from '../store/records.ts';
+import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {describeHolders, holdersOf} from '../system/holders.ts';
-import {mountFunction} from '../system/mount-plan.ts';
+import {mountFunction, type MountPlan} from '../system/mount-plan.ts';
 import {mountsOf} from '../system/mounts.ts';
 import {attempt, lastLine, run} from '../system/process.ts';
-import {limitOf} from './spec.ts';
+import {kept} from './kept.ts';
+import {isInterrupted, settle} from './settle.ts';
 
 /** A mount may be busy for a moment after its last process ended. */
 const UNMOUNT_ATTEMPTS = 10;
@@ -43,31 +42,43 @@ export function isMounted(path: string): boolean {
 /**
  * The path of a kept session's root, ready for a command: mounted now if it was not, and not about to be unmounted.
  * The caller's exec record is written already, so that a change that begins later sees it.
+ * @throws ChrootctlError NOT_FOUND, BUSY
  */
 export async function readyRoot(store: Store, id: string): Promise<string> {
-  const path = store.sessions.get(id).changing ? null : mountedRoot(store, id);
-  return path ?? store.sessions.locked(id, () => restoreRoot(store, store.sessions.get(id)));
+  const path = kept(store, id).changing ? null : mountedRoot(store, id);
+  return path ?? store.sessions.locked(id, () => restoreRoot(store, kept(store, id)));
 }
 
 /** Mounts a root that a reboot, or a change that was interrupted, left unmounted. For the holder of the session's lock. */
 export async function restoreRoot(store: Store, record: SessionRecord): Promise<string> {
-  if (record.changing) store.sessions.replace({...record, changing: false});
-  return (
-    mountedRoot(store, record.id) ??
-    mountVolume(store, await withWritableVolume(store, {...record, changing: false}))
-  );
+  const mounted = mountedRoot(store, record.id);
+  if (mounted !== null && !isInterrupted(record)) return mounted;
+  const settled = await settle(store, record);
+  return mountedRoot(store, record.id) ?? mountVolume(store, settled);
 }
 
 /** Mounts the root of a session whose volume is known to be active. For its maker or the holder of its lock. */
 export async function mountVolume(store: Store, {id, volume}: SessionRecord): Promise<string> {
   const path = store.layout.mount(id);
+  const plan = await planOf(store, id, volume);
   mkdirSync(path, {recursive: true, mode: 0o700});
-  const plan = await store.driver.plan(volume);
   const words = ['-t', plan.type, '-o', plan.options.join(','), '--', plan.source, path];
   await run('sh', ['-c', `${mountFunction(plan)}\nmount_plan "$@"`, 'mount', ...words], {
     cwd: plan.workingDirectory,
   });
   return path;
+}
+
+async function planOf(store: Store, id: string, volume: string): Promise<MountPlan> {
+  try {
+    return await store.driver.plan(volume);
+  } catch (error) {
+    if (!(error instanceof ChrootctlError && error.code === 'NOT_FOUND')) throw error;
+    throw new ChrootctlError('FAILED', `the root of session ${id} is gone (volume ${volume})`, {
+      hint: `nothing is left to save: chrootctl session rm ${id}`,
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -101,58 +112,4 @@ export function removeMountPoint(path: string): void {
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
   }
-}
-
-/**
- * A commit that was interrupted may have left the session with a volume that is frozen: it goes on in a clone of it,
- * based on the version that the volume became.
- */
-async function withWritableVolume(store: Store, record: SessionRecord): Promise<SessionRecord> {
-  const volumes = await store.driver.list();
-  const own = volumes.find(({id}) => id === record.volume);
-  if (own === undefined) {
-    throw new ChrootctlError('FAILED', `the root of session ${record.id} is gone (volume ${record.volume})`, {
-      hint: `nothing is left to save: chrootctl session rm ${record.id}`,
-    });
-  }
-  if (own.state === 'active') return record;
-  const became = await finishedVersion(store, record);
-  const next = await continueInClone(store, record, became?.id ?? record.version);
-  // One that became no version is needed by nobody but the clone, which outlives it.
-  if (became === undefined) await store.driver.remove(record.volume);
-  return next;
-}
-
-/** The version that a session's volume became. One that no tag has named is none: its commit was interrupted before. */
-async function finishedVersion(
-  store: Store,
-  {image: name, volume}: SessionRecord,
-): Promise<VersionRecord | undefined> {
-  const image = store.image(name);
-  // Where the storage has a ledger, that may know of the commit already.
-  await catchUp(store, name);
-  const version = image.versions().find((candidate) => candidate.volume === volume);
-  if (version === undefined || image.isPublished(version.id)) return version;
-  await image.change((change) => {
-    change.withdrawVersion(version.id);
-    return Promise.resolve();
-  });
-  return undefined;
-}
-
-/**
- * Gives a session whose volume was frozen a new volume on top of it, based on `version`. For the holder of the
- * session's lock.
- */
-export async function continueInClone(
-  store: Store,
-  record: SessionRecord,
-  version: string | null,
-): Promise<SessionRecord> {
-  const volume = randomId();
-  store.sessions.replace({...record, pending: [volume]});
-  await store.driver.create(volume, {parent: record.volume, ...limitOf(record.options)});
-  const next = {...record, volume, pending: [], version};
-  store.sessions.replace(next);
-  return next;
 }

@@ -14,7 +14,8 @@ import {exec} from './exec.ts';
 import {removeMountPoints} from './mount-points.ts';
 import {pin} from './pin.ts';
 import {checkExpected, publish, publishedOf, type CommitOptions, type Committed} from './publish.ts';
-import {continueInClone, mountVolume, otherRoots} from './root.ts';
+import {mountVolume, otherRoots} from './root.ts';
+import {continueInClone} from './settle.ts';
 import {limitOf, sandboxSpec} from './spec.ts';
 
 export interface RunRequest {
@@ -105,8 +106,11 @@ async function keepSession(store: Store, record: SessionRecord): Promise<void> {
   // The volume did without syncs so far; frozen, it is safe on disk, and the session goes on in a clone of it.
   await store.driver.freeze(record.volume);
   const keptRecord: SessionRecord = {...record, kind: 'session', ephemeral: false};
-  store.sessions.replace(keptRecord);
-  await mountVolume(store, await continueInClone(store, keptRecord, record.version));
+  // From here on others may use it, and would mount it as well.
+  await store.sessions.locked(record.id, async () => {
+    store.sessions.replace(keptRecord);
+    await mountVolume(store, await continueInClone(store, keptRecord, record.version));
+  });
   await store.driver.remove(record.volume);
 }
 

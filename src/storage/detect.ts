@@ -1,23 +1,14 @@
 /** Which driver can work where: found out by trying, not by the name of the file system. */
-import {
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  realpathSync,
-  rmdirSync,
-  unlinkSync,
-  writeFileSync,
-  existsSync,
-} from 'node:fs';
-import {dirname, join, resolve} from 'node:path';
+import {lstatSync, mkdirSync, rmdirSync, unlinkSync, writeFileSync} from 'node:fs';
+import {dirname, join} from 'node:path';
 import {ChrootctlError, messageOf} from '../errors.ts';
 import {mountsOf} from '../system/mounts.ts';
 import {attempt} from '../system/process.ts';
 import {withMounted} from '../system/view.ts';
-import {deleteTree} from './delete.ts';
 import type {DriverName} from './names.ts';
 import {deleteSubvolume} from './nested.ts';
 import {createSubvolume, snapshotSubvolume} from './subvolumes.ts';
+import {inTrial} from './trial.ts';
 import {opaqueDirectories} from './xattrs.ts';
 import {zfs} from './zfs/command.ts';
 import {datasetMountedAt} from './zfs/mounted.ts';
@@ -188,18 +179,6 @@ async function sharesBlocks(trial: string): Promise<boolean> {
   const [from, to] = [join(trial, 'blocks'), join(trial, 'shared')];
   writeFileSync(from, Buffer.alloc(1 << 16, 1));
   return (await attempt('cp', ['--reflink=always', '--', from, to])).code === 0;
-}
-
-/** Runs `work` with a directory on the file system that `directory` is or will be on; it is gone afterwards. */
-async function inTrial<T>(directory: string, work: (trial: string) => Promise<T>): Promise<T> {
-  let there = resolve(directory);
-  while (!existsSync(there)) there = dirname(there);
-  const trial = mkdtempSync(join(realpathSync(there), '.chrootctl-trial-'));
-  try {
-    return await work(trial);
-  } finally {
-    deleteTree(trial);
-  }
 }
 
 /** The type of the file system that holds `path`, as the kernel names it. */

@@ -123,6 +123,12 @@ export class Image {
     return this.history().some(({to}) => to === id);
   }
 
+  /** Whether there are neither versions nor tags, as before a first commit. */
+  isEmpty(): boolean {
+    const versions = [...this.versionIds(), ...this.removingIds()];
+    return versions.length === 0 && Object.keys(this.refs().tags).length === 0;
+  }
+
   exists(): boolean {
     return readIfExists(this.#refsFile) !== undefined || this.#versionFiles().length > 0;
   }

@@ -151,16 +151,24 @@ export class Sessions {
     removeIfExists(this.#execFile(record));
   }
 
-  /** Commands that run in a kept session now. Records whose owner died are removed on the way. */
+  /** Commands that run in kept sessions now. Records whose owner died are removed on the way. */
   execs(session?: string): ExecRecord[] {
-    return this.#names(this.#layout.execs).flatMap((name) => {
-      const path = join(this.#layout.execs, `${name}.json`);
-      const record = readable(() => readRecord(ExecRecord, path));
-      if (record === undefined || (session !== undefined && record.session !== session)) return [];
-      if (isAlive(record.owner)) return [record];
-      removeIfExists(path);
-      return [];
-    });
+    const records = this.#execRecords().filter(
+      (record) => session === undefined || record.session === session,
+    );
+    for (const record of records) if (!isAlive(record.owner)) this.dropExec(record);
+    return records.filter(({owner}) => isAlive(owner));
+  }
+
+  /** Records of commands whose chrootctl died. */
+  deadExecs(): ExecRecord[] {
+    return this.#execRecords().filter(({owner}) => !isAlive(owner));
+  }
+
+  #execRecords(): ExecRecord[] {
+    return this.#names(this.#layout.execs).flatMap(
+      (name) => readable(() => readRecord(ExecRecord, join(this.#layout.execs, `${name}.json`))) ?? [],
+    );
   }
 
   #execFile({session, owner}: ExecRecord): string {

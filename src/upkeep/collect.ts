@@ -2,31 +2,17 @@
  * Collecting what crashes left: sessions whose owner is gone, volumes that nothing names, mounts, control groups and
  * temporary files. Safe at any time, beside anything: a live command's things are always named by its record.
  */
-import {readdirSync, statSync, unlinkSync} from 'node:fs';
-import {join} from 'node:path';
-import {errnoOf} from '../errors.ts';
+import {readdirSync} from 'node:fs';
 import {leftoverLimits, removeLimits} from '../sandbox/limits.ts';
 import {discard} from '../session/discard.ts';
-import {removeMountPoint} from '../session/root.ts';
 import {finishRemoval, removeVersions} from '../images/remove.ts';
 import {catchUp, imagesAhead, type Ahead} from '../store/catch-up.ts';
+import type {ImageChange} from '../store/image.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
-import {mountsOf} from '../system/mounts.ts';
-import {run} from '../system/process.ts';
+import {abandonedTrials, isOld, strayMounts, temporaries, tornRecords, type Leftover} from './litter.ts';
 import {describeTransfer, transfers} from './transfers.ts';
-
-/** Something to collect: what it is, and how. */
-export interface Leftover {
-  kind: string;
-  what: string;
-  fix: string;
-  collect: () => Promise<void>;
-}
-
-/** A temporary file or a torn record this young may be one that is being written. */
-const YOUNG_MS = 60_000;
 
 export interface CollectOptions {
   /** Imports that broke off are given up, however young. */
@@ -74,14 +60,14 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
       kind: 'unfinished-commit',
       what: `version ${image}@${id}: the commit died before a tag named it`,
       fix: 'remove it',
-      collect: () => store.image(image).change((change) => removeVersions(store, change, [id])),
+      collect: () => changeImage(store, image, (change) => removeVersions(store, change, [id])),
     })),
     ...ofKept.map(({image, id}) => ({
       kind: 'unfinished-commit',
       what: `version ${image}@${id}: the commit died before a tag named it; its session goes on`,
       fix: 'remove its record',
       collect: () =>
-        store.image(image).change((change) => {
+        changeImage(store, image, (change) => {
           change.withdrawVersion(id);
           return Promise.resolve();
         }),
@@ -97,6 +83,15 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
           volumesOf(record).filter((id) => published.has(id) || remembered.has(id)),
           {wait: true},
         ),
+    })),
+    ...store.sessions.deadExecs().map((record) => ({
+      kind: 'dead-exec',
+      what: `a command in session ${record.session}: its process (pid ${record.owner.pid}) is gone`,
+      fix: 'remove its record',
+      collect: () => {
+        store.sessions.dropExec(record);
+        return Promise.resolve();
+      },
     })),
     ...volumes
       .filter(({id}) => isComplete && !named.has(id) && !remembered.has(id))
@@ -119,7 +114,9 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
         return Promise.resolve();
       },
     })),
+    ...emptyImages(store),
     ...temporaries(store),
+    ...abandonedTrials(store),
     ...tornRecords(torn),
     ...(await abandonedTransfers(store, options)),
   ];
@@ -154,7 +151,7 @@ function interruptedRemovals(store: Store): Leftover[] {
         kind: 'interrupted-removal',
         what: `version ${name}@${id}: its removal was interrupted`,
         fix: 'remove the rest',
-        collect: () => store.image(name).change((change) => finishRemoval(store, change, id)),
+        collect: () => changeImage(store, name, (change) => finishRemoval(store, change, id)),
       })),
   );
 }
@@ -198,42 +195,30 @@ async function endedCommits(store: Store, versions: readonly VersionRecord[]): P
   return ended;
 }
 
-/** Mounts below the store, and their empty mount points, that no session has. */
-function strayMounts(store: Store, ids: readonly string[]): Leftover[] {
-  const mounted = new Set(mountsOf().map(({mountPoint}) => mountPoint));
-  return ids.map((id) => ({
-    kind: 'stray-mount',
-    what: `${store.layout.mount(id)}: no session has it`,
-    fix: 'unmount it',
-    collect: async () => {
-      const path = store.layout.mount(id);
-      if (mounted.has(path)) await run('umount', ['--', path]);
-      removeMountPoint(path);
-    },
-  }));
+/** What is left of an image when its first commit, or its removal, died halfway: no version, no tag. */
+function emptyImages(store: Store): Leftover[] {
+  return store
+    .imageNames()
+    .map((name) => store.image(name))
+    .filter((image) => image.isEmpty())
+    .map((image) => ({
+      kind: 'empty-image',
+      what: `image ${image.name}: it has no versions`,
+      fix: 'remove it',
+      collect: () => changeImage(store, image.name, () => Promise.resolve()),
+    }));
 }
 
-/** Files that were being written when their writer died. */
-function temporaries(store: Store): Leftover[] {
-  const images = store.imageNames().flatMap((name) => {
-    const directory = store.layout.image(name);
-    return [directory, join(directory, 'versions')];
+/** An image that is empty afterwards goes as well. */
+async function changeImage(
+  store: Store,
+  name: string,
+  work: (change: ImageChange) => Promise<void>,
+): Promise<void> {
+  await store.image(name).change(async (change) => {
+    await work(change);
+    if (change.image.isEmpty()) await change.dropImage();
   });
-  return [store.root, store.layout.sessions, store.layout.execs, ...images].flatMap((directory) =>
-    entries(directory)
-      .filter((name) => name.endsWith('.tmp'))
-      .map((name) => join(directory, name))
-      .filter(isOld)
-      .map((path) => ({
-        kind: 'temporary-file',
-        what: `${path}: its writer is gone`,
-        fix: 'remove it',
-        collect: () => {
-          unlinkSync(path);
-          return Promise.resolve();
-        },
-      })),
-  );
 }
 
 async function abandonedTransfers(store: Store, options: CollectOptions): Promise<Leftover[]> {
@@ -246,33 +231,6 @@ async function abandonedTransfers(store: Store, options: CollectOptions): Promis
   }));
 }
 
-/** Records of runs that a power cut tore. One that is whole, but wrong, is not ours to remove. */
-function tornRecords(torn: readonly {path: string}[]): Leftover[] {
-  return torn.map(({path}) => ({
-    kind: 'torn-record',
-    what: `${path} was torn by a crash`,
-    fix: 'remove it',
-    collect: () => {
-      unlinkSync(path);
-      return Promise.resolve();
-    },
-  }));
-}
-
 function volumesOf(record: SessionRecord): string[] {
   return [record.volume, ...record.pending];
-}
-
-function entries(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
-
-function isOld(path: string): boolean {
-  const stat = statSync(path, {throwIfNoEntry: false});
-  return stat !== undefined && Date.now() - stat.ctimeMs > YOUNG_MS;
 }

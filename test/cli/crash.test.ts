@@ -3,6 +3,8 @@ import {execFileSync} from 'node:child_process';
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {startOf} from '../../src/system/identity.ts';
+import {mountsOf} from '../../src/system/mounts.ts';
+import {dyingAt} from '../crash-points/steps.ts';
 import {Cli} from './chrootctl.ts';
 import {DRIVERS, SLOWNESS} from './drivers.ts';
 
@@ -164,6 +166,86 @@ test('a session that lost its mount, as after a reboot, comes back', async () =>
   expect(await cli.ok('run', 'base', '--', 'ls', '/here')).toBe('/here');
   await cli.ok('session', 'end', 'kept');
   expect(await cli.ok('doctor')).toBe('all is well');
+});
+
+test('nobody else can use the clone of a run, or of a session that is not there yet', async () => {
+  const cli = new Cli();
+  await cli.importRoot();
+  const child = cli.start(['run', 'base', '--', 'sh', '-c', 'echo ready; read -r _']);
+  await new Promise((resolve) => child.stdout?.once('data', resolve));
+  const [running] = await cli.json<{id: string}[]>('ps');
+  for (const words of [
+    ['exec', running?.id ?? '', '--', 'true'],
+    ['session', 'path', running?.id ?? ''],
+    ['commit', running?.id ?? ''],
+  ]) {
+    const {code, stderr} = await cli.call(words);
+    expect([code, stderr]).toEqual([words[0] === 'exec' ? 125 : 5, expect.stringMatching(/ends by itself/)]);
+  }
+  expect(mountsOf().filter(({mountPoint}) => mountPoint.startsWith(cli.store))).toEqual([]);
+  child.stdin?.end('\n');
+  expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0);
+  expect(await cli.ok('doctor')).toBe('all is well');
+
+  await cli.call(['session', 'begin', 'base', '--name', 'work'], {
+    env: dyingAt(cli.directory, {name: 'start sh', occurrence: 1}),
+  });
+  expect(await cli.call(['session', 'path', 'work'])).toMatchObject({
+    code: 5,
+    stderr: expect.stringMatching(/was never there.*\n.*session rm work/),
+  });
+  await cli.ok('session', 'rm', 'work');
+  expect(await cli.ok('doctor')).toBe('all is well');
+});
+
+describe('a commit that dies after its tag has moved is kept', () => {
+  const ends = [
+    ['session', 'end', 'work'],
+    ['session', 'rm', 'work'],
+    ['commit', 'work', 'third'],
+    ['exec', 'work', '--', 'true'],
+  ];
+  const commits = [
+    {words: ['commit', 'work'], image: 'base'},
+    {words: ['commit', 'work', 'other:1.0'], image: 'other'},
+    {words: ['session', 'end', 'work', '--commit'], image: 'base'},
+  ];
+  test.each(commits.flatMap((commit) => ends.map((end) => ({...commit, end}))))(
+    '$words, then $end',
+    async ({words, image, end}) => {
+      const cli = new Cli();
+      await cli.importRoot();
+      await cli.ok('session', 'begin', 'base', '--name', 'work');
+      await cli.ok('exec', 'work', '--', 'touch', '/mine');
+      await cli.call(words, {
+        env: dyingAt(cli.directory, {
+          name: `fsync store/images/${image}`,
+          occurrence: 1,
+        }),
+      });
+      await cli.ok(...end);
+      await cli.ok('gc');
+      expect(await cli.ok('run', image, '--', 'ls', '/mine')).toBe('/mine');
+      expect(await cli.ok('doctor')).toBe('all is well');
+      expect((await cli.json<unknown[]>('images', image)).length).toBe(image === 'base' ? 2 : 1);
+    },
+  );
+
+  test('also of a session in which a command runs', async () => {
+    const cli = new Cli();
+    await cli.importRoot();
+    await cli.ok('session', 'begin', 'base', '--name', 'work');
+    const child = cli.start(['exec', 'work', '--', 'sh', '-c', 'touch /mine; echo ready; read -r _']);
+    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    await cli.call(['commit', 'work'], {
+      env: dyingAt(cli.directory, {name: 'fsync store/images/base', occurrence: 1}),
+    });
+    child.stdin?.end('\n');
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0);
+    await cli.ok('session', 'end', 'work');
+    expect(await cli.ok('run', 'base', '--', 'ls', '/mine')).toBe('/mine');
+    expect(await cli.ok('doctor')).toBe('all is well');
+  });
 });
 
 describe('a commit that fails before its tag has moved', () => {

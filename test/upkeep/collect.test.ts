@@ -1,7 +1,15 @@
 import {describe, expect, test} from '@jest/globals';
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import {versionId} from '../../src/ids.ts';
 import {importImage} from '../../src/images/import.ts';
@@ -210,6 +218,38 @@ describe('collecting', () => {
     expect((await collect(store)).failed).toEqual([]);
     expect([image.versionIds(), image.refs().tags]).toEqual([[id], {latest: id}]);
     store.sessions.drop(record.id);
+  });
+
+  test('a trial of a driver whose maker died goes when it is old', async () => {
+    const store = await storeWithImage();
+    const trial = join(store.layout.volumes, '.chrootctl-trial-abc123');
+    mkdirSync(join(trial, 'lower'), {recursive: true});
+    expect(await kinds(store)).toEqual([]);
+    const realNow = Date.now;
+    Date.now = () => realNow() + 61_000;
+    try {
+      expect(await kinds(store)).toEqual(['abandoned-trial']);
+      await collect(store);
+    } finally {
+      Date.now = realNow;
+    }
+    expect(existsSync(trial)).toBe(false);
+  });
+
+  test('what is left of an image without versions and tags goes; one with a tag stays', async () => {
+    const store = await storeWithImage();
+    mkdirSync(join(store.layout.image('empty'), 'versions'), {recursive: true});
+    expect(await kinds(store)).toEqual(['empty-image']);
+    await collect(store);
+    expect(store.imageNames()).toEqual(['base']);
+  });
+
+  test('the record of a command whose chrootctl died goes', async () => {
+    const store = await storeWithImage();
+    store.sessions.addExec({session: 'work', owner: {...self(), started: '1'}, command: ['true']});
+    expect(await kinds(store)).toEqual(['dead-exec']);
+    await collect(store);
+    expect(readdirSync(store.layout.execs)).toEqual([]);
   });
 
   test('torn records and forgotten temporaries go when they are old; an edited record stays and is told of', async () => {

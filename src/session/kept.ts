@@ -1,0 +1,32 @@
+/** Which sessions others than their maker may use. */
+import {ChrootctlError} from '../errors.ts';
+import type {SessionRecord} from '../store/records.ts';
+import type {Store} from '../store/store.ts';
+
+/**
+ * The record of a session that is kept and has begun. The volume of any other is its maker's alone: to mount it twice
+ * could damage it.
+ * @throws ChrootctlError NOT_FOUND, BUSY
+ */
+export function kept(store: Store, id: string): SessionRecord {
+  const record = store.sessions.get(id);
+  if (record.ephemeral) {
+    throw new ChrootctlError('BUSY', `session ${id} belongs to a command that ends by itself`, {
+      hint: 'keep a session with chrootctl session begin, or with run --keep',
+    });
+  }
+  if (store.sessions.isUnbegun(record)) {
+    throw store.sessions.isDead(record)
+      ? new ChrootctlError(
+          'BUSY',
+          `session ${id} was never there: its process (pid ${record.owner.pid}) died`,
+          {
+            hint: `remove what is left of it: chrootctl session rm ${id}`,
+          },
+        )
+      : new ChrootctlError('BUSY', `session ${id} is still being made (pid ${record.owner.pid})`, {
+          hint: 'try again in a moment',
+        });
+  }
+  return record;
+}

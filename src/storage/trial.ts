@@ -1,0 +1,41 @@
+/** Directories in which a driver is tried out; they are gone afterwards, unless whoever tries dies meanwhile. */
+import {existsSync, mkdtempSync, readdirSync, realpathSync, statfsSync} from 'node:fs';
+import {dirname, join, resolve} from 'node:path';
+import {deleteTree} from './delete.ts';
+import {deleteSubvolume} from './nested.ts';
+import {isSubvolume} from './subvolumes.ts';
+
+const PREFIX = '.chrootctl-trial-';
+
+/** statfs(2) */
+const BTRFS_SUPER_MAGIC = 0x9123683e;
+
+/** Runs `work` with a directory on the file system that `directory` is or will be on; it is gone afterwards. */
+export async function inTrial<T>(directory: string, work: (trial: string) => Promise<T>): Promise<T> {
+  let there = resolve(directory);
+  while (!existsSync(there)) there = dirname(there);
+  const trial = mkdtempSync(join(realpathSync(there), PREFIX));
+  try {
+    return await work(trial);
+  } finally {
+    await deleteTrial(trial);
+  }
+}
+
+/** Paths of those in `directory`: of trials that are under way, and of those whose maker died. */
+export function trialsIn(directory: string): string[] {
+  return readdirSync(directory)
+    .filter((name) => name.startsWith(PREFIX))
+    .map((name) => join(directory, name));
+}
+
+/** Deletes what a trial left, its subvolumes included, which may be read-only. */
+export async function deleteTrial(trial: string): Promise<void> {
+  if (statfsSync(trial).type === BTRFS_SUPER_MAGIC) {
+    for (const name of readdirSync(trial)) {
+      const path = join(trial, name);
+      if (isSubvolume(path)) await deleteSubvolume(path);
+    }
+  }
+  deleteTree(trial);
+}

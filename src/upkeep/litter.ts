@@ -1,0 +1,97 @@
+/** Leftovers that no record names: mounts, files that were being written, trials of drivers. */
+import {readdirSync, statSync, unlinkSync} from 'node:fs';
+import {join} from 'node:path';
+import {errnoOf} from '../errors.ts';
+import {removeMountPoint} from '../session/root.ts';
+import {deleteTrial, trialsIn} from '../storage/trial.ts';
+import type {Store} from '../store/store.ts';
+import {mountsOf} from '../system/mounts.ts';
+import {run} from '../system/process.ts';
+
+/** Something to collect: what it is, and how. */
+export interface Leftover {
+  kind: string;
+  what: string;
+  fix: string;
+  collect: () => Promise<void>;
+}
+
+/** A temporary file, a trial or a torn record this young may be one that somebody is at. */
+const YOUNG_MS = 60_000;
+
+/** Mounts below the store, and their empty mount points, that no session has. */
+export function strayMounts(store: Store, ids: readonly string[]): Leftover[] {
+  const mounted = new Set(mountsOf().map(({mountPoint}) => mountPoint));
+  return ids.map((id) => ({
+    kind: 'stray-mount',
+    what: `${store.layout.mount(id)}: no session has it`,
+    fix: 'unmount it',
+    collect: async () => {
+      const path = store.layout.mount(id);
+      if (mounted.has(path)) await run('umount', ['--', path]);
+      removeMountPoint(path);
+    },
+  }));
+}
+
+/** Files that were being written when their writer died. */
+export function temporaries(store: Store): Leftover[] {
+  const images = store.imageNames().flatMap((name) => {
+    const directory = store.layout.image(name);
+    return [directory, join(directory, 'versions')];
+  });
+  return [store.root, store.layout.sessions, store.layout.execs, ...images].flatMap((directory) =>
+    entries(directory)
+      .filter((name) => name.endsWith('.tmp'))
+      .map((name) => join(directory, name))
+      .filter(isOld)
+      .map((path) => ({
+        kind: 'temporary-file',
+        what: `${path}: its writer is gone`,
+        fix: 'remove it',
+        collect: () => {
+          unlinkSync(path);
+          return Promise.resolve();
+        },
+      })),
+  );
+}
+
+/** Where a driver was being tried out when whoever tried it died. */
+export function abandonedTrials(store: Store): Leftover[] {
+  return trialsIn(store.layout.volumes)
+    .filter(isOld)
+    .map((path) => ({
+      kind: 'abandoned-trial',
+      what: `${path}: a driver was tried out there, by a process that is gone`,
+      fix: 'remove it',
+      collect: () => deleteTrial(path),
+    }));
+}
+
+/** Records of runs that a power cut tore. One that is whole, but wrong, is not ours to remove. */
+export function tornRecords(torn: readonly {path: string}[]): Leftover[] {
+  return torn.map(({path}) => ({
+    kind: 'torn-record',
+    what: `${path} was torn by a crash`,
+    fix: 'remove it',
+    collect: () => {
+      unlinkSync(path);
+      return Promise.resolve();
+    },
+  }));
+}
+
+function entries(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+export function isOld(path: string): boolean {
+  const stat = statSync(path, {throwIfNoEntry: false});
+  return stat !== undefined && Date.now() - stat.ctimeMs > YOUNG_MS;
+}

@@ -1,0 +1,106 @@
+/** The commands that change something, each with the state of the store that it starts from. */
+import {spawnSync} from 'node:child_process';
+import {existsSync} from 'node:fs';
+import {join} from 'node:path';
+import {begin, exec, importImage, run, tagVersion} from '../../src/index.ts';
+import {dyingAt, type Step} from './steps.ts';
+import type {World} from './world.ts';
+
+export interface Command {
+  words: (world: World, source: string) => Promise<readonly string[]> | readonly string[];
+  prepare: (world: World, source: string) => Promise<void>;
+  /** What is wrong with what it made outside of the store. */
+  check?: (world: World) => string[];
+}
+
+const write = (state: string): string[] => ['sh', '-c', `echo ${state} > /state`];
+
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  init: {
+    words: ({dataset}) => ['init', ...(dataset === undefined ? [] : ['--dataset', dataset])],
+    prepare: () => Promise.resolve(),
+  },
+  'import (a first image)': {words: (_, source) => ['import', source, 'base:1.0'], prepare: empty},
+  import: {words: (_, source) => ['import', source, 'base'], prepare: image},
+  run: {words: () => ['run', 'base', '--', ...write('lost')], prepare: image},
+  'run --commit': {words: () => ['run', 'base', '--commit', '--', ...write('new')], prepare: image},
+  'run --commit=TAG': {words: () => ['run', 'base', '--commit=1.0', '--', ...write('new')], prepare: image},
+  'run --name': {words: () => ['run', 'base', '--name', 'work', '--', ...write('kept')], prepare: image},
+  update: {words: () => ['update', 'base', '--', ...write('new')], prepare: image},
+  'session begin': {words: () => ['session', 'begin', 'base'], prepare: image},
+  'session begin --name': {words: () => ['session', 'begin', 'base', '--name', 'work'], prepare: image},
+  exec: {words: () => ['exec', 'work', '--', ...write('more')], prepare: session},
+  commit: {words: () => ['commit', 'work'], prepare: session},
+  'commit IMAGE:TAG': {words: () => ['commit', 'work', 'base:2.0'], prepare: session},
+  'commit (to another image)': {words: () => ['commit', 'work', 'other:1.0'], prepare: session},
+  'session end': {words: () => ['session', 'end', 'work'], prepare: session},
+  'session end --commit': {words: () => ['session', 'end', 'work', '--commit'], prepare: session},
+  'session rm': {words: () => ['session', 'rm', 'work'], prepare: session},
+  tag: {words: () => ['tag', 'base', 'named'], prepare: image},
+  untag: {words: () => ['untag', 'base:named'], prepare: tagged},
+  rollback: {words: () => ['rollback', 'base'], prepare: image},
+  'rm (a version with heirs)': {
+    words: async (world) => ['rm', `base@${(await firstVersion(world)) ?? ''}`],
+    prepare: image,
+  },
+  'rm --force (an image)': {words: () => ['rm', '--force', 'base'], prepare: tagged},
+  prune: {words: () => ['prune'], prepare: image},
+  gc: {words: () => ['gc'], prepare: leftovers},
+  'doctor --fix': {words: () => ['doctor', '--fix'], prepare: leftovers},
+  export: {words: () => ['export', 'base', 'base.tar'], prepare: image, check: wholeArchive},
+};
+
+async function empty(world: World): Promise<void> {
+  await world.open();
+}
+
+/** Two versions: the first, without a tag, is the parent of `latest`. */
+async function image(world: World, source: string): Promise<void> {
+  const store = await world.open();
+  await importImage(store, source, {target: 'base'});
+  await run(store, {reference: 'base', command: write('2'), commit: {}});
+}
+
+async function tagged(world: World, source: string): Promise<void> {
+  await image(world, source);
+  await tagVersion(await world.open(), 'base', 'named');
+}
+
+async function session(world: World, source: string): Promise<void> {
+  await image(world, source);
+  const store = await world.open();
+  await begin(store, 'base', {name: 'work'});
+  await exec(store, 'work', {command: write('work')});
+}
+
+/** What three commands left that died: a clone, a version that no tag has named, and one that is half removed. */
+async function leftovers(world: World, source: string): Promise<void> {
+  await image(world, source);
+  await die(world, ['run', 'base', '--', 'true'], {name: 'started setpriv', occurrence: 1});
+  await die(world, ['run', 'base', '--commit', '--', 'true'], {
+    name: 'rename store/images/base/refs.json.tmp',
+    occurrence: 1,
+  });
+  await die(world, ['rm', `base@${(await firstVersion(world)) ?? ''}`], {
+    name: 'fsync store/images/base/versions',
+    occurrence: 1,
+  });
+}
+
+async function die(world: World, words: readonly string[], step: Step): Promise<void> {
+  const {stderr} = await world.call(words, dyingAt(world.directory, step));
+  if (!stderr.includes('SIGKILL'))
+    throw new Error(`${words.join(' ')} did not come to '${step.name}': ${stderr}`);
+}
+
+/** The file is there in full, or not at all. */
+function wholeArchive({directory}: World): string[] {
+  const path = join(directory, 'base.tar');
+  if (!existsSync(path)) return [];
+  const {status, stderr} = spawnSync('tar', ['--list', '--file', path], {encoding: 'utf8'});
+  return status === 0 ? [] : [`half an archive is there: ${stderr}`];
+}
+
+async function firstVersion(world: World): Promise<string | undefined> {
+  return (await world.open()).image('base').versionIds()[0];
+}

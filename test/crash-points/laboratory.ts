@@ -1,0 +1,22 @@
+/** Where worlds are made. */
+import {writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {busyboxRoot} from '../cli/chrootctl.ts';
+import {mountLoop} from '../contract/loop.ts';
+import {temporaryDirectory} from '../temporary.ts';
+
+export interface Laboratory {
+  driver: string;
+  /** A directory on a file system that the driver can work on. */
+  room: string;
+  /** A directory to import. */
+  source: string;
+}
+
+/** One that goes with the test. */
+export function laboratoryFor(driver: string): Laboratory {
+  const directory = temporaryDirectory();
+  const source = busyboxRoot();
+  writeFileSync(join(source, 'state'), '1\n');
+  return {driver, source, room: driver === 'btrfs' ? mountLoop('btrfs', directory) : directory};
+}

@@ -1,0 +1,3 @@
+import {crashPoints} from './suite.ts';
+
+crashPoints('overlay');
