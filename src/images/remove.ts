@@ -32,14 +32,16 @@ async function remove(store: Store, text: string, force: boolean): Promise<Remov
   const reference = parseReference(text);
   const image = store.image(reference.image);
   if (reference.selector.kind !== 'latest' || !image.exists()) {
-    const {id} = resolveReference(store, reference);
+    resolveReference(store, reference);
     return image.change(async (change) => {
+      const {id} = resolveReference(store, reference); // Another removal may have come first.
       refuseTagged(tagsOf(image.refs().tags, id), force, `${image.name}@${id}`);
       await removeVersions(store, change, [id]);
       return [{image: image.name, version: id}];
     });
   }
   return image.change(async (change) => {
+    if (!image.exists()) resolveReference(store, reference); // The same.
     refuseTagged(Object.keys(image.refs().tags), force, `image ${image.name}`);
     const ids = [...image.removingIds(), ...image.versionIds().reverse()];
     await removeVersions(store, change, ids);

@@ -8,7 +8,7 @@
  *     images/<name>/history.jsonl        every move of every tag
  *     images/<name>/versions/<id>.json   a version
  */
-import {readdirSync, renameSync, rmSync} from 'node:fs';
+import {existsSync, readdirSync, renameSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {Ledger, LedgerEntry} from '../storage/ledger.ts';
@@ -266,18 +266,18 @@ export class ImageChange {
       }
       return version;
     });
-    syncDirectory(join(this.#directory, 'versions'));
+    this.#syncVersions();
     return versions.filter((version) => version !== undefined);
   }
 
   putBack(ids: readonly string[]): void {
     for (const id of ids) renameSync(this.#hiddenFile(id), this.#versionFile(id));
-    syncDirectory(join(this.#directory, 'versions'));
+    this.#syncVersions();
   }
 
   dropVersions(ids: readonly string[]): void {
     for (const id of ids) rmSync(this.#hiddenFile(id), {force: true});
-    syncDirectory(join(this.#directory, 'versions'));
+    this.#syncVersions();
   }
 
   /** Removes the image itself, once it has no versions. @throws ChrootctlError BUSY */
@@ -287,6 +287,12 @@ export class ImageChange {
     }
     await this.image.ledger?.forget(this.image.name);
     rmSync(this.#directory, {recursive: true, force: true});
+  }
+
+  /** Where the image has gone meanwhile, there is nothing to wait for. */
+  #syncVersions(): void {
+    const directory = join(this.#directory, 'versions');
+    if (existsSync(directory)) syncDirectory(directory);
   }
 
   #versionFile(id: string): string {
