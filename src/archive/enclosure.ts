@@ -69,6 +69,21 @@ export function startPacking(directory: string, stdout: 'pipe' | number, compres
   return start(directory, '--ro-bind', TO_READ, command, ['ignore', stdout]);
 }
 
+/**
+ * Killed while it starts, bwrap(1) can leave a child that waits for it for ever. In a process id namespace of its own all
+ * of them end with the first one, which is killed with unshare(1), and that with us.
+ */
+const CERTAIN_END = [
+  'setpriv',
+  '--pdeathsig',
+  'KILL',
+  'unshare',
+  '--pid',
+  '--fork',
+  '--kill-child=KILL',
+  '--',
+];
+
 /** A tree that is mounted in another process's namespace only (system/view.ts) cannot be bound into one of ours. */
 const IN_NAMESPACE_OF = /^\/proc\/(\d+)\/root(\/.*)$/s;
 
@@ -80,7 +95,11 @@ function start(
   stdio: ConstructorParameters<typeof Child>[2],
 ): Child {
   const [, pid, path] = IN_NAMESPACE_OF.exec(directory) ?? [];
-  const words = ['bwrap', ...enclosed(path ?? resolve(directory), bind, capabilities, command)];
+  const words = [
+    ...CERTAIN_END,
+    'bwrap',
+    ...enclosed(path ?? resolve(directory), bind, capabilities, command),
+  ];
   const [file = '', ...args] =
     pid === undefined ? words : ['nsenter', `--mount=/proc/${pid}/ns/mnt`, '--', ...words];
   return new Child(file, args, stdio);

@@ -9,7 +9,8 @@ import type {Store} from '../store/store.ts';
 
 interface Compared {
   volume: string;
-  isSession: boolean;
+  /** Id of the session whose volume it is. */
+  session: string | undefined;
   /** Reference of the version it was made from. */
   parent: string | null;
 }
@@ -35,8 +36,20 @@ export async function diff(store: Store, a: string, b?: string): Promise<Change[
   }
 
   async function changes(from: Compared, to: Compared): Promise<Change[]> {
-    const found = await store.driver.changes(from.volume, to.volume);
-    return to.isSession ? withoutMountPoints(store, to.volume, found) : found;
+    try {
+      const found = await store.driver.changes(from.volume, to.volume);
+      return to.session !== undefined ? await withoutMountPoints(store, to.volume, found) : found;
+    } catch (error) {
+      for (const {session, volume} of [from, to]) {
+        // Nothing keeps a session from being ended, or going on in another volume, while it is read.
+        if (session === undefined || store.sessions.find(session)?.volume === volume) continue;
+        throw new ChrootctlError('BUSY', `session ${session} was committed or ended while it was compared`, {
+          hint: 'look at chrootctl ps, then try again',
+          cause: error,
+        });
+      }
+      throw error;
+    }
   }
 
   /** A session's volume is its own; a version is pinned while it is read. */
@@ -45,7 +58,7 @@ export async function diff(store: Store, a: string, b?: string): Promise<Change[
     if (session !== undefined) {
       return {
         volume: session.volume,
-        isSession: true,
+        session: session.id,
         parent: session.version === null ? null : `${session.image}@${session.version}`,
       };
     }
@@ -59,7 +72,7 @@ export async function diff(store: Store, a: string, b?: string): Promise<Change[
     pins.push(record);
     return {
       volume: version.volume,
-      isSession: false,
+      session: undefined,
       parent: version.parent === null ? null : `${version.image}@${version.parent}`,
     };
   }

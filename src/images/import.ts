@@ -10,7 +10,6 @@ import {pinNothing} from '../session/pin.ts';
 import type {CommitOptions, Committed} from '../session/publish.ts';
 import {STREAM_HEAD, streamDriverOf} from '../storage/streams.ts';
 import type {Store} from '../store/store.ts';
-import {stoppable} from '../system/interruption.ts';
 import {newVersion} from './new-version.ts';
 import {receiveVersion} from './receive.ts';
 
@@ -56,7 +55,7 @@ async function importFrom(
   {maxSize, signal, ...image}: ImportOptions,
 ): Promise<Committed> {
   const origin = typeof source === 'string' ? source : 'standard input';
-  const {head, opened} = await stoppable(begun(source), signal, () => undefined);
+  const {head, opened} = await begun(source, signal);
   try {
     const format = streamDriverOf(head);
     if (format !== undefined)
@@ -69,8 +68,22 @@ async function importFrom(
   }
 }
 
-async function begun(source: string | Readable): Promise<{head: Buffer; opened: Opened}> {
-  return peek(await openSource(source), STREAM_HEAD);
+async function begun(
+  source: string | Readable,
+  signal: AbortSignal | undefined,
+): Promise<{head: Buffer; opened: Opened}> {
+  let opened: Opened | undefined;
+  try {
+    opened = await openSource(source);
+    const begun = await peek(opened, STREAM_HEAD);
+    signal?.throwIfAborted();
+    return begun;
+  } catch (error) {
+    // Else what reads a directory would wait for ever for somebody who takes it.
+    if (opened !== undefined) closeSource(opened);
+    signal?.throwIfAborted();
+    throw error;
+  }
 }
 
 /** Makes a Debian or Ubuntu root with mmdebstrap. @throws ChrootctlError */

@@ -42,7 +42,7 @@ async function pruneImages(
         .versions()
         .slice(0, keep === 0 ? undefined : -keep)
         .filter(({id, created}) => !tagged.has(id) && Date.parse(created) <= latestDate);
-      const pins = store.sessions.pins();
+      const pins = store.sessions.pins(untagged);
       const ids = untagged.map(({id}) => id);
       const gone = new Set(
         dryRun ? ids.filter((id) => !pins.has(id)) : await removeUnused(store, change, ids),

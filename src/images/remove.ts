@@ -62,7 +62,7 @@ export async function removeVersions(
 ): Promise<void> {
   const hiddenBefore = change.image.removingIds();
   const versions = change.hideVersions(ids);
-  const pins = store.sessions.pins();
+  const pins = store.sessions.pins(versions);
   const used = ids.find((id) => pins.has(id));
   if (used !== undefined) {
     change.putBack(ids.filter((id) => id === used || !hiddenBefore.includes(id)));
@@ -80,7 +80,7 @@ export async function removeUnused(
 ): Promise<string[]> {
   if (ids.length === 0) return [];
   const versions = change.hideVersions(ids);
-  const pins = store.sessions.pins();
+  const pins = store.sessions.pins(versions);
   change.putBack(ids.filter((id) => pins.has(id)));
   const unused = ids.filter((id) => !pins.has(id));
   await removeHidden(

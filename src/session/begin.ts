@@ -3,6 +3,7 @@ import {parseReference} from '../reference.ts';
 import type {RunOptions, SessionRecord} from '../store/records.ts';
 import {checkSessionName} from '../store/sessions.ts';
 import type {Store} from '../store/store.ts';
+import {randomId} from '../ids.ts';
 import {discard} from './discard.ts';
 import {pin} from './pin.ts';
 import {mountVolume} from './root.ts';
@@ -23,23 +24,26 @@ export interface Begun {
 
 /** @throws ChrootctlError NOT_FOUND, USAGE, BUSY when the name is taken */
 export async function begin(store: Store, reference: string, wanted: BeginOptions = {}): Promise<Begun> {
-  const {record, version} = await pin(store, parseReference(reference), {
-    kind: 'session',
-    ephemeral: false,
-    command: [...(wanted.command ?? [])],
-    labels: wanted.labels ?? {},
-    options: wanted.options ?? {},
-    ...(wanted.name === undefined ? {} : {name: checkSessionName(wanted.name)}),
+  const id = wanted.name === undefined ? randomId(12) : checkSessionName(wanted.name);
+  // From before there is a record: else somebody could use, or end, what is not all there yet.
+  return store.sessions.locked(id, async () => {
+    const {record, version} = await pin(store, parseReference(reference), {
+      id,
+      kind: 'session',
+      ephemeral: false,
+      command: [...(wanted.command ?? [])],
+      labels: wanted.labels ?? {},
+      options: wanted.options ?? {},
+      ...(wanted.name === undefined ? {} : {name: id}),
+    });
+    try {
+      await store.driver.create(record.volume, {parent: version.volume, ...limitOf(record.options)});
+      const begun = {...record, pending: []};
+      store.sessions.replace(begun);
+      return {record: begun, root: await mountVolume(store, begun)};
+    } catch (error) {
+      await discard(store, record);
+      throw error;
+    }
   });
-  try {
-    await store.driver.create(record.volume, {parent: version.volume, ...limitOf(record.options)});
-    // Mounted by its maker, before anybody else may: that is once the record says that it has begun.
-    const root = await mountVolume(store, record);
-    const begun = {...record, pending: []};
-    store.sessions.replace(begun);
-    return {record: begun, root};
-  } catch (error) {
-    await discard(store, record);
-    throw error;
-  }
 }

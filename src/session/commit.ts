@@ -8,6 +8,7 @@ import type {Store} from '../store/store.ts';
 import {self} from '../system/identity.ts';
 import {explainConflict, isConflict} from './conflict.ts';
 import {discard} from './discard.ts';
+import {continueInClone, isInterrupted, versionsMade} from './interrupted.ts';
 import {kept} from './kept.ts';
 import {removeMountPoints} from './mount-points.ts';
 import {withPaused} from './pause.ts';
@@ -20,7 +21,6 @@ import {
   type Publication,
 } from './publish.ts';
 import {mountVolume, restoreRoot, unmountRoot} from './root.ts';
-import {continueInClone, isInterrupted, settle} from './settle.ts';
 
 export interface SessionCommitOptions extends CommitOptions {
   /** `IMAGE[:TAG]`; default: the session's image. */
@@ -35,7 +35,7 @@ export async function commitSession(
 ): Promise<Committed> {
   return explaining(id, () =>
     store.sessions.locked(id, async () => {
-      const record = await orderly(store, kept(store, id));
+      const record = await whole(store, id);
       const publication = publicationOf(record, options);
       checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
@@ -59,7 +59,7 @@ export async function endSession(
 ): Promise<Committed | undefined> {
   return explaining(id, () =>
     store.sessions.locked(id, async () => {
-      const record = await orderly(store, kept(store, id));
+      const record = options.commit === undefined ? kept(store, id) : await whole(store, id);
       const publication = options.commit === undefined ? undefined : publicationOf(record, options.commit);
       if (publication !== undefined) checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
@@ -75,7 +75,8 @@ export async function endSession(
         }
         await unmountRoot(store, id);
         if (publication === undefined) {
-          await end(store, record, []);
+          const made = isInterrupted(record) ? await versionsMade(store, record) : undefined;
+          await end(store, record, [...(made?.keys() ?? [])]);
           return undefined;
         }
         const committed = await publish(store, {
@@ -87,10 +88,6 @@ export async function endSession(
       });
     }),
   );
-}
-
-async function orderly(store: Store, record: SessionRecord): Promise<SessionRecord> {
-  return isInterrupted(record) ? settle(store, record) : record;
 }
 
 /** Throws an unmounted session away, those of its volumes excepted that became versions. */
@@ -195,4 +192,12 @@ async function frozen(store: Store, volume: string, note: Note | undefined): Pro
   await removeMountPoints(store, volume);
   await store.driver.freeze(volume, note);
   return volume;
+}
+
+/** A session in which a commit finds what the session's record says, whatever was interrupted before. */
+async function whole(store: Store, id: string): Promise<SessionRecord> {
+  const record = kept(store, id);
+  if (!isInterrupted(record)) return record;
+  await restoreRoot(store, record);
+  return kept(store, id);
 }

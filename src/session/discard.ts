@@ -1,5 +1,6 @@
 /** Throwing a session away: its mount, its volumes, and its record last, so that an interrupted end can be resumed. */
 import type {SessionRecord} from '../store/records.ts';
+import {volumesOf} from '../store/sessions.ts';
 import type {Store} from '../store/store.ts';
 import {unmountRoot} from './root.ts';
 
@@ -16,11 +17,29 @@ export async function discard(
   {wait = false}: {wait?: boolean} = {},
 ): Promise<void> {
   // That of a command that ended is mounted in a namespace that is gone by now.
-  const isSession = record.kind === 'session';
-  if (isSession) await unmountRoot(store, record.id);
-  for (const volume of [record.volume, ...record.pending]) {
+  if (record.kind === 'session') await unmountRoot(store, record.id);
+  for (const volume of volumesOf(record)) {
     if (!keep.includes(volume)) await (wait ? store.driver.remove(volume) : store.driver.discard(volume));
   }
   store.sessions.drop(record.id);
-  if (isSession) store.sessions.dropLock(record.id);
+}
+
+/**
+ * The same for what the session's owner left behind, by anybody. Gives false when there is nothing left behind: its owner
+ * has kept it at last, or somebody else was here first, and a session of that name may be another one.
+ */
+export async function discardDead(
+  store: Store,
+  record: SessionRecord,
+  keep: readonly string[],
+  options?: {wait: boolean},
+): Promise<boolean> {
+  const work = async (): Promise<boolean> => {
+    const last = store.sessions.leftBehind(record);
+    if (last?.volume !== record.volume) return false;
+    await discard(store, last, keep, options);
+    return true;
+  };
+  // Others may want the name of a session; the id of a command's clone is nobody else's.
+  return record.kind === 'session' ? store.sessions.locked(record.id, work) : work();
 }

@@ -4,8 +4,8 @@ import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 
 /**
- * The record of a session that is kept and has begun. The volume of any other is its maker's alone: to mount it twice
- * could damage it.
+ * The record of a session that is kept; it may still be being made. The volume of any other is its maker's alone: to
+ * mount it twice could damage it.
  * @throws ChrootctlError NOT_FOUND, BUSY
  */
 export function kept(store: Store, id: string): SessionRecord {
@@ -15,18 +15,14 @@ export function kept(store: Store, id: string): SessionRecord {
       hint: 'keep a session with chrootctl session begin, or with run --keep',
     });
   }
-  if (store.sessions.isUnbegun(record)) {
-    throw store.sessions.isDead(record)
-      ? new ChrootctlError(
-          'BUSY',
-          `session ${id} was never there: its process (pid ${record.owner.pid}) died`,
-          {
-            hint: `remove what is left of it: chrootctl session rm ${id}`,
-          },
-        )
-      : new ChrootctlError('BUSY', `session ${id} is still being made (pid ${record.owner.pid})`, {
-          hint: 'try again in a moment',
-        });
+  if (store.sessions.isUnbegun(record) && store.sessions.isDead(record)) {
+    throw new ChrootctlError(
+      'BUSY',
+      `session ${id} was never there: its process (pid ${record.owner.pid}) died`,
+      {
+        hint: `remove what is left of it: chrootctl session rm ${id}`,
+      },
+    );
   }
   return record;
 }

@@ -19,6 +19,8 @@ const PAUSE_MS = 25;
 const PATIENT = 4;
 
 export type PinFields = Pick<SessionRecord, 'kind' | 'ephemeral' | 'command' | 'labels' | 'options'> & {
+  /** Default: a random one. */
+  id?: string;
   name?: string;
 };
 
@@ -79,12 +81,12 @@ export function pinNothing(store: Store, image: string, fields: PinFields): Sess
 
 function addRecord(
   store: Store,
-  {name, ...fields}: PinFields,
+  {id, name, ...fields}: PinFields,
   origin: Pick<SessionRecord, 'image' | 'version' | 'config'>,
 ): SessionRecord {
   const volume = randomId();
   const record: SessionRecord = {
-    id: name ?? randomId(12),
+    id: id ?? randomId(12),
     name: name ?? null,
     ...fields,
     ...origin,

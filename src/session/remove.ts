@@ -5,8 +5,8 @@ import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {isAlive} from '../system/identity.ts';
 import {endSession} from './commit.ts';
-import {discard} from './discard.ts';
-import {publishedOf} from './publish.ts';
+import {discardDead} from './discard.ts';
+import {versionsMade} from './interrupted.ts';
 
 /**
  * @throws ChrootctlError NOT_FOUND; BUSY while something runs in it, unless `force` is given: then that is killed
@@ -49,8 +49,7 @@ async function remove(store: Store, id: string, force: boolean): Promise<void> {
 async function discardedDead(store: Store, record: SessionRecord): Promise<boolean> {
   const last = store.sessions.leftBehind(record);
   if (last === undefined) return store.sessions.find(record.id) === undefined;
-  await discard(store, last, publishedOf(store, last.image, [last.volume, ...last.pending]));
-  return true;
+  return discardDead(store, last, [...(await versionsMade(store, last)).keys()]);
 }
 
 const WAIT_MS = 5000;

@@ -6,11 +6,11 @@ import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {describeHolders, holdersOf} from '../system/holders.ts';
-import {mountFunction, type MountPlan} from '../system/mount-plan.ts';
+import {mountFunction} from '../system/mount-plan.ts';
 import {mountsOf} from '../system/mounts.ts';
 import {attempt, lastLine, run} from '../system/process.ts';
+import {isInterrupted, settle} from './interrupted.ts';
 import {kept} from './kept.ts';
-import {isInterrupted, settle} from './settle.ts';
 
 /** A mount may be busy for a moment after its last process ended. */
 const UNMOUNT_ATTEMPTS = 10;
@@ -54,31 +54,22 @@ export async function restoreRoot(store: Store, record: SessionRecord): Promise<
   const mounted = mountedRoot(store, record.id);
   if (mounted !== null && !isInterrupted(record)) return mounted;
   const settled = await settle(store, record);
-  return mountedRoot(store, record.id) ?? mountVolume(store, settled);
+  const path = mounted ?? (await mountVolume(store, settled));
+  // Last: until then, whoever comes next has to settle it.
+  if (settled.changing) store.sessions.replace({...settled, changing: false});
+  return path;
 }
 
 /** Mounts the root of a session whose volume is known to be active. For its maker or the holder of its lock. */
 export async function mountVolume(store: Store, {id, volume}: SessionRecord): Promise<string> {
   const path = store.layout.mount(id);
-  const plan = await planOf(store, id, volume);
   mkdirSync(path, {recursive: true, mode: 0o700});
+  const plan = await store.driver.plan(volume);
   const words = ['-t', plan.type, '-o', plan.options.join(','), '--', plan.source, path];
   await run('sh', ['-c', `${mountFunction(plan)}\nmount_plan "$@"`, 'mount', ...words], {
     cwd: plan.workingDirectory,
   });
   return path;
-}
-
-async function planOf(store: Store, id: string, volume: string): Promise<MountPlan> {
-  try {
-    return await store.driver.plan(volume);
-  } catch (error) {
-    if (!(error instanceof ChrootctlError && error.code === 'NOT_FOUND')) throw error;
-    throw new ChrootctlError('FAILED', `the root of session ${id} is gone (volume ${volume})`, {
-      hint: `nothing is left to save: chrootctl session rm ${id}`,
-      cause: error,
-    });
-  }
 }
 
 /**

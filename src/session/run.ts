@@ -14,8 +14,7 @@ import {exec} from './exec.ts';
 import {removeMountPoints} from './mount-points.ts';
 import {pin} from './pin.ts';
 import {checkExpected, publish, publishedOf, type CommitOptions, type Committed} from './publish.ts';
-import {mountVolume, otherRoots} from './root.ts';
-import {continueInClone} from './settle.ts';
+import {otherRoots, restoreRoot} from './root.ts';
 import {limitOf, sandboxSpec} from './spec.ts';
 
 export interface RunRequest {
@@ -105,13 +104,12 @@ interface Fate {
 async function keepSession(store: Store, record: SessionRecord): Promise<void> {
   // The volume did without syncs so far; frozen, it is safe on disk, and the session goes on in a clone of it.
   await store.driver.freeze(record.volume);
-  const keptRecord: SessionRecord = {...record, kind: 'session', ephemeral: false};
-  // From here on others may use it, and would mount it as well.
+  // Whoever sees it kept can change it.
   await store.sessions.locked(record.id, async () => {
-    store.sessions.replace(keptRecord);
-    await mountVolume(store, await continueInClone(store, keptRecord, record.version));
+    const changing: SessionRecord = {...record, kind: 'session', ephemeral: false, changing: true};
+    store.sessions.replace(changing);
+    await restoreRoot(store, changing);
   });
-  await store.driver.remove(record.volume);
 }
 
 async function publishRun(store: Store, record: SessionRecord, commit: CommitOptions): Promise<Committed> {

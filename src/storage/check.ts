@@ -77,7 +77,7 @@ async function lookAt(room: CheckedRoom, id: string): Promise<Finding[]> {
     const what = `volume ${id} was left half made`;
     return ofDead ? [{...leftover(what), repair: () => deleteVolumeDirectory(room, id)}] : [];
   }
-  if (record.state === 'removed') return [];
+  if (record.state === 'removed') return temporaries(directoryOf(volumes, id), id);
   const missing = missingLayers(volumes, record);
   return [
     ...(missing.length > 0 ? missing : await room.inspect(record)),

@@ -29,9 +29,9 @@ export function trialsIn(directory: string): string[] {
     .map((name) => join(directory, name));
 }
 
-/** Deletes what a trial left, its subvolumes included, which may be read-only. */
+/** Deletes what a trial left, its subvolumes included, which may be read-only. One that is gone is no error. */
 export async function deleteTrial(trial: string): Promise<void> {
-  if (statfsSync(trial).type === BTRFS_SUPER_MAGIC) {
+  if (existsSync(trial) && statfsSync(trial).type === BTRFS_SUPER_MAGIC) {
     for (const name of readdirSync(trial)) {
       const path = join(trial, name);
       if (isSubvolume(path)) await deleteSubvolume(path);

@@ -113,9 +113,17 @@ export class Image {
 
   /** Every move of every tag, oldest first. */
   history(): HistoryEntry[] {
-    // First the confirmed number, then the lines: lines only grow, so all up to the number are there.
-    const {seq} = this.refs();
-    return readHistory(this.historyFile, seq);
+    for (let before: number | undefined; ;) {
+      // First the confirmed number, then the lines: lines only grow, so all up to the number are there.
+      const {seq} = this.refs();
+      try {
+        return readHistory(this.historyFile, seq);
+      } catch (error) {
+        // Unless the image was removed between the two, and perhaps made anew.
+        if (seq === before) throw error;
+        before = seq;
+      }
+    }
   }
 
   /** Whether a tag has ever named the version; if not, its commit has not come to its commit point. */
@@ -286,6 +294,8 @@ export class ImageChange {
       throw new ChrootctlError('BUSY', `image ${this.image.name} still has versions`);
     }
     await this.image.ledger?.forget(this.image.name);
+    // Without tags there is no image; with tags and half of the rest there would be a damaged one.
+    rmSync(join(this.#directory, 'refs.json'), {force: true});
     rmSync(this.#directory, {recursive: true, force: true});
   }
 

@@ -2,7 +2,7 @@
  * Session records: who uses which version and which volumes. A record is written before what it names is made or
  * used and removed after that is gone, so that whatever a crash leaves is found from here.
  */
-import {linkSync, readdirSync, writeFileSync} from 'node:fs';
+import {existsSync, linkSync, readdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {
@@ -17,7 +17,14 @@ import {
 import {isAlive} from '../system/identity.ts';
 import {withLock} from '../system/lock.ts';
 import type {Layout} from './layout.ts';
-import {ExecRecord, formatRecord, parseRecord, readRecord, SessionRecord} from './records.ts';
+import {
+  ExecRecord,
+  formatRecord,
+  parseRecord,
+  readRecord,
+  SessionRecord,
+  type VersionRecord,
+} from './records.ts';
 
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/;
 
@@ -43,7 +50,13 @@ export class Sessions {
     const path = this.#layout.session(record.id);
     if (record.ephemeral && record.name === null) {
       // The path of `run`: the id is random, and a record that a power cut tears is swept up as a leftover.
-      writeFileSync(path, formatRecord(record), {flag: 'wx', mode: 0o600});
+      try {
+        writeFileSync(path, formatRecord(record), {flag: 'wx', mode: 0o600});
+      } catch (error) {
+        // On a full disk the file is there, and empty.
+        if (errnoOf(error) !== 'EEXIST') removeIfExists(path);
+        throw error;
+      }
       return true;
     }
     const temporary = temporaryBeside(path);
@@ -128,19 +141,32 @@ export class Sessions {
     return pending.includes(volume);
   }
 
-  /** The versions that sessions pin, each with one that does. */
-  pins(): Map<string, SessionRecord> {
+  /**
+   * Those of the versions that sessions use, by id, each with one that does: it was begun from the version, or its volume
+   * has just become the version and it has no other yet.
+   */
+  pins(versions: readonly Pick<VersionRecord, 'id' | 'volume'>[]): Map<string, SessionRecord> {
     const alive = this.list().filter((record) => !this.isDead(record));
-    return new Map(alive.flatMap((record) => (record.version === null ? [] : [[record.version, record]])));
+    const byVersion = new Map(alive.map((record) => [record.version, record]));
+    const byVolume = new Map(alive.flatMap((record) => volumesOf(record).map((volume) => [volume, record])));
+    return new Map(
+      versions.flatMap(({id, volume}) => {
+        const user = byVersion.get(id) ?? byVolume.get(volume);
+        return user === undefined ? [] : [[id, user]];
+      }),
+    );
   }
 
-  /** Serialises what changes a kept session: mounting, committing, ending. */
+  /** Serialises what changes a kept session: beginning, mounting, committing, ending. The lock's file goes with it. */
   async locked<T>(id: string, work: () => Promise<T>): Promise<T> {
-    return withLock(this.#layout.lock('session', id), work);
-  }
-
-  dropLock(id: string): void {
-    removeIfExists(this.#layout.lock('session', id));
+    const path = this.#layout.lock('session', id);
+    return withLock(path, async () => {
+      try {
+        return await work();
+      } finally {
+        if (!existsSync(this.#layout.session(id))) removeIfExists(path);
+      }
+    });
   }
 
   addExec(record: ExecRecord): void {
@@ -180,6 +206,11 @@ export class Sessions {
       .filter((name) => name.endsWith('.json'))
       .map((name) => name.slice(0, -'.json'.length));
   }
+}
+
+/** All volumes that a session names. */
+export function volumesOf({volume, pending}: SessionRecord): string[] {
+  return [volume, ...pending];
 }
 
 /** What cannot be read as a record counts as none here: one bad file must not hide the others. */

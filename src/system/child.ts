@@ -74,10 +74,7 @@ export class Child {
     });
   }
 
-  /**
-   * Takes its streams away: a program that reads sees the end, one that writes gets SIGPIPE. Gentler than kill(), and
-   * the way to end bubblewrap: killed while it starts, it can leave its child behind waiting for it for ever.
-   */
+  /** Takes its streams away: a program that reads sees the end, one that writes gets SIGPIPE. Gentler than kill(). */
   cutOff(): void {
     this.#process.stdin?.destroy();
     this.#process.stdout?.destroy();

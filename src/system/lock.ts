@@ -3,23 +3,31 @@
  * no call for it, but flock(1) can lock an open file that it inherits; the lock belongs to the open file
  * description, so it stays ours when flock(1) ends, and goes when the last copy of the descriptor does.
  */
-import {closeSync, openSync} from 'node:fs';
+import {closeSync, fstatSync, openSync, statSync} from 'node:fs';
 import {spawn} from 'node:child_process';
 import {ChrootctlError} from '../errors.ts';
 import {notStarted} from './process.ts';
 
 /**
- * Runs `work` while holding an exclusive lock on `path` (made if missing, never removed: removing a lock file that
- * others wait for would give two holders). Waits as long as it takes.
+ * Runs `work` while holding an exclusive lock on `path`, which is made if missing. Waits as long as it takes. Only the
+ * holder may remove the file: those who wait for it then start again on a new one.
  */
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const fd = openSync(path, 'a', 0o600);
-  try {
-    await lock(fd, path);
-    return await work();
-  } finally {
-    closeSync(fd);
+  for (;;) {
+    const fd = openSync(path, 'a', 0o600);
+    try {
+      await lock(fd, path);
+      if (isAt(fd, path)) return await work();
+    } finally {
+      closeSync(fd);
+    }
   }
+}
+
+/** Whether the file that was opened is still the one of that name; else somebody may hold another one. */
+function isAt(fd: number, path: string): boolean {
+  const [own, present] = [fstatSync(fd), statSync(path, {throwIfNoEntry: false})];
+  return present !== undefined && present.ino === own.ino && present.dev === own.dev;
 }
 
 function lock(fd: number, path: string): Promise<void> {

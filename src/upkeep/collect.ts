@@ -4,12 +4,13 @@
  */
 import {readdirSync} from 'node:fs';
 import {leftoverLimits, removeLimits} from '../sandbox/limits.ts';
-import {discard} from '../session/discard.ts';
+import {discardDead} from '../session/discard.ts';
 import {finishRemoval, removeVersions} from '../images/remove.ts';
 import {catchUp, imagesAhead, type Ahead} from '../store/catch-up.ts';
 import type {ImageChange} from '../store/image.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import {withReserve} from '../store/reserve.ts';
+import {volumesOf} from '../store/sessions.ts';
 import type {Store} from '../store/store.ts';
 import {abandonedTrials, isOld, strayMounts, temporaries, tornRecords, type Leftover} from './litter.ts';
 import {describeTransfer, transfers} from './transfers.ts';
@@ -77,7 +78,7 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
       what: `session ${record.id} of ${record.image}: its process (pid ${record.owner.pid}) is gone`,
       fix: 'remove its clone',
       collect: () =>
-        discard(
+        discardDead(
           store,
           record,
           volumesOf(record).filter((id) => published.has(id) || remembered.has(id)),
@@ -229,8 +230,4 @@ async function abandonedTransfers(store: Store, options: CollectOptions): Promis
     fix: 'drop it',
     collect: async () => store.driver.streams?.abandon(transfer.name),
   }));
-}
-
-function volumesOf(record: SessionRecord): string[] {
-  return [record.volume, ...record.pending];
 }

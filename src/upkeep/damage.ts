@@ -4,6 +4,7 @@ import {ChrootctlError, messageOf} from '../errors.ts';
 import {currentUser} from '../session/publish.ts';
 import {catchUp, imagesAhead} from '../store/catch-up.ts';
 import type {Image} from '../store/image.ts';
+import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {describeTransfer, transfers} from './transfers.ts';
 
@@ -12,15 +13,16 @@ export interface Damage {
   what: string;
   fix: string;
   /** Undefined where only a person can decide. */
-  collect: (() => Promise<void>) | undefined;
+  collect: (() => Promise<unknown>) | undefined;
 }
 
 export async function damage(store: Store): Promise<Damage[]> {
-  const volumes = new Set((await store.driver.list()).map(({id}) => id));
   const images = store.imageNames().map((name) => store.image(name));
   return [
-    ...images.flatMap((image) => imageDamage(image, volumes)),
-    ...sessionDamage(store, volumes),
+    ...(await lostVolumes(store, images)),
+    ...(await Promise.all(images.map((image) => danglingTags(image)))).flat(),
+    ...images.flatMap((image) => [...damagedVersions(image), ...damagedHistory(image)]),
+    ...damagedSessions(store),
     ...roomDamage(store),
     ...(await staleRecords(store)),
     ...(await waitingTransfers(store)),
@@ -38,59 +40,112 @@ export async function damage(store: Store): Promise<Damage[]> {
   ];
 }
 
-function imageDamage(image: Image, volumes: ReadonlySet<string>): Damage[] {
-  const found: Damage[] = [];
-  const ids = image.versionIds();
-  for (const id of ids) {
-    const what = `version ${image.name}@${id}`;
+/**
+ * Versions and sessions whose volume is gone. The records come first, then the volumes: what a record names was there
+ * before it. And then the records once more, since what is removed loses its volume too.
+ */
+async function lostVolumes(store: Store, images: readonly Image[]): Promise<Damage[]> {
+  const versions = images.flatMap((image) => image.versionIds().flatMap((id) => readable(image, id) ?? []));
+  const sessions = store.sessions.list().filter((record) => !record.ephemeral);
+  const volumes = new Set((await store.driver.list()).map(({id}) => id));
+  const isLost = ({volume}: {volume: string}): boolean => !volumes.has(volume);
+  return [
+    ...versions
+      .filter(isLost)
+      // A version is hidden before its volume goes.
+      .filter(({image, id}) => store.image(image).versionIds().includes(id))
+      .map(({image, id, volume}) => ({
+        kind: 'missing-volume',
+        what: `version ${image}@${id}: its volume ${volume} is gone`,
+        fix: `remove it: chrootctl rm --force ${image}@${id}`,
+        collect: undefined,
+      })),
+    ...(await stillLost(store, sessions.filter(isLost))).map(({id, volume}) => ({
+      kind: 'missing-volume',
+      what: `session ${id}: its volume ${volume} is gone`,
+      fix: `remove it: chrootctl session rm ${id}`,
+      collect: undefined,
+    })),
+  ];
+}
+
+/** A session's record outlives its volume while it is ended: by the time that we hold its lock, that has been done. */
+async function stillLost(store: Store, sessions: readonly SessionRecord[]): Promise<SessionRecord[]> {
+  const lost: SessionRecord[] = [];
+  for (const record of sessions) {
+    await store.sessions.locked(record.id, () => {
+      const present = store.sessions.find(record.id);
+      if (present?.volume === record.volume && !store.sessions.isUnbegun(present)) lost.push(record);
+      return Promise.resolve();
+    });
+  }
+  return lost;
+}
+
+/** Undefined for one that is gone or cannot be read, which others report. */
+function readable(image: Image, id: string): VersionRecord | undefined {
+  try {
+    return image.version(id);
+  } catch (error) {
+    if (error instanceof ChrootctlError) return undefined;
+    throw error;
+  }
+}
+
+function damagedVersions(image: Image): Damage[] {
+  return image.versionIds().flatMap((id) => {
     try {
-      const version = image.version(id);
-      if (version !== undefined && !volumes.has(version.volume)) {
-        found.push({
-          kind: 'missing-volume',
-          what: `${what}: its volume ${version.volume} is gone`,
-          fix: `remove it: chrootctl rm --force ${image.name}@${id}`,
-          collect: undefined,
-        });
-      }
+      image.version(id);
+      return [];
     } catch (error) {
       if (!(error instanceof ChrootctlError)) throw error;
-      found.push({
+      return {
         kind: 'damaged-record',
         what: messageOf(error),
         fix: 'restore it from a backup, or remove it',
         collect: undefined,
-      });
+      };
     }
-  }
-  const known = new Set(ids);
-  for (const [tag, id] of Object.entries(image.refs().tags)) {
-    if (known.has(id)) continue;
-    found.push({
-      kind: 'dangling-tag',
-      what: `${image.name}:${tag} points to ${id}, which is gone`,
-      fix: 'drop the tag',
-      collect: () =>
-        image.change(async (change) => {
-          // It may have moved since.
-          if (image.refs().tags[tag] !== id) return;
-          await change.moveTags(
-            {[tag]: null},
-            {action: 'untag', by: currentUser(), message: 'dropped by doctor'},
-          );
-        }),
-    });
-  }
-  try {
-    image.history();
-  } catch (error) {
-    if (!(error instanceof ChrootctlError)) throw error;
-    found.push({
+  });
+}
+
+/** Tags first, then the versions: a version is there before its tag. */
+async function danglingTags(image: Image): Promise<Damage[]> {
+  const tags = Object.entries(image.refs().tags);
+  const known = new Set(image.versionIds());
+  if (tags.every(([, id]) => known.has(id))) return [];
+  // A removal hides the version before it drops the tags, and may yet put it back. When we hold the lock, it has ended;
+  // one that was interrupted is brought to its end by others.
+  const isDangling = ([tag, id]: readonly [string, string]): boolean =>
+    image.refs().tags[tag] === id && !image.versionIds().includes(id) && !image.removingIds().includes(id);
+  const dangling = await image.change(() => Promise.resolve(tags.filter(isDangling)));
+  return dangling.map(([tag, id]) => ({
+    kind: 'dangling-tag',
+    what: `${image.name}:${tag} points to ${id}, which is gone`,
+    fix: 'drop the tag',
+    collect: () =>
+      image.change(async (change) => {
+        if (!isDangling([tag, id])) return;
+        await change.moveTags(
+          {[tag]: null},
+          {action: 'untag', by: currentUser(), message: 'dropped by doctor'},
+        );
+      }),
+  }));
+}
+
+function damagedHistory(image: Image): Damage[] {
+  const what = complaintOf(image);
+  if (what === undefined) return [];
+  return [
+    {
       kind: 'damaged-history',
-      what: messageOf(error),
+      what,
       fix: 'keep the file beside as history.jsonl.damaged, and begin a new one',
       collect: () =>
         image.change(async (change) => {
+          // Somebody else may have mended it.
+          if (complaintOf(image) === undefined) return;
           renameSync(image.historyFile, `${image.historyFile}.damaged`);
           await change.restartHistory({
             action: 'tag',
@@ -98,13 +153,23 @@ function imageDamage(image: Image, volumes: ReadonlySet<string>): Damage[] {
             message: 'the history before was damaged',
           });
         }),
-    });
-  }
-  return found;
+    },
+  ];
 }
 
-function sessionDamage(store: Store, volumes: ReadonlySet<string>): Damage[] {
-  const unreadable = store.sessions
+/** What is wrong with an image's history. */
+function complaintOf(image: Image): string | undefined {
+  try {
+    image.history();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ChrootctlError)) throw error;
+    return messageOf(error);
+  }
+}
+
+function damagedSessions(store: Store): Damage[] {
+  return store.sessions
     .damaged()
     .filter(({torn}) => !torn)
     .map(({path}) => ({
@@ -113,16 +178,6 @@ function sessionDamage(store: Store, volumes: ReadonlySet<string>): Damage[] {
       fix: 'mend it or remove it; until then no volume is collected',
       collect: undefined,
     }));
-  const lost = store.sessions
-    .list()
-    .filter((record) => !record.ephemeral && !store.sessions.isUnbegun(record) && !volumes.has(record.volume))
-    .map((record) => ({
-      kind: 'missing-volume',
-      what: `session ${record.id}: its volume ${record.volume} is gone`,
-      fix: `remove it: chrootctl session rm ${record.id}`,
-      collect: undefined,
-    }));
-  return [...unreadable, ...lost];
 }
 
 /** The records know less than the storage, by more than one commit that died halfway. */

@@ -1,11 +1,11 @@
 /** Leftovers that no record names: mounts, files that were being written, trials of drivers. */
-import {readdirSync, statSync, unlinkSync} from 'node:fs';
+import {readdirSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {errnoOf} from '../errors.ts';
-import {removeMountPoint} from '../session/root.ts';
+import {isMounted, removeMountPoint} from '../session/root.ts';
 import {deleteTrial, trialsIn} from '../storage/trial.ts';
 import type {Store} from '../store/store.ts';
-import {mountsOf} from '../system/mounts.ts';
+import {removeIfExists} from '../system/files.ts';
 import {run} from '../system/process.ts';
 
 /** Something to collect: what it is, and how. */
@@ -13,7 +13,7 @@ export interface Leftover {
   kind: string;
   what: string;
   fix: string;
-  collect: () => Promise<void>;
+  collect: () => Promise<unknown>;
 }
 
 /** A temporary file, a trial or a torn record this young may be one that somebody is at. */
@@ -21,16 +21,18 @@ const YOUNG_MS = 60_000;
 
 /** Mounts below the store, and their empty mount points, that no session has. */
 export function strayMounts(store: Store, ids: readonly string[]): Leftover[] {
-  const mounted = new Set(mountsOf().map(({mountPoint}) => mountPoint));
   return ids.map((id) => ({
     kind: 'stray-mount',
     what: `${store.layout.mount(id)}: no session has it`,
     fix: 'unmount it',
-    collect: async () => {
-      const path = store.layout.mount(id);
-      if (mounted.has(path)) await run('umount', ['--', path]);
-      removeMountPoint(path);
-    },
+    collect: () =>
+      store.sessions.locked(id, async () => {
+        // One of that name may have begun since.
+        if (store.sessions.find(id) !== undefined) return;
+        const path = store.layout.mount(id);
+        if (isMounted(path)) await run('umount', ['--', path]);
+        removeMountPoint(path);
+      }),
   }));
 }
 
@@ -49,10 +51,7 @@ export function temporaries(store: Store): Leftover[] {
         kind: 'temporary-file',
         what: `${path}: its writer is gone`,
         fix: 'remove it',
-        collect: () => {
-          unlinkSync(path);
-          return Promise.resolve();
-        },
+        collect: () => Promise.resolve(removeIfExists(path)),
       })),
   );
 }
@@ -75,10 +74,7 @@ export function tornRecords(torn: readonly {path: string}[]): Leftover[] {
     kind: 'torn-record',
     what: `${path} was torn by a crash`,
     fix: 'remove it',
-    collect: () => {
-      unlinkSync(path);
-      return Promise.resolve();
-    },
+    collect: () => Promise.resolve(removeIfExists(path)),
   }));
 }
 

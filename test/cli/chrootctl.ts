@@ -31,6 +31,8 @@ export interface CallOptions {
   input?: string | Buffer;
   env?: Record<string, string>;
   cwd?: string;
+  /** In a process group of its own. */
+  detached?: boolean;
 }
 
 /** A store and a way to call chrootctl on it. */
@@ -59,6 +61,7 @@ export class Cli {
       cwd: options.cwd ?? this.directory,
       env: {PATH: process.env['PATH'], HOME: this.directory, ...this.#environment, ...options.env},
       stdio: ['pipe', 'pipe', 'pipe'],
+      detached: options.detached ?? false,
     });
     started.push(child);
     return child;

@@ -21,7 +21,7 @@ function nameOfPath(path) {
     .replace(/(\/execs\/\w+)\.\d+\.json/, '$1.PID.json')
     .replace(/^(store\/(?:volumes|mnt)\/[^/]+\/(?:fs|merged)|store\/mnt\/[^/]+)\/.*/s, '$1/…')
     .split('/')
-    .map((part) => part.replace(/^[0-9a-hjkmnp-tv-z]+(?=\.|$)/, (id) => IDS[id.length] ?? id))
+    .map((part) => part.replace(/(?<=^|^session-)[0-9a-hjkmnp-tv-z]+(?=\.|$)/, (id) => IDS[id.length] ?? id))
     .join('/');
 }
 

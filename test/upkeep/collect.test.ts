@@ -47,6 +47,12 @@ function deadSession(store: Store): ReturnType<typeof pinNothing> {
   return record;
 }
 
+/** The record of a volume that needs the layer of another. */
+function heirOf(volume: string): string {
+  const layers = ['he1r/fs', `${volume}/fs`];
+  return `${JSON.stringify({chrootctl: 1, id: 'he1r', driver: 'directory', state: 'active', parent: volume, ephemeral: false, layers})}\n`;
+}
+
 async function kinds(store: Store): Promise<string[]> {
   return (await leftovers(store)).map(({kind}) => kind);
 }
@@ -220,28 +226,41 @@ describe('collecting', () => {
     store.sessions.drop(record.id);
   });
 
-  test('a trial of a driver whose maker died goes when it is old', async () => {
+  test('what is left of an image that was removed halfway, or never got a version, goes', async () => {
     const store = await storeWithImage();
-    const trial = join(store.layout.volumes, '.chrootctl-trial-abc123');
+    const directory = store.layout.image('half');
+    mkdirSync(join(directory, 'versions'), {recursive: true});
+    writeFileSync(join(directory, 'history.jsonl'), '');
+    expect(await kinds(store)).toEqual(['empty-image']);
+    await collect(store);
+    expect(store.imageNames()).toEqual(['base']);
+    expect((await diagnose(store)).ok).toBe(true);
+  });
+
+  test('a trial of the file system and a record of a removed volume that were interrupted go when they are old', async () => {
+    const store = await storeWithImage();
+    const trial = join(store.layout.volumes, '.chrootctl-trial-123abc');
     mkdirSync(join(trial, 'lower'), {recursive: true});
-    expect(await kinds(store)).toEqual([]);
+    const [version] = store.image('base').versions();
+    // A removed volume stays as long as an heir needs it.
+    const record = join(store.layout.volumes, version!.volume, 'volume.json');
+    await store.driver.create('he1r', {parent: version!.volume});
+    writeFileSync(record, readFileSync(record, 'utf8').replace('"frozen"', '"removed"'));
+    writeFileSync(join(store.layout.volumes, 'he1r', 'volume.json'), heirOf(version!.volume));
+    const temporary = `${record}.123.0.tmp`;
+    writeFileSync(temporary, '');
     const realNow = Date.now;
     Date.now = () => realNow() + 61_000;
     try {
-      expect(await kinds(store)).toEqual(['abandoned-trial']);
+      expect((await store.driver.check()).map(({what}) => what)).toEqual([
+        expect.stringContaining('unfinished record'),
+      ]);
+      expect(await kinds(store)).toContain('abandoned-trial');
       await collect(store);
     } finally {
       Date.now = realNow;
     }
-    expect(existsSync(trial)).toBe(false);
-  });
-
-  test('what is left of an image without versions and tags goes; one with a tag stays', async () => {
-    const store = await storeWithImage();
-    mkdirSync(join(store.layout.image('empty'), 'versions'), {recursive: true});
-    expect(await kinds(store)).toEqual(['empty-image']);
-    await collect(store);
-    expect(store.imageNames()).toEqual(['base']);
+    expect([existsSync(trial), existsSync(temporary)]).toEqual([false, false]);
   });
 
   test('the record of a command whose chrootctl died goes', async () => {

@@ -1,0 +1,94 @@
+/** Sessions whose change was interrupted: what became of their volumes, and how they go on. */
+import {ChrootctlError} from '../errors.ts';
+import {randomId} from '../ids.ts';
+import {catchUp} from '../store/catch-up.ts';
+import type {SessionRecord, VersionRecord} from '../store/records.ts';
+import {volumesOf} from '../store/sessions.ts';
+import type {Store} from '../store/store.ts';
+import {limitOf} from './spec.ts';
+
+/** Whether somebody who was changing the session has not come to the end of it. For the holder of the session's lock. */
+export function isInterrupted({changing, pending}: SessionRecord): boolean {
+  return changing || pending.length > 0;
+}
+
+/**
+ * The versions that the session's volumes have become, by volume: these are not the session's to throw away. One that no
+ * tag has named is none; its commit was interrupted before, and its record goes. For the holder of the session's lock, or
+ * anybody once it is dead.
+ */
+export async function versionsMade(store: Store, record: SessionRecord): Promise<Map<string, VersionRecord>> {
+  const volumes = volumesOf(record);
+  const made = new Map<string, VersionRecord>();
+  // A session can be committed to any image.
+  for (const name of new Set([record.image, ...store.imageNames()])) {
+    // Where the storage has a ledger, that may know of the commit already.
+    await catchUp(store, name);
+    const image = store.image(name);
+    // `versions` says which record it is that cannot be read.
+    const versions = (image.allVersions() ?? image.versions()).filter(({volume}) => volumes.includes(volume));
+    if (versions.length === 0) continue;
+    await image.change((change) => {
+      for (const version of versions) {
+        if (image.isPublished(version.id)) made.set(version.volume, version);
+        else change.withdrawVersion(version.id);
+      }
+      return Promise.resolve();
+    });
+  }
+  return made;
+}
+
+/**
+ * A session that can be worked in and committed again, whatever was interrupted: with a volume of its own, which is
+ * active, and no other. For the holder of the session's lock.
+ */
+export async function settle(store: Store, record: SessionRecord): Promise<SessionRecord> {
+  const own = (await store.driver.list()).find(({id}) => id === record.volume);
+  if (own === undefined) throw rootIsGone(store, record);
+  if (own.state === 'active' && !isInterrupted(record)) return record;
+  const made = await versionsMade(store, record);
+  for (const volume of record.pending)
+    if (volume !== record.volume && !made.has(volume)) await store.driver.remove(volume);
+  const copies = record.pending.flatMap((volume) => made.get(volume) ?? []);
+  const version = copies.find(({image}) => image === record.image)?.id ?? record.version;
+  const settled = {...record, pending: [], version};
+  if (own.state === 'active') {
+    store.sessions.replace(settled);
+    return settled;
+  }
+  const became = made.get(record.volume);
+  const next = await continueInClone(store, settled, became?.image === record.image ? became.id : version);
+  // One that became no version is needed by nobody but the clone, which outlives it.
+  if (became === undefined) await store.driver.remove(record.volume);
+  return next;
+}
+
+/**
+ * Gives a session whose volume was frozen a new volume on top of it, based on `version`. For the holder of the
+ * session's lock.
+ */
+export async function continueInClone(
+  store: Store,
+  record: SessionRecord,
+  version: string | null,
+): Promise<SessionRecord> {
+  const volume = randomId();
+  store.sessions.replace({...record, pending: [volume]});
+  await store.driver.create(volume, {parent: record.volume, ...limitOf(record.options)});
+  const next = {...record, volume, pending: [], version};
+  store.sessions.replace(next);
+  return next;
+}
+
+function rootIsGone(store: Store, record: SessionRecord): ChrootctlError {
+  const {id, volume} = record;
+  if (store.sessions.isUnbegun(record)) {
+    return new ChrootctlError('NOT_FOUND', `session ${id} was never begun: its process ended before`, {
+      hint: `remove what is left of it: chrootctl session rm ${id}`,
+    });
+  }
+  return new ChrootctlError('FAILED', `the root of session ${id} is gone (volume ${volume})`, {
+    hint: `nothing is left to save: chrootctl session rm ${id}`,
+  });
+}

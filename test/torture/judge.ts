@@ -1,0 +1,45 @@
+/** Whether one call ended as it may. */
+import {answerOf, failureOf, type Committed} from './answers.ts';
+import {generationIn, NOT_WRITTEN} from './generation.ts';
+import type {Call, Disturbance, Journal} from './journal.ts';
+
+/** What happens to calls that race each other. */
+const RACES = ['NOT_FOUND', 'CONFLICT', 'BUSY'];
+
+const FATAL: readonly Disturbance[] = ['kill', 'kill-group', 'interrupt', 'terminate'];
+
+export function outcomeOf({
+  code,
+  disturbance,
+  isFull,
+}: Pick<Call, 'code' | 'disturbance' | 'isFull'>): Call['outcome'] {
+  if (code === 0) return 'done';
+  return FATAL.includes(disturbance) || isFull ? 'unknown' : 'failed';
+}
+
+export function judge(journal: Journal, call: Call): void {
+  const {code, disturbance, isFull, intent, stdout, stderr} = call;
+  const problem = (what: string): void => journal.problem(what, [call]);
+  if (call.isHung) problem('hung');
+  if (/^\s+at .*:\d+:\d+/m.test(stdout + stderr)) problem('a stack trace');
+  if (code === 0) {
+    if (intent.type === 'read' && generationIn(stdout) === undefined) problem('a torn read');
+    if (intent.type === 'commit' && (answerOf(call) as Committed | undefined)?.version === undefined)
+      problem('a commit that does not say which');
+    return;
+  }
+  if (FATAL.includes(disturbance)) return;
+  if (call.words[0] === 'doctor' && code === 1 && (answerOf(call) as {ok: boolean} | undefined)?.ok === false)
+    return;
+  const failure = failureOf(call);
+  if (failure === undefined) {
+    const isUnwritten = code === NOT_WRITTEN && isFull;
+    // Somebody else may have killed the session that it ran in.
+    const isEnded = call.words[0] === 'exec' && code === 125;
+    if (!isUnwritten && !isEnded) problem(`ended with ${code} and said no reason`);
+  } else if (failure.code === 'FAILED') {
+    if (!isFull) problem(`failed: ${failure.message}`);
+  } else if (!(call.mayFail ?? RACES).includes(failure.code)) {
+    problem(`${failure.code}: ${failure.message}`);
+  }
+}
