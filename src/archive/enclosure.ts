@@ -6,6 +6,7 @@
 import {lstatSync, readlinkSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {Child} from '../system/child.ts';
+import {dyingWithUs} from '../system/mortal.ts';
 
 /** Where a dynamically linked program and its libraries are; merged into /usr or not. */
 const PROGRAMS = ['usr', 'bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'];
@@ -69,21 +70,6 @@ export function startPacking(directory: string, stdout: 'pipe' | number, compres
   return start(directory, '--ro-bind', TO_READ, command, ['ignore', stdout]);
 }
 
-/**
- * Killed while it starts, bwrap(1) can leave a child that waits for it for ever. In a process id namespace of its own all
- * of them end with the first one, which is killed with unshare(1), and that with us.
- */
-const CERTAIN_END = [
-  'setpriv',
-  '--pdeathsig',
-  'KILL',
-  'unshare',
-  '--pid',
-  '--fork',
-  '--kill-child=KILL',
-  '--',
-];
-
 /** A tree that is mounted in another process's namespace only (system/view.ts) cannot be bound into one of ours. */
 const IN_NAMESPACE_OF = /^\/proc\/(\d+)\/root(\/.*)$/s;
 
@@ -95,13 +81,10 @@ function start(
   stdio: ConstructorParameters<typeof Child>[2],
 ): Child {
   const [, pid, path] = IN_NAMESPACE_OF.exec(directory) ?? [];
-  const words = [
-    ...CERTAIN_END,
-    'bwrap',
-    ...enclosed(path ?? resolve(directory), bind, capabilities, command),
-  ];
-  const [file = '', ...args] =
-    pid === undefined ? words : ['nsenter', `--mount=/proc/${pid}/ns/mnt`, '--', ...words];
+  const words = enclosed(path ?? resolve(directory), bind, capabilities, command);
+  const enter = pid === undefined ? [] : [`--mount=/proc/${pid}/ns/mnt`, '--', 'bwrap'];
+  const [file, ...args] =
+    enter.length === 0 ? dyingWithUs('bwrap', words) : dyingWithUs('nsenter', [...enter, ...words]);
   return new Child(file, args, stdio);
 }
 

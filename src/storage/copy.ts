@@ -7,7 +7,8 @@ import {run} from '../system/process.ts';
  * fails when an extended attribute cannot be kept (cp(1), --preserve=xattr).
  */
 export async function copyTree(from: string, to: string): Promise<void> {
-  await run('cp', ['-a', '--preserve=xattr', '--reflink=auto', '--no-target-directory', '--', from, to]);
+  const words = ['-a', '--preserve=xattr', '--reflink=auto', '--no-target-directory', '--', from, to];
+  await run('cp', words, {diesWithUs: true});
 }
 
 /** Everything written so far to the file system that holds `path` is on the disk afterwards: syncfs(2). */

@@ -88,7 +88,7 @@ async function copyUnlinkable({stack, unlinkable}: Merge, target: string): Promi
         target,
         '--',
       ],
-      {...input(paths), cwd: asBytes(root).toString()},
+      {...input(paths), cwd: asBytes(root).toString(), diesWithUs: true},
     );
   }
 }
@@ -122,8 +122,9 @@ async function takeAttributes(volumes: string, {attributes}: Merge, target: stri
   await run('tar', [...create, ...xattrs, ...only, '--numeric-owner', '--file', archive], {
     ...input(names),
     cwd: volumes,
+    diesWithUs: true,
   });
-  await run('tar', [...extract, ...xattrs, '--file', archive, '--directory', target]);
+  await run('tar', [...extract, ...xattrs, '--file', archive, '--directory', target], {diesWithUs: true});
   removeIfExists(archive);
 }
 

@@ -58,11 +58,10 @@ export async function nestedIn(path: string): Promise<Nested[]> {
  */
 export async function copyNested(from: string, to: string, nested: readonly Nested[]): Promise<void> {
   const outermost = nested.filter(({path}) => !nested.some((other) => path.startsWith(`${other.path}/`)));
-  await run(
-    'xargs',
-    ['--null', '--max-args=1', 'sh', '-c', COPY, 'sh', from, to],
-    input(outermost.map(({path}) => path)),
-  );
+  await run('xargs', ['--null', '--max-args=1', 'sh', '-c', COPY, 'sh', from, to], {
+    ...input(outermost.map(({path}) => path)),
+    diesWithUs: true,
+  });
 }
 
 const COPY = `

@@ -1,6 +1,12 @@
 /** Helper programs (mount, tar, du, …): run to the end, output captured, failure turned into an error that says why. */
 import type {Options} from 'execa';
 import {ChrootctlError} from '../errors.ts';
+import {dyingWithUs} from './mortal.ts';
+
+export type HelperOptions = Options & {
+  /** It ends when we are killed, with all that it has started: for what writes into volumes. For root only. */
+  diesWithUs?: boolean;
+};
 
 export interface Finished {
   code: number;
@@ -18,11 +24,12 @@ const PLAIN = {LC_ALL: 'C'};
 export async function attempt(
   file: string,
   args: readonly string[],
-  options: Options = {},
+  {diesWithUs = false, ...options}: HelperOptions = {},
 ): Promise<Finished> {
   // Loaded at the first need: the path of `run` starts no helper program.
   const {execa} = await import('execa');
-  const result = await execa(file, args, {
+  const [program, ...words] = diesWithUs ? dyingWithUs(file, args) : [file, ...args];
+  const result = await execa(program, words, {
     stdin: 'ignore',
     ...options,
     env: {...PLAIN, ...options.env},
@@ -40,7 +47,11 @@ export async function attempt(
  * Runs a program that is expected to succeed and returns its standard output, without the last newline.
  * @throws ChrootctlError FAILED with the last line of its standard error.
  */
-export async function run(file: string, args: readonly string[], options: Options = {}): Promise<string> {
+export async function run(
+  file: string,
+  args: readonly string[],
+  options: HelperOptions = {},
+): Promise<string> {
   const {code, stdout, stderr} = await attempt(file, args, options);
   if (code !== 0)
     throw new ChrootctlError('FAILED', `${file} failed (exit code ${code}): ${lastLine(stderr)}`);

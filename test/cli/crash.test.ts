@@ -1,11 +1,11 @@
 import {describe, expect, test} from '@jest/globals';
-import {execFileSync} from 'node:child_process';
-import {existsSync, readdirSync, readFileSync} from 'node:fs';
+import {execFileSync, spawnSync} from 'node:child_process';
+import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {startOf} from '../../src/system/identity.ts';
 import {mountsOf} from '../../src/system/mounts.ts';
 import {dyingAt} from '../crash-points/steps.ts';
-import {Cli} from './chrootctl.ts';
+import {busyboxRoot, Cli} from './chrootctl.ts';
 import {DRIVERS, SLOWNESS} from './drivers.ts';
 
 /** Every file below the store, with its size: what `gc` must bring back to what it was. */
@@ -30,6 +30,11 @@ function mountsBelow(store: string): string[] {
         return []; // It ended.
       }
     });
+}
+
+/** Processes with this command line. */
+function pidsOf(command: string): string[] {
+  return spawnSync('pgrep', ['-fx', command], {encoding: 'utf8'}).stdout.split('\n').filter(Boolean);
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -109,6 +114,33 @@ describe.each(DRIVERS)('kill -9 on %s', (driver) => {
     expect(contents(cli.store)).toBe(before);
     expect(await cli.ok('doctor')).toBe('all is well');
   });
+});
+
+describe('kill -9 ends the programs that chrootctl has started', () => {
+  /** Stands in for a program: starts another one, and both go on for long. */
+  async function killedWhile(program: string, driver: string, words: readonly string[]): Promise<void> {
+    const cli = new Cli({driver});
+    await cli.importRoot();
+    const programs = join(cli.directory, 'programs');
+    mkdirSync(programs);
+    const marker = `sleep 98${Math.floor(Math.random() * 1e6)}`;
+    writeFileSync(join(programs, program), `#!/bin/sh\n${marker} &\n${marker}\n`, {mode: 0o755});
+    const child = cli.start(words, {env: {PATH: `${programs}:${process.env['PATH'] ?? ''}`}});
+    const running = (): string[] => pidsOf(marker);
+    await until(() => running().length >= 2);
+    child.kill('SIGKILL');
+    try {
+      for (let waited = 0; running().length > 0 && waited < 5000; waited += 20)
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(running()).toEqual([]);
+    } finally {
+      for (const pid of running()) process.kill(Number(pid), 'SIGKILL');
+    }
+  }
+
+  test('to make a clone', () => killedWhile('cp', 'directory', ['run', 'base', '--', 'true']));
+  test('to pack a version', () => killedWhile('bwrap', 'overlay', ['export', 'base', '-']));
+  test('to unpack one', () => killedWhile('bwrap', 'overlay', ['import', busyboxRoot(), 'base']));
 });
 
 describe('interruption', () => {

@@ -1,0 +1,20 @@
+/**
+ * Programs that write into the store, or look into it, for as long as we live: ours may be the last eyes that see what
+ * they write, and whoever finds us gone takes it for a leftover.
+ */
+
+// Had our process died before setpriv asked for the signal, nobody would send it.
+const WHILE_WE_LIVE = '[ "$PPID" = "$1" ] || exit 1; shift; exec "$@"';
+
+/**
+ * The words to start a program with that dies when this process does, kill -9 included, and with it all that it has
+ * started: in a process id namespace, whose first process ends the others. (bubblewrap, killed while it starts, would
+ * leave its child behind, waiting for it for ever.) For root only.
+ */
+export function dyingWithUs(file: string, args: readonly string[]): [file: string, ...args: string[]] {
+  return [
+    'setpriv',
+    ...['--pdeathsig', 'KILL', 'sh', '-c', WHILE_WE_LIVE, 'sh', String(process.pid)],
+    ...['unshare', '--pid', '--fork', '--kill-child', '--', file, ...args],
+  ];
+}
