@@ -38,8 +38,9 @@ async function pruneImages(
     const known = store.image(name);
     await known.change(async (change) => {
       const tagged = new Set(Object.values(known.refs().tags));
-      const untagged = known
-        .versions()
+      // Also those whose removal was interrupted, perhaps by a full disk a moment ago: they go with the others.
+      const untagged = (known.allVersions() ?? known.versions())
+        .sort((a, b) => (a.id < b.id ? -1 : 1))
         .slice(0, keep === 0 ? undefined : -keep)
         .filter(({id, created}) => !tagged.has(id) && Date.parse(created) <= latestDate);
       const pins = store.sessions.pins(untagged);

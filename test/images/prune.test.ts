@@ -1,0 +1,25 @@
+import {expect, test} from '@jest/globals';
+import {mkdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {importImage} from '../../src/images/import.ts';
+import {prune} from '../../src/images/prune.ts';
+import {Store} from '../../src/store/store.ts';
+import {leftovers} from '../../src/upkeep/collect.ts';
+import {temporaryDirectory} from '../temporary.ts';
+
+test('a prune that gets room only when it has begun tells of all that it removes, and ends it', async () => {
+  const directory = temporaryDirectory();
+  const root = join(directory, 'root');
+  mkdirSync(join(root, 'etc'), {recursive: true});
+  const store = await Store.open({root: join(directory, 'store'), driver: 'directory'});
+  for (let n = 0; n < 3; n++) await importImage(store, root, {target: 'base'});
+  const remove = store.driver.remove.bind(store.driver);
+  store.driver.remove = () => {
+    store.driver.remove = remove;
+    return Promise.reject(Object.assign(new Error('no space left'), {code: 'ENOSPC', syscall: 'write'}));
+  };
+  const [first, second] = store.image('base').versionIds();
+  const {removed} = await prune(store, {});
+  expect(removed.map(({version}) => version)).toEqual([first, second]);
+  expect(await leftovers(store)).toEqual([]);
+});
