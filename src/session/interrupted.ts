@@ -1,7 +1,7 @@
 /** Sessions whose change was interrupted: what became of their volumes, and how they go on. */
 import {ChrootctlError} from '../errors.ts';
 import {randomId} from '../ids.ts';
-import {catchUp} from '../store/catch-up.ts';
+import {catchUpOn} from '../store/catch-up.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import {volumesOf} from '../store/sessions.ts';
 import type {Store} from '../store/store.ts';
@@ -20,10 +20,10 @@ export function isInterrupted({changing, pending}: SessionRecord): boolean {
 export async function versionsMade(store: Store, record: SessionRecord): Promise<Map<string, VersionRecord>> {
   const volumes = volumesOf(record);
   const made = new Map<string, VersionRecord>();
+  // Where the storage has a ledger, that may know of the commit already.
+  await catchUpOn(store, volumes);
   // A session can be committed to any image.
   for (const name of new Set([record.image, ...store.imageNames()])) {
-    // Where the storage has a ledger, that may know of the commit already.
-    await catchUp(store, name);
     const image = store.image(name);
     // `versions` says which record it is that cannot be read.
     const versions = (image.allVersions() ?? image.versions()).filter(({volume}) => volumes.includes(volume));

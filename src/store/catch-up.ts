@@ -57,6 +57,23 @@ export async function catchUp(store: Store, name: string): Promise<string[]> {
   });
 }
 
+/**
+ * Brings up to the ledger the images in which that knows one of these volumes as a version. Any others stay as they
+ * are: records that were put back from a backup are a matter for a person.
+ */
+export async function catchUpOn(store: Store, volumes: readonly string[]): Promise<void> {
+  const {ledger} = store.driver;
+  if (ledger === undefined) return;
+  const memos = (await memosOf(ledger)).filter(({volume}) => volumes.includes(volume));
+  if (memos.length === 0) return;
+  const lines = await ledger.lines();
+  for (const {memo} of memos) {
+    const line = lines.find((candidate) => candidate.line === memo.image);
+    const isNamed = line?.entries.some((entry) => movesIn(line, entry).some(({to}) => to === memo.id));
+    if (isNamed === true) await catchUp(store, memo.image);
+  }
+}
+
 /** For the only writer of the image: makes the versions and the moves that its records lack. Tells what was made. */
 export async function restore(
   store: Store,
