@@ -23,6 +23,8 @@ export interface LaunchOptions {
   stdio?: SandboxStdio | readonly [SandboxStdio, SandboxStdio, SandboxStdio];
   /** Called with the process that lives exactly as long as the sandbox, once it has been started. */
   onStart?: (pid: number) => void;
+  /** Called when all mounts are made and the command is about to run. */
+  onReady?: () => void;
   /** Keeps copies of a few programs of the host between runs (3 MB). On a file system that allows execution. */
   cacheDirectory?: string;
 }
@@ -89,7 +91,9 @@ async function runChain(
     const child = start(words, filter, options, stray);
     delivery.begin(child.pid);
     const setupStream = child.stdio[DESCRIPTORS.setup] as Duplex;
-    const setup = collect(setupStream);
+    const setup = collect(setupStream, (text) => {
+      if (hasStarted(text)) options.onReady?.();
+    });
     let isAnswered = false;
     const status = collect(child.stdio[DESCRIPTORS.status] as Readable, (text) => {
       if (isAnswered || !isBorn(text)) return;

@@ -1,5 +1,5 @@
 /** Who the command runs as, from the root's own /etc/passwd and /etc/group (passwd(5), group(5)), as docker does it. */
-import {readFileSync} from 'node:fs';
+import {lstatSync, readFileSync} from 'node:fs';
 import {ChrootctlError} from '../errors.ts';
 import {lookUp, type View} from './in-root.ts';
 
@@ -27,6 +27,9 @@ export interface GroupEntry {
   gid: number;
   members: readonly string[];
 }
+
+/** Of an account file; the largest that are known have some MB. */
+const MAX_BYTES = 64 * 2 ** 20;
 
 /** The largest id that the kernel lets a process have; 2^32-1 means "leave it" to setresuid(2). */
 const MAX_ID = 2 ** 32 - 2;
@@ -111,7 +114,19 @@ function splitOnce(spec: string): [string, string | undefined] {
   return colon === -1 ? [spec, undefined] : [spec.slice(0, colon), spec.slice(colon + 1)];
 }
 
+/** Nothing is at work in the root: what is looked at here is what is read. */
 function readInside(views: readonly View[], path: string): string {
-  const found = lookUp(views, path);
-  return found.kind === 'file' && found.source !== undefined ? readFileSync(found.source, 'utf8') : '';
+  const {source} = lookUp(views, path);
+  if (source === undefined) return '';
+  const stats = lstatSync(source);
+  // A FIFO would never end, and a device may do anything when it is opened.
+  if (!stats.isFile()) throw unfit(path, 'is not a regular file');
+  if (stats.size > MAX_BYTES) throw unfit(path, `has ${stats.size} bytes, more than ${MAX_BYTES}`);
+  return readFileSync(source, 'utf8');
+}
+
+function unfit(path: string, what: string): ChrootctlError {
+  return new ChrootctlError('FAILED', `${path} of the root ${what}`, {
+    hint: 'the image is damaged, or is not to be trusted',
+  });
 }

@@ -1,12 +1,13 @@
 /** A command in a kept session. */
 import {launch} from '../sandbox/launch.ts';
-import type {SandboxResult} from '../sandbox/spec.ts';
+import type {SandboxResult, SandboxSpec} from '../sandbox/spec.ts';
 import {randomId} from '../ids.ts';
 import type {RunOptions} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {self} from '../system/identity.ts';
 import {kept} from './kept.ts';
-import {otherRoots, readyRoot} from './root.ts';
+import {withPaused} from './pause.ts';
+import {otherRoots, restoreRoot} from './root.ts';
 import {mergeOptions, sandboxSpec} from './spec.ts';
 
 export interface ExecRequest {
@@ -25,17 +26,48 @@ export async function exec(
   const running = {session: id, owner: self(), command: [...command]};
   store.sessions.addExec(running);
   try {
-    const directory = await readyRoot(store, id);
-    const spec = sandboxSpec({
-      id: `${id}.${randomId(6)}`,
-      root: {directory},
-      command,
-      config: record.config,
-      options: mergeOptions(record.options, options),
-      detach: otherRoots(store, id),
+    const {result} = await undisturbed(store, id, async () => {
+      const directory = await restoreRoot(store, kept(store, id));
+      const spec = sandboxSpec({
+        id: `${id}.${randomId(6)}`,
+        root: {directory},
+        command,
+        config: record.config,
+        options: mergeOptions(record.options, options),
+        detach: otherRoots(store, id),
+      });
+      return untilReady(spec);
     });
-    return await launch(spec);
+    return await result;
   } finally {
     store.sessions.dropExec(running);
   }
+}
+
+/**
+ * Runs `work` while nothing else of the session runs, not even the beginning of another command: places in the root are
+ * looked up and then mounted on, by bubblewrap and by path. Whoever put a symbolic link there in between would have
+ * mount points made for him anywhere on the host.
+ */
+async function undisturbed<T>(store: Store, id: string, work: () => Promise<T>): Promise<T> {
+  return store.sessions.locked(id, async () => {
+    const others = store.sessions.execs(id).map(({owner}) => owner.pid);
+    return withPaused(
+      others.filter((pid) => pid !== process.pid),
+      work,
+    );
+  });
+}
+
+interface Launched {
+  result: Promise<SandboxResult>;
+}
+
+/** Starts the command and waits until its sandbox is complete, or has failed. */
+async function untilReady(spec: SandboxSpec): Promise<Launched> {
+  return new Promise((resolve) => {
+    const result = launch(spec, {onReady: () => resolve({result})});
+    const ended = (): void => resolve({result});
+    result.then(ended, ended);
+  });
 }

@@ -20,6 +20,9 @@ const list = process.env['CHROOTCTL_STEPS_TO'];
 const log = list === undefined ? undefined : openSync(list, 'a');
 const [, occurrence, fatal] = /^(\d+) (.*)$/.exec(process.env['CHROOTCTL_DIE_AT'] ?? '') ?? [];
 
+/** What overlayfs keeps in its work directory, from one moment to the next. */
+const OF_KERNEL = /^store\/volumes\/[^/]+\/work\/work\/./;
+
 const counts = new Map();
 /** Where the open files are; a number may come again for another file. */
 const paths = new Map();
@@ -45,7 +48,9 @@ function step(name) {
 function place(target) {
   if (typeof target === 'number') return paths.get(target);
   const path = resolve(String(target));
-  return path.startsWith(`${below}/`) ? nameOfPath(path.slice(below.length + 1)) : undefined;
+  if (!path.startsWith(`${below}/`)) return undefined;
+  const name = nameOfPath(path.slice(below.length + 1));
+  return OF_KERNEL.test(name) ? undefined : name;
 }
 
 function isForWriting(flags) {

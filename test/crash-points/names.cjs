@@ -16,7 +16,6 @@ const IDS = {10: 'VOLUME', 12: 'SESSION', 16: 'VERSION'};
 function nameOfPath(path) {
   return path
     .replace(/\.\d+\.\d+\.tmp\b/g, '.tmp')
-    .replace(/#[0-9a-f]+$/, '#…') // Unlinked files of overlayfs.
     .replace(/(\.chrootctl-trial-)\w+/, '$1…')
     .replace(/(\/execs\/\w+)\.\d+\.json/, '$1.PID.json')
     .replace(/^(store\/(?:volumes|mnt)\/[^/]+\/(?:fs|merged)|store\/mnt\/[^/]+)\/.*/s, '$1/…')

@@ -1,5 +1,6 @@
 import {expect, test} from '@jest/globals';
 import fc from 'fast-check';
+import {execFileSync} from 'node:child_process';
 import {mkdirSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {parseGroup, parsePasswd, resolveUser} from '../../src/sandbox/users.ts';
@@ -46,6 +47,18 @@ test('a passwd that is a link to the host is looked for inside', () => {
   symlinkSync('/../../../../../../../etc/passwd.elsewhere', join(views[0]!.layers[0]!, 'etc/passwd'));
   writeFileSync(join(views[0]!.layers[0]!, 'etc/passwd.elsewhere'), 'only:x:9:9::/:/bin/sh\n');
   expect(resolveUser(views, 'only').uid).toBe(9);
+});
+
+test.each(['fifo', 'device', 'directory', 'huge'])('a passwd that is a %s is refused', (kind) => {
+  const views = rootWith({});
+  const path = join(views[0]!.layers[0]!, 'etc/passwd');
+  if (kind === 'fifo') execFileSync('mkfifo', [path]);
+  else if (kind === 'device') execFileSync('mknod', [path, 'c', '1', '5']);
+  else if (kind === 'directory') mkdirSync(path);
+  else execFileSync('truncate', ['--size', '1T', path]);
+  expect(() => resolveUser(views, 'joe')).toThrow(
+    expect.objectContaining({code: 'FAILED', message: expect.stringContaining('/etc/passwd')}),
+  );
 });
 
 test('no text makes the parsers fail, and ids are what the kernel takes', () => {
