@@ -64,8 +64,8 @@ export function outerCommand({parent, groups, detach, mount, ownNetwork, bwrap}:
     // One that was unmounted before our namespace was made has no copy here: that is what is wanted.
     ...(detach.length === 0 ? [] : [`umount -l -- ${detach.map(quoted).join(' ')} 2>/dev/null || :`]),
     ...(ownNetwork ? ['mount -t sysfs -o ro,nosuid,nodev,noexec sysfs /sys || exit 1'] : []),
-    OWN_PROC,
     ...(mount === undefined ? [] : mountLines(mount, quoted)),
+    OWN_PROC,
     `shift ${words.length}`,
     'exec bwrap "$@"',
     ')',
@@ -82,12 +82,13 @@ export function outerCommand({parent, groups, detach, mount, ownNetwork, bwrap}:
 /**
  * bwrap looks its child up in /proc, by the number that it has in the outer namespace, while /proc is still the host's. It
  * only wants to find something there: on a host those first numbers are kernel threads, which never end. Where process 2
- * is no kernel thread (in a container) it gets the namespace's own /proc.
+ * is no kernel thread (in a container), or a mount that was tried again and again has used up the first numbers, it gets
+ * the namespace's own /proc.
  */
 const OWN_PROC = [
   'chrootctl_second=',
   '[ ! -e /proc/2/comm ] || read -r chrootctl_second </proc/2/comm',
-  '[ "$chrootctl_second" = kthreadd ] || mount -t proc -o nosuid,nodev,noexec proc /proc || exit 1',
+  '[ "${tries:-0}:$chrootctl_second" = 0:kthreadd ] || mount -t proc -o nosuid,nodev,noexec proc /proc || exit 1',
 ].join('\n');
 
 function mountLines(

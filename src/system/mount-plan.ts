@@ -36,7 +36,7 @@ const PATIENT_FUNCTION = `mount_plan() {
   done
 }`;
 
-/** The shell function `mount_plan`, which is called like mount(8) and mounts this plan. */
+/** The shell function `mount_plan`, which is called like mount(8) and mounts this plan; `tries` counts those in vain. */
 export function mountFunction({contended = false}: MountPlan): string {
   return contended ? PATIENT_FUNCTION : PLAIN_FUNCTION;
 }
