@@ -37,6 +37,20 @@ export function cleanUp(): void {
   for (const dataset of datasets.splice(0)) spawnSync('zfs', ['destroy', '-R', dataset], {stdio: 'ignore'});
 }
 
+const kept: {directories: string[]; datasets: string[]} = {directories: [], datasets: []};
+
+/** What has been made until now stays for the other tests of the file, and goes after the last one. */
+export function keepForAllTests(): void {
+  kept.directories.push(...made.splice(0));
+  kept.datasets.push(...datasets.splice(0));
+}
+
+function cleanUpAll(): void {
+  made.push(...kept.directories.splice(0));
+  datasets.push(...kept.datasets.splice(0));
+  cleanUp();
+}
+
 const BTRFS_SUPER_MAGIC = 0x9123683e;
 
 /** Where temporary files are on btrfs, there may be read-only snapshots among them. */
@@ -49,5 +63,7 @@ export function removeTree(directory: string): void {
   rmSync(directory, {recursive: true, force: true, maxRetries: 5});
 }
 
-// Scripts use this file too, and have no such hook.
-(globalThis as {afterEach?: (hook: () => void) => void}).afterEach?.(cleanUp);
+// Scripts use this file too, and have no such hooks.
+const hooks = globalThis as Partial<Record<'afterEach' | 'afterAll', (hook: () => void) => void>>;
+hooks.afterEach?.(cleanUp);
+hooks.afterAll?.(cleanUpAll);

@@ -4,7 +4,7 @@ import {existsSync, readdirSync, readFileSync, statSync, writeFileSync} from 'no
 import {join} from 'node:path';
 import {mountsOf} from '../../src/system/mounts.ts';
 import {BINARY, Cli, busyboxRoot} from './chrootctl.ts';
-import {DRIVERS} from './drivers.ts';
+import {DRIVERS, SLOWNESS} from './drivers.ts';
 
 interface Version {
   image: string;
@@ -182,13 +182,15 @@ describe.each(DRIVERS)('the life of an image on %s', (driver) => {
     const cli = new Cli({driver});
     await cli.importRoot();
     await cli.ok('session', 'begin', 'base', '--name', 'busy');
+    // Where there is one slow processor for all, it must not take that.
+    const pause = SLOWNESS > 1 ? 'sleep 0.1; ' : '';
     const child = cli.start([
       'exec',
       'busy',
       '--',
       'sh',
       '-c',
-      'i=0; while [ ! -e /stop ]; do i=$((i+1)); echo $i > /t; mv /t /a; echo $i > /t; mv /t /b; done',
+      `i=0; while [ ! -e /stop ]; do ${pause}i=$((i+1)); echo $i > /t; mv /t /a; echo $i > /t; mv /t /b; done`,
     ]);
     const path = await cli.ok('session', 'path', 'busy');
     while (!existsSync(join(path, 'b'))) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -220,7 +222,9 @@ describe.each(DRIVERS)('the life of an image on %s', (driver) => {
       '-c',
       'ln -s /nowhere /link; chmod 4755 /bin/busybox; chown 7:8 /etc/passwd',
     );
-    for (const name of ['root.tar', 'root.tar.gz', 'root.tar.xz', 'root.tar.zst']) {
+    // The formats have nothing to do with the driver.
+    const formats = SLOWNESS > 1 ? ['tar.zst'] : ['tar', 'tar.gz', 'tar.xz', 'tar.zst'];
+    for (const name of formats.map((format) => `root.${format}`)) {
       await cli.ok('export', 'base', name);
       await cli.ok('import', name, 'again');
       expect(await cli.json('diff', 'base', 'again')).toEqual([]);

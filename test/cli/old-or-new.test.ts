@@ -1,6 +1,6 @@
 import {expect, test} from '@jest/globals';
 import {Cli} from './chrootctl.ts';
-import {DRIVERS} from './drivers.ts';
+import {DRIVERS, SLOWNESS} from './drivers.ts';
 import {oldOrNew} from './old-or-new.ts';
 
 // scripts/old-or-new.ts does the same for longer and with more processes.
@@ -9,10 +9,10 @@ test.each(DRIVERS)(
   async (driver) => {
     const outcome = await oldOrNew(new Cli({driver}), {
       seconds: 10,
-      updates: 4,
-      runners: 5,
+      updates: SLOWNESS > 1 ? 3 : 4,
+      runners: SLOWNESS > 1 ? 2 : 5,
       updaters: 2,
-      files: 200,
+      files: SLOWNESS > 1 ? 50 : 200,
     });
     expect(outcome.problems).toEqual([]);
     expect(outcome.runs).toBeGreaterThan(4);

@@ -418,12 +418,14 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
 
     test('several processes clone one parent at the same time', async () => {
       await frozen('base');
-      const clones = (process: number): string[] => Array.from({length: 8}, (_, n) => `p${process}n${n}`);
-      const children = [0, 1, 2, 3].map((process) => child('create', 'base', ...clones(process)));
+      const processes = slow ? [0, 1, 2] : [0, 1, 2, 3];
+      const length = slow ? 3 : 8;
+      const clones = (process: number): string[] => Array.from({length}, (_, n) => `p${process}n${n}`);
+      const children = processes.map((process) => child('create', 'base', ...clones(process)));
       const codes = await Promise.all(children.map(async (one) => (await once(one, 'close'))[0] as number));
-      expect(codes).toEqual([0, 0, 0, 0]);
-      expect(await ids()).toEqual(['base', ...[0, 1, 2, 3].flatMap(clones)].sort());
-      for (const id of [0, 1, 2, 3].flatMap(clones)) expect(await read(id, 'file')).toBe('base');
+      expect(codes).toEqual(processes.map(() => 0));
+      expect(await ids()).toEqual(['base', ...processes.flatMap(clones)].sort());
+      for (const id of processes.flatMap(clones)) expect(await read(id, 'file')).toBe('base');
     });
 
     test('of several processes that make the same volume one succeeds', async () => {

@@ -9,7 +9,7 @@ import {once} from 'node:events';
 import {closeSync, ftruncateSync, openSync, unlinkSync} from 'node:fs';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
-import type {Readable} from 'node:stream';
+import type {Duplex, Readable} from 'node:stream';
 import {guestImage, type Image} from './image.ts';
 
 export interface GuestOptions {
@@ -29,8 +29,8 @@ export interface GuestOptions {
   signal?: AbortSignal;
   /** Called with each line that the script prints. */
   onLine?: (line: string) => void;
-  /** Called with each line that the script writes to descriptor 3. */
-  onReport?: (line: string) => void;
+  /** Called with each line that the script writes to descriptor 3, where it can read the lines that are answered. */
+  onReport?: (line: string, answer: (line: string) => void) => void;
 }
 
 /** Bytes: room for the work directory and what is written beside it. The file has holes. */
@@ -84,6 +84,9 @@ async function boot(image: Image, disks: readonly number[], options: GuestOption
     lastWords.push(line.trimEnd());
     if (lastWords.length > 40) lastWords.shift();
   };
+  const port = qemu.stdio[REPORT] as Duplex;
+  port.on('error', () => undefined); // The guest ended before it heard the answer; we hear of that soon enough.
+  const answer = (line: string): void => void port.write(`${line}\n`);
   let code: number | undefined;
   const each = (descriptor: number, onLine: (line: string) => void): void => {
     createInterface({input: qemu.stdio[descriptor] as Readable}).on('line', onLine);
@@ -93,7 +96,7 @@ async function boot(image: Image, disks: readonly number[], options: GuestOption
   each(OUTPUT, (line) => options.onLine?.(line));
   each(REPORT, (line) => {
     const exit = /^exit (\d+)$/.exec(line); // By guest-init, as its last words.
-    if (exit === null) options.onReport?.(line);
+    if (exit === null) options.onReport?.(line, answer);
     else code = Number(exit[1]);
   });
 

@@ -1,5 +1,5 @@
 /** What came of the tests in a guest, put together from its reports. */
-import type {Outcome, Report} from './harness/report.ts';
+import type {Outcome, TestReport} from './harness/report.ts';
 
 export interface SuiteResult {
   suite: string;
@@ -33,7 +33,7 @@ export class Results {
     if (this.#output.length > 50) this.#output.shift();
   }
 
-  add(report: Report): void {
+  add(report: TestReport): void {
     switch (report.event) {
       case 'test begins':
         this.#test = report.title;

@@ -21,8 +21,8 @@ export interface Selection {
 /** Bytes: the disk of the pool, and one for suites that make a pool of their own. */
 const DISKS = [2 ** 32, 2 ** 30];
 
-/** Milliseconds: several times what the longest suite takes. */
-const TIMEOUT = 25 * 60_000;
+/** Milliseconds: several times what all suites take. */
+const TIMEOUT = 50 * 60_000;
 
 /** Seconds. */
 const SUITE_TIMEOUT = 20 * 60;
@@ -32,45 +32,71 @@ const GUESTS = 2;
 
 /** The results of all suites in their order, whatever happens in the guests. */
 export async function runSuites(selection: Selection): Promise<SuiteResult[]> {
-  const results = new Map<Suite, SuiteResult>();
-  const waiting = [...selection.suites];
-  // A guest of its own for each: a long one keeps nobody waiting, and what one breaks is nobody else's trouble.
-  const guests = Array.from({length: GUESTS}, async () => {
-    for (let suite = waiting.shift(); suite !== undefined; suite = waiting.shift())
-      results.set(suite, await runSuite(suite, selection));
+  return withWork(async (work) => {
+    await bundle(
+      selection.suites.map(({path}) => path),
+      selection.programs,
+      work,
+    );
+    writeFileSync(join(work, 'run.sh'), SCRIPT);
+    const results = new Map<Suite, SuiteResult>();
+    const waiting = [...selection.suites];
+    const guests = Array.from({length: GUESTS}, async () => {
+      while (waiting.length > 0) await runGuestFor(waiting, results, work, selection);
+    });
+    await Promise.all(guests);
+    return selection.suites.flatMap((suite) => results.get(suite) ?? []);
   });
-  await Promise.all(guests);
-  return selection.suites.flatMap((suite) => results.get(suite) ?? []);
 }
 
-async function runSuite(suite: Suite, {programs, titles, onProgress}: Selection): Promise<SuiteResult> {
-  return withWork(async (work) => {
-    await bundle([suite.path], programs, work);
-    writeFileSync(join(work, 'run.sh'), script({path: suite.path, titles: titles ?? suite.titles}));
-    const results = new Results(suite.path);
-    const failure = await failureOf(
-      runGuest({
-        work,
-        disks: DISKS.map((size) => ({size})),
-        processors: 1,
-        timeout: TIMEOUT,
-        onLine: (line) => {
-          results.print(line);
-          onProgress?.(line);
-        },
-        onReport: (line) => {
-          const report = JSON.parse(line) as Report;
-          if ('error' in report) report.error = translateStack(report.error, work);
-          results.add(report);
-          if (report.event === 'test ends')
-            onProgress?.(
-              `${report.outcome} after ${(report.milliseconds / 1000).toFixed(1)} s: ${report.title}`,
-            );
-        },
-      }),
-    );
-    return results.result(failure);
-  });
+/** One guest, for as many of the suites that wait as it can run: after one that has failed, the next wants a new one. */
+async function runGuestFor(
+  waiting: Suite[],
+  finished: Map<Suite, SuiteResult>,
+  work: string,
+  {titles, onProgress}: Selection,
+): Promise<void> {
+  let current: {suite: Suite; results: Results} | undefined;
+  const finish = (failure?: string): void => {
+    if (current !== undefined) finished.set(current.suite, current.results.result(failure));
+    current = undefined;
+  };
+  const next = (): Suite | undefined => {
+    const suite = waiting.shift();
+    if (suite !== undefined) current = {suite, results: new Results(suite.path)};
+    return suite;
+  };
+  // It is for this one: should it never come to ask, that is this one's failure.
+  let first = next();
+  const failure = await failureOf(
+    runGuest({
+      work,
+      disks: DISKS.map((size) => ({size})),
+      processors: 1,
+      timeout: TIMEOUT,
+      onLine: (line) => {
+        current?.results.print(line);
+        onProgress?.(line);
+      },
+      onReport: (line, answer) => {
+        const report = JSON.parse(line) as Report;
+        if (report.event === 'is free') {
+          if (first === undefined) finish();
+          const suite = first ?? next();
+          first = undefined;
+          answer(suite === undefined ? '' : `${bundledName(suite.path)}\t${titles ?? suite.titles ?? ''}`);
+          return;
+        }
+        if ('error' in report) report.error = translateStack(report.error, work);
+        current?.results.add(report);
+        if (report.event === 'test ends')
+          onProgress?.(
+            `${report.outcome} after ${(report.milliseconds / 1000).toFixed(1)} s: ${report.title}`,
+          );
+      },
+    }),
+  );
+  finish(failure);
 }
 
 async function failureOf(guest: Promise<number>): Promise<string | undefined> {
@@ -82,25 +108,24 @@ async function failureOf(guest: Promise<number>): Promise<string | undefined> {
   }
 }
 
-function script({path, titles}: Suite): string {
-  const options = [
-    '--test-force-exit',
-    `--test-reporter=./${REPORTER}`,
-    '--test-reporter-destination=stdout',
-    ...(titles === undefined ? [] : [`--test-name-pattern=${titles}`]),
-  ].map(quote);
-  return [
-    'set -e',
-    'zpool create -O mountpoint=none tank /dev/vdc',
-    'export CHROOTCTL_TEST_POOL=tank CHROOTCTL_TEST_DISK=/dev/vdd CHROOTCTL_TEST_DRIVERS=zfs',
-    'export NODE_COMPILE_CACHE=/tmp/compiled CHROOTCTL_TEST_SLOWNESS=10',
-    'code=0',
-    `timeout -k 10 ${SUITE_TIMEOUT} node ${options.join(' ')} ${quote(bundledName(path))} || code=$?`,
-    `echo "{\\"event\\":\\"suite ends\\",\\"code\\":$code}" >&3`,
-    '',
-  ].join('\n');
-}
-
-function quote(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
-}
+/** Runs what the host answers, until that is nothing. A suite that leaves something on the pool fails with the guest. */
+const SCRIPT = [
+  'set -e',
+  'export CHROOTCTL_TEST_POOL=tank CHROOTCTL_TEST_DISK=/dev/vdd CHROOTCTL_TEST_DRIVERS=zfs',
+  'export NODE_COMPILE_CACHE=/tmp/compiled CHROOTCTL_TEST_SLOWNESS=10',
+  "tab=$(printf '\\t')",
+  'while :; do',
+  '  echo \'{"event":"is free"}\' >&3',
+  '  IFS=$tab read -r suite titles <&3',
+  '  [ -n "$suite" ] || exit 0',
+  '  zpool create -f -O mountpoint=none tank /dev/vdc',
+  '  code=0',
+  `  timeout -k 10 ${SUITE_TIMEOUT} node --test-force-exit \\`,
+  `    --test-reporter=./${REPORTER} --test-reporter-destination=stdout \\`,
+  '    ${titles:+"--test-name-pattern=$titles"} "$suite" || code=$?',
+  '  echo "{\\"event\\":\\"suite ends\\",\\"code\\":$code}" >&3',
+  '  [ "$code" = 0 ] || exit 0',
+  '  zpool destroy tank',
+  'done',
+  '',
+].join('\n');

@@ -43,4 +43,4 @@ export const describe = Object.assign(
 );
 
 // Helpers that scripts use as well look for it here.
-Object.assign(globalThis, {afterEach});
+Object.assign(globalThis, {afterEach, afterAll: after});

@@ -10,7 +10,7 @@ import {cleanUp, temporaryDataset, temporaryDirectory} from '../../temporary.ts'
 for (const programs of [true, false]) {
   driverContract({
     name: programs ? 'zfs' : 'zfs (without channel programs)',
-    chain: programs ? 15 : 6,
+    chain: programs ? 8 : 5,
     opaque: true,
     slow: true,
     ...(programs ? {} : {only: /snapshot keeps|commits in a row|any order|repeated|not so|usage/}),

@@ -4,10 +4,12 @@ import {execFileSync, spawnSync} from 'node:child_process';
 import {cpSync, readFileSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {versionId} from '../../../src/ids.ts';
+import {inspectVersion, listHistory, listVersions} from '../../../src/images/list.ts';
 import {parseReference} from '../../../src/reference.ts';
 import {pin} from '../../../src/session/pin.ts';
 import {Store} from '../../../src/store/store.ts';
 import {BINARY, Cli} from '../../cli/chrootctl.ts';
+import {keepForAllTests} from '../../temporary.ts';
 
 interface Format {
   dataset: string;
@@ -17,18 +19,27 @@ function datasetOf(cli: Cli): string {
   return (JSON.parse(readFileSync(join(cli.store, 'format.json'), 'utf8')) as Format).dataset;
 }
 
+/** What `images`, `history` and `inspect` print, without a process for each. */
 async function everything(cli: Cli): Promise<unknown> {
-  const images = await cli.json<{image: string; version: string}[]>('images');
-  const names = [...new Set(images.map(({image}) => image))];
+  const store = await Store.open({root: cli.store});
+  const images = listVersions(store);
   return {
     images,
-    histories: await Promise.all(names.map((name) => cli.json('history', name))),
-    versions: await Promise.all(images.map(({image, version}) => cli.json('inspect', `${image}@${version}`))),
+    histories: store.imageNames().map((name) => listHistory(store, name)),
+    versions: images.map(({image, version}) => inspectVersion(store, `${image}@${version}`)),
   };
 }
 
-/** Two images with a few moves of every kind. */
-async function fill(cli: Cli): Promise<void> {
+let filled: Promise<Cli> | undefined;
+
+/** A store with two images and a few moves of every kind: the same for all tests that bring back what they have lost. */
+function filledStore(): Promise<Cli> {
+  return (filled ??= fill());
+}
+
+async function fill(): Promise<Cli> {
+  const cli = new Cli({driver: 'zfs'});
+  keepForAllTests();
   await cli.importRoot('team/base:1.0.0');
   await cli.ok(
     'update',
@@ -48,11 +59,11 @@ async function fill(cli: Cli): Promise<void> {
   await cli.ok('tag', 'team/base', 'stable');
   await cli.ok('untag', 'team/base:1.0.0');
   await cli.importRoot('other');
+  return cli;
 }
 
 test('all records are made anew from the pool after they were lost', async () => {
-  const cli = new Cli({driver: 'zfs'});
-  await fill(cli);
+  const cli = await filledStore();
   const before = await everything(cli);
   const dataset = datasetOf(cli);
   rmSync(cli.store, {recursive: true});
@@ -68,12 +79,10 @@ test('all records are made anew from the pool after they were lost', async () =>
   expect(await cli.ok('run', 'team/base:^1', '--', 'ls', '/one')).toBe('/one');
   // And life goes on.
   await cli.ok('update', 'team/base', '--', 'touch', '/three');
-  expect(await cli.ok('doctor')).toBe('all is well');
 }, 120_000);
 
 test('one lost file is made anew, and what is there is left alone', async () => {
-  const cli = new Cli({driver: 'zfs'});
-  await fill(cli);
+  const cli = await filledStore();
   const before = await everything(cli);
   rmSync(join(cli.store, 'images', 'team%2Fbase', 'refs.json'));
   const [version] = await cli.json<{version: string}[]>('images', 'other');
@@ -105,8 +114,7 @@ test('records that are older than the pool are noticed before anything is built 
 }, 120_000);
 
 test('a pool that is exported and imported again brings its store along', async () => {
-  const cli = new Cli({driver: 'zfs'});
-  await fill(cli);
+  const cli = await filledStore();
   const pool = datasetOf(cli).split('/')[0] ?? '';
   const before = await everything(cli);
   const device = execFileSync('zpool', ['list', '-HPLv', '-o', 'name', pool], {encoding: 'utf8'})
@@ -149,18 +157,18 @@ test('init says what it found, and info why', async () => {
 test('ps tells what a session has written', async () => {
   const cli = new Cli({driver: 'zfs'});
   await cli.importRoot('base');
-  await cli.ok('session', 'begin', 'base', '--name', 'work', '--storage-limit', '20m');
+  await cli.ok('session', 'begin', 'base', '--name', 'work', '--storage-limit', '10m');
   await cli.ok(
     'exec',
     'work',
     '--',
     'sh',
     '-c',
-    'dd if=/dev/urandom of=/data bs=1M count=5 2>/dev/null; sync',
+    'dd if=/dev/urandom of=/data bs=1M count=3 2>/dev/null; sync',
   );
   const [session] = await cli.json<{size: number}[]>('ps', '--size');
-  expect(session?.size).toBeGreaterThan(5_000_000);
-  expect(session?.size).toBeLessThan(8_000_000);
+  expect(session?.size).toBeGreaterThan(3_000_000);
+  expect(session?.size).toBeLessThan(5_000_000);
   const full = await cli.call([
     'exec',
     'work',
@@ -169,7 +177,7 @@ test('ps tells what a session has written', async () => {
     'if=/dev/urandom',
     'of=/more',
     'bs=1M',
-    'count=40',
+    'count=16',
   ]);
   expect([full.code, full.stderr]).toEqual([1, expect.stringMatching(/quota exceeded/i)]);
   await cli.ok('commit', 'work');

@@ -1,11 +1,13 @@
 /** Versions that move from pool to pool as streams: whole, as differences, broken off and gone on with, damaged. */
-import {beforeEach, describe, expect, test} from '@jest/globals';
+import {beforeAll, beforeEach, describe, expect, test} from '@jest/globals';
 import {execFileSync} from 'node:child_process';
 import {readFileSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
+import {inspectVersion, listVersions} from '../../../src/images/list.ts';
+import {Store} from '../../../src/store/store.ts';
 import {BINARY, Cli, outcomeOf} from '../../cli/chrootctl.ts';
-import {temporaryDirectory} from '../../temporary.ts';
+import {keepForAllTests, temporaryDirectory} from '../../temporary.ts';
 import {temporaryPool, zfs} from './pool.ts';
 
 const MIB = 2 ** 20;
@@ -20,14 +22,19 @@ interface Inspected {
   volume: string;
 }
 
-/** Two stores, each on a pool of its own. */
+/** Two stores, each on a pool of its own: one for all tests, and one for each. */
 let here: Cli;
 let there: Cli;
 let room: string;
 let directory: string;
 
-beforeEach(() => {
+beforeAll(async () => {
   here = new Cli({driver: 'zfs'});
+  await here.importRoot('base');
+  keepForAllTests();
+});
+
+beforeEach(() => {
   there = new Cli();
   room = `${temporaryPool()}/store`;
   execFileSync(BINARY, ['init', '--root', there.store, '--driver', 'zfs', '--dataset', room], {
@@ -43,7 +50,15 @@ async function grow(cli: Cli, image: string, name: string, mib = 1): Promise<str
   return (await inspect(cli, image)).version;
 }
 
-const inspect = (cli: Cli, reference: string): Promise<Inspected> => cli.json('inspect', reference);
+/** What `inspect` prints, without a process for it. */
+async function inspect(cli: Cli, reference: string): Promise<Inspected> {
+  return inspectVersion(await Store.open({root: cli.store}), reference);
+}
+
+async function versionsOf(cli: Cli, image: string): Promise<string[]> {
+  return listVersions(await Store.open({root: cli.store}), image).map(({version}) => version);
+}
+
 const sums = (cli: Cli, reference: string, ...names: string[]): Promise<string> =>
   cli.ok('run', reference, '--', 'sh', '-c', `busybox md5sum ${names.map((name) => `/${name}`).join(' ')}`);
 const file = (name: string): string => join(directory, name);
@@ -117,7 +132,6 @@ describe('a version comes to another pool', () => {
   }, 120_000);
 
   test('by zfs-send and zfs-receive alone, on either side', async () => {
-    await here.importRoot('base');
     await here.ok('export', 'base', file('base.zfs.zst'), '--format', 'zfs');
     const pool = room.split('/')[0] ?? '';
     execFileSync('sh', ['-c', `zstd -dqc base.zfs.zst | zfs receive -u ${pool}/copy`], {cwd: directory});
@@ -140,18 +154,21 @@ describe('a version comes to another pool', () => {
 });
 
 describe('an import that breaks off', () => {
+  /** What `base` has and `there` has not. */
   let whole: string;
 
-  beforeEach(async () => {
-    await here.importRoot('base');
-    piped('base - --format zfs', '- base');
+  beforeAll(async () => {
     await grow(here, 'base', 'large', 12);
-    whole = file('whole.zfs');
+    whole = join(here.directory, 'whole.zfs');
     await here.ok('export', 'base', whole, '--format', 'zfs', '--from', `base@${await firstOf(here)}`);
   });
 
+  beforeEach(async () => {
+    piped(`base@${await firstOf(here)} - --format zfs`, '- base');
+  });
+
   async function firstOf(cli: Cli): Promise<string> {
-    return (await cli.json<{version: string}[]>('images', 'base')).at(-1)?.version ?? '';
+    return (await versionsOf(cli, 'base')).at(-1) ?? '';
   }
 
   test('goes on where it did, twice, and from whatever broke it off', async () => {
@@ -159,7 +176,7 @@ describe('an import that breaks off', () => {
     const broken = await there.call(['import', file('part.zfs'), 'base:1']);
     expect(broken).toMatchObject({code: 7, stderr: expect.stringMatching(/breaks off/) as unknown});
     const token = tokenIn(broken.stderr);
-    expect((await there.json<unknown[]>('images')).length).toBe(1);
+    expect(await versionsOf(there, 'base')).toHaveLength(1);
 
     // It is reported, and kept.
     const doctor = await there.call(['doctor']);
@@ -215,7 +232,7 @@ describe('an import that breaks off', () => {
     expect(incoming()).toEqual([]);
     expect(await there.ok('doctor')).toBe('all is well');
 
-    execFileSync('sh', ['-c', 'head -c 4000000 whole.zfs | zstd -q >part.zst'], {cwd: directory});
+    execFileSync('sh', ['-c', 'head -c 4000000 "$1" | zstd -q >part.zst', 'sh', whole], {cwd: directory});
     expect((await there.call(['import', file('part.zst'), 'base'])).code).toBe(7);
     zfs('set', `chrootctl:since=${Math.floor(Date.now() / 1000) - 8 * 24 * 3600}`, incoming()[0] ?? '');
     expect(await there.ok('doctor', '--fix')).toMatch(/mended: an import of stream/);
@@ -233,19 +250,18 @@ describe('an import that breaks off', () => {
 });
 
 test('what cannot be done is refused in words, and leaves nothing', async () => {
-  await here.importRoot('base');
-  await here.importRoot('other');
-  await grow(here, 'base', 'one');
-  const [, first] = (await here.json<{version: string}[]>('images', 'base')).map(({version}) => version);
+  await here.importRoot('small');
+  await grow(here, 'small', 'one');
+  const [, first] = await versionsOf(here, 'small');
   const exported = async (cli: Cli, ...args: string[]): Promise<unknown[]> => {
     const {code, stderr} = await cli.call(['export', ...args]);
     return [code, stderr];
   };
-  expect(await exported(here, 'base', file('x'), '--format', 'zfs', '--from', 'other')).toEqual([
+  expect(await exported(here, 'small', file('x'), '--format', 'zfs', '--from', 'base')).toEqual([
     2,
-    expect.stringMatching(new RegExp(`no ancestor.*\n.*base@${first ?? ''}`)),
+    expect.stringMatching(new RegExp(`no ancestor.*\n.*small@${first ?? ''}`)),
   ]);
-  expect(await exported(here, 'base', file('x'), '--from', 'other')).toEqual([
+  expect(await exported(here, 'small', file('x'), '--from', 'base')).toEqual([
     2,
     expect.stringContaining('--format zfs'),
   ]);
@@ -253,14 +269,14 @@ test('what cannot be done is refused in words, and leaves nothing', async () => 
     7,
     expect.stringContaining('not a token'),
   ]);
-  expect(await exported(here, 'base')).toEqual([2, expect.stringContaining('FILE')]);
-  expect(await exported(here, 'base', '/dev/full', '--format', 'zfs')).toEqual([
+  expect(await exported(here, 'small')).toEqual([2, expect.stringContaining('FILE')]);
+  expect(await exported(here, 'small', '/dev/full', '--format', 'zfs')).toEqual([
     1,
     expect.stringContaining('No space left'),
   ]);
 
-  await here.ok('export', 'base', file('one.zfs'), '--format', 'zfs', '--from', `base@${first ?? ''}`);
-  await here.ok('export', 'base', file('all.zfs'), '--format', 'zfs');
+  await here.ok('export', 'small', file('one.zfs'), '--format', 'zfs', '--from', `small@${first ?? ''}`);
+  await here.ok('export', 'small', file('all.zfs'), '--format', 'zfs');
   const lacking = await there.call(['import', file('one.zfs'), 'base']);
   expect([lacking.code, lacking.stderr]).toEqual([
     3,
