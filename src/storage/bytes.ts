@@ -24,6 +24,11 @@ export function joinBytes(directory: BytePath, name: BytePath): BytePath {
   return directory === '' ? name : `${directory}/${name}`;
 }
 
+/** The directory that has it; '' for one without a slash. */
+export function parentOf(path: BytePath): BytePath {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
+}
+
 /** Entries of a directory, their names as bytes. */
 export function entriesOf(directory: BytePath): Dirent[] {
   return readdirSync(asBytes(directory), {encoding: 'latin1', withFileTypes: true});

@@ -49,7 +49,7 @@ export async function mergeTop(
   target: string,
 ): Promise<string[]> {
   const rest = layers.slice(count);
-  await mergeLayers(volumes, layers.slice(0, count), join(volumes, target), {bottom: rest.length === 0});
+  await mergeLayers(volumes, layers.slice(0, count), rest, join(volumes, target));
   return [target, ...rest];
 }
 

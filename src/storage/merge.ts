@@ -7,8 +7,8 @@ import {dirname, join} from 'node:path';
 import {errnoOf} from '../errors.ts';
 import {removeIfExists} from '../system/files.ts';
 import {run} from '../system/process.ts';
-import {asBytes, bytePath, joinBytes, type BytePath} from './bytes.ts';
-import {listUnion, openPartOfStack, placeOf, rootOf, type Layer} from './union.ts';
+import {asBytes, bytePath, joinBytes, parentOf, type BytePath} from './bytes.ts';
+import {contributing, listUnion, openBelow, openPartOfStack, placeOf, rootOf, type Layer} from './union.ts';
 import {input, makeOpaque} from './xattrs.ts';
 
 interface Merge {
@@ -21,42 +21,73 @@ interface Merge {
   unlinkable: [BytePath, BytePath][];
 }
 
+/** A directory of the merged layer. */
+interface Directory {
+  path: BytePath;
+  /** Indexes of the layers that contribute, the first of them its attributes. */
+  within: readonly number[];
+  /** Hides what the layers below the merged ones have there. */
+  opaque: boolean;
+}
+
 /**
- * Merges `layers` (names in the directory `volumes`, top first) into the directory `target`, which must not exist.
- * With `bottom` there are no layers below them. Needs a syncfs(2) before anything may rely on it.
+ * Merges `layers` (names in the directory `volumes`, top first) into the directory `target`, which must not exist, to be
+ * seen above the layers `below`. Needs a syncfs(2) before anything may rely on it.
  */
 export async function mergeLayers(
   volumes: string,
   layers: readonly string[],
+  below: readonly string[],
   target: string,
-  {bottom}: {bottom: boolean},
 ): Promise<void> {
   const stack = await openPartOfStack(layers.map((layer) => join(volumes, layer)));
   const merge: Merge = {stack, target: bytePath(target), attributes: [], opaque: [], unlinkable: []};
-  mkdirSync(target);
-  mergeDirectory(merge, rootOf(stack), '', bottom);
+  const directories = [...directoriesOf(stack, rootOf(stack), '', false)];
+  const paths = directories.map(({path}) => path).slice(1);
+  const lower = await openBelow(
+    below.map((layer) => join(volumes, layer)),
+    paths,
+  );
+  mergeDirectories(merge, directories, lower);
   await copyUnlinkable(merge, target);
   await makeOpaque(merge.opaque);
   await takeAttributes(volumes, merge, target);
 }
 
+/** All directories that the stack shows, the root first, parents before children. */
+function* directoriesOf(
+  stack: readonly Layer[],
+  within: readonly number[],
+  path: BytePath,
+  opaque: boolean,
+): Generator<Directory> {
+  yield {path, within, opaque};
+  for (const [name, shown] of listUnion(stack, within, path))
+    if (shown.kind === 'directory')
+      yield* directoriesOf(stack, shown.in, joinBytes(path, name), shown.opaque);
+}
+
 /**
- * With `isBottom` nothing lies below this directory that it could hide. A whiteout must not stay there: overlayfs
- * lists a directory that it need not merge as it is, and the name would be seen.
+ * A whiteout stays only where the directory has another below it, in which it hides something. Elsewhere it must not:
+ * overlayfs lists a directory that it need not merge as it is, and the name would be seen. There are such without being
+ * opaque: made anew after a commit had removed another of that name, whose whiteout is in a layer further down.
  */
-function mergeDirectory(merge: Merge, within: readonly number[], path: BytePath, isBottom: boolean): void {
+function mergeDirectories(merge: Merge, directories: readonly Directory[], lower: readonly Layer[]): void {
   const {stack, target} = merge;
-  // The lone dot marks where the layer's own path ends; see takeAttributes.
-  merge.attributes.push(`${(stack[within[0] as number] as Layer).root}/./${path}`);
-  for (const [name, shown] of listUnion(stack, within, path)) {
-    const child = joinBytes(path, name);
-    const place = joinBytes(target, child);
-    if (shown.kind === 'directory') {
-      mkdirSync(asBytes(place));
-      if (shown.opaque && !isBottom) merge.opaque.push(place);
-      mergeDirectory(merge, shown.in, child, isBottom || shown.opaque);
-    } else if (shown.kind === 'file' || !isBottom) {
-      link(merge, placeOf(stack, shown, child), child);
+  const below = new Map<BytePath, readonly number[]>();
+  for (const {path, within, opaque} of directories) {
+    const belowParent = path === '' ? rootOf(lower) : (below.get(parentOf(path)) ?? []);
+    const hidden = path === '' ? belowParent : contributing(lower, belowParent, path);
+    mkdirSync(asBytes(joinBytes(target, path)));
+    if (opaque && hidden.length > 0) merge.opaque.push(joinBytes(target, path));
+    below.set(path, opaque ? [] : hidden);
+    // The lone dot marks where the layer's own path ends; see takeAttributes.
+    merge.attributes.push(`${(stack[within[0] as number] as Layer).root}/./${path}`);
+    // Listed again rather than kept: there may be many.
+    for (const [name, shown] of listUnion(stack, within, path)) {
+      const child = joinBytes(path, name);
+      const isSeen = shown.kind === 'file' || (shown.kind === 'whiteout' && !opaque && hidden.length > 0);
+      if (isSeen) link(merge, placeOf(stack, shown, child), child);
     }
   }
 }

@@ -4,8 +4,8 @@
  * name is something else, is whited out, or where the directory is opaque.
  */
 import {lstatSync, type Dirent} from 'node:fs';
-import {asBytes, bytePath, entriesOf, joinBytes, type BytePath} from './bytes.ts';
-import {opaqueDirectories} from './xattrs.ts';
+import {asBytes, bytePath, entriesOf, joinBytes, parentOf, type BytePath} from './bytes.ts';
+import {opaqueAmong, opaqueDirectories} from './xattrs.ts';
 
 export interface Layer {
   root: BytePath;
@@ -35,6 +35,41 @@ export async function openPartOfStack(directories: readonly string[]): Promise<L
     root: bytePath(directory),
     opaque: opaque[index] ?? new Set(),
   }));
+}
+
+/**
+ * Layers below a part of a stack, ready for `contributing`. Of them, only `paths` are looked at: directories that the part
+ * shows, parents before children, the root not among them.
+ */
+export async function openBelow(
+  directories: readonly string[],
+  paths: readonly BytePath[],
+): Promise<Layer[]> {
+  const layers = directories.map((directory) => ({root: bytePath(directory), opaque: new Set<BytePath>()}));
+  const within = new Map<BytePath, number[]>([['', rootOf(layers)]]);
+  for (const path of paths) within.set(path, contributing(layers, within.get(parentOf(path)) ?? [], path));
+  within.delete('');
+  const placed = [...within].flatMap(([path, indexes]) =>
+    indexes.map((index) => ({path, layer: layers[index] as (typeof layers)[number]})),
+  );
+  const placeIn = ({layer, path}: (typeof placed)[number]): BytePath => joinBytes(layer.root, path);
+  const opaque = await opaqueAmong(placed.map(placeIn));
+  for (const one of placed) if (opaque.has(placeIn(one))) one.layer.opaque.add(one.path);
+  return layers;
+}
+
+/** Those of the layers `within`, which contribute to its parent, that contribute to the directory `path`. */
+export function contributing(stack: readonly Layer[], within: readonly number[], path: BytePath): number[] {
+  const found: number[] = [];
+  for (const index of within) {
+    const layer = stack[index] as Layer;
+    const stats = lstatSync(asBytes(joinBytes(layer.root, path)), {throwIfNoEntry: false});
+    if (stats === undefined) continue;
+    if (!stats.isDirectory()) break;
+    found.push(index);
+    if (layer.opaque.has(path)) break;
+  }
+  return found;
 }
 
 /** The root directory of a stack. */

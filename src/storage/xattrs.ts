@@ -8,6 +8,8 @@ import {asBytes, bytePath, type BytePath} from './bytes.ts';
 /** Kept by overlayfs for itself: no part of what the volume shows. The SELinux label is the mount's business. */
 const NOT_CONTENT = /^(?:trusted\.overlay\.|security\.selinux=)/;
 
+const OPAQUE = '^trusted\\.overlay\\.opaque$';
+
 /** What a tree shows: each file's attributes as sorted `name=0xHEX` lines. Files without any do not occur. */
 export async function readAttributes(paths: readonly BytePath[]): Promise<Map<BytePath, string[]>> {
   if (paths.length === 0) return new Map();
@@ -49,14 +51,9 @@ export async function opaqueDirectories(trees: readonly string[]): Promise<Set<B
   if (trees.length === 0) return [];
   const dump = await run(
     'getfattr',
-    [
-      '--recursive',
-      '--physical',
-      '--no-dereference',
-      '--absolute-names',
-      `--match=^trusted\\.overlay\\.opaque$`,
-      '--',
-    ].concat(trees),
+    ['--recursive', '--physical', '--no-dereference', '--absolute-names', `--match=${OPAQUE}`, '--'].concat(
+      trees,
+    ),
     {encoding: 'latin1', maxBuffer: Infinity},
   );
   const paths = blocksOf(dump).map(({path}) => path);
@@ -65,6 +62,17 @@ export async function opaqueDirectories(trees: readonly string[]): Promise<Set<B
     const below = paths.filter((path) => path === root || path.startsWith(`${root}/`));
     return new Set(below.map((path) => path.slice(root.length + 1)));
   });
+}
+
+/** Those of the directories that hide what lies below them in other layers. */
+export async function opaqueAmong(directories: readonly BytePath[]): Promise<Set<BytePath>> {
+  if (directories.length === 0) return new Set();
+  const dump = await run(
+    'xargs',
+    ['--null', 'getfattr', '--no-dereference', '--absolute-names', `--match=${OPAQUE}`, '--'],
+    {...input(directories), encoding: 'latin1', maxBuffer: Infinity},
+  );
+  return new Set(blocksOf(dump).map(({path}) => path));
 }
 
 export async function makeOpaque(directories: readonly BytePath[]): Promise<void> {

@@ -1,6 +1,6 @@
 /** A new file system in a file, mounted for one test. */
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, mkdtempSync, rmSync} from 'node:fs';
+import {mkdirSync, mkdtempSync, rmSync, statfsSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 
@@ -28,7 +28,7 @@ export function mountLoop(type: string, root: string): string {
 }
 
 export function loopFileSystem(type: string): {directory: string; cleanup: () => void} {
-  const root = mkdtempSync(join(tmpdir(), `loop-${type}-`));
+  const root = mkdtempSync(join(roomForImages(), `loop-${type}-`));
   let directory: string;
   try {
     directory = mountLoop(type, root);
@@ -41,4 +41,11 @@ export function loopFileSystem(type: string): {directory: string; cleanup: () =>
     rmSync(root, {recursive: true});
   };
   return {directory, cleanup};
+}
+
+/** In memory where there is enough: to sync such a file system then waits for nothing that others write to the disk. */
+function roomForImages(): string {
+  const memory = '/dev/shm';
+  const {bavail, bsize} = statfsSync(memory);
+  return bavail * bsize > 8 * SIZE ? memory : tmpdir();
 }
