@@ -70,6 +70,7 @@ export async function buildDeb(
     await stageProgram(architecture, join(root, 'usr/lib/chrootctl'));
     mkdirSync(join(root, 'usr/bin'));
     symlinkSync('../lib/chrootctl/chrootctl.cjs', join(root, 'usr/bin/chrootctl'));
+    cpSync(join(CHECKOUT, 'systemd'), join(root, 'usr/lib/systemd/system'), {recursive: true});
     await stageDocuments(architecture, version, root);
     const files = settle(root);
     describe(architecture, version, root, files);
@@ -142,6 +143,8 @@ function describe(architecture: Architecture, version: string, root: string, fil
     return `${sum}  ${file}\n`;
   });
   writeFileSync(join(control, 'md5sums'), sums.join(''), {mode: 0o644});
-  copyFileSync(join(CHECKOUT, 'scripts/package/postrm'), join(control, 'postrm'));
-  chmodSync(join(control, 'postrm'), 0o755);
+  for (const script of ['postinst', 'prerm', 'postrm']) {
+    copyFileSync(join(CHECKOUT, 'scripts/package', script), join(control, script));
+    chmodSync(join(control, script), 0o755);
+  }
 }

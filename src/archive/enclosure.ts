@@ -82,9 +82,7 @@ function start(
 ): Child {
   const [, pid, path] = IN_NAMESPACE_OF.exec(directory) ?? [];
   const words = enclosed(path ?? resolve(directory), bind, capabilities, command);
-  const enter = pid === undefined ? [] : [`--mount=/proc/${pid}/ns/mnt`, '--', 'bwrap'];
-  const [file, ...args] =
-    enter.length === 0 ? dyingWithUs('bwrap', words) : dyingWithUs('nsenter', [...enter, ...words]);
+  const [file, ...args] = dyingWithUs('bwrap', words, {mountNamespaceOf: pid, ownProc: true});
   return new Child(file, args, stdio);
 }
 
@@ -126,4 +124,9 @@ function shownInside(name: string): string[] {
   const stat = lstatSync(path, {throwIfNoEntry: false});
   if (stat === undefined) return [];
   return stat.isSymbolicLink() ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path];
+}
+
+/** What bubblewrap says when it has not started the program: it ends with 1 then, as tar(1) does for less. */
+export function hasNotStarted(stderr: string): boolean {
+  return /^bwrap: /m.test(stderr);
 }

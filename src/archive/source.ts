@@ -6,7 +6,7 @@ import {ChrootctlError, errnoOf, messageOf, toChrootctlError} from '../errors.ts
 import {lastLine} from '../system/process.ts';
 import {Child} from '../system/child.ts';
 import {compressionOfBytes, type Compression} from './compression.ts';
-import {startPacking} from './enclosure.ts';
+import {hasNotStarted, startPacking} from './enclosure.ts';
 import {refusal} from './refusal.ts';
 
 /** A path (of a directory, a tar, or anything that can be read, such as a named pipe), or a stream. */
@@ -198,7 +198,7 @@ function fromDecompressor(compression: Compression, child: Child): TarStream {
 function fromDirectory(directory: string): TarStream {
   return fromChild(startPacking(directory, 'pipe'), (stderr, code) => {
     // tar(1) ends with 1 when files changed or vanished under it, as in the root of a running system.
-    if (code === 1) return undefined;
+    if (code === 1 && !hasNotStarted(stderr)) return undefined;
     return new ChrootctlError('FAILED', `${directory} cannot be read: ${lastLine(stderr)}`, {
       hint: 'run as root (sudo)',
     });

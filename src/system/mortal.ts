@@ -6,15 +6,28 @@
 // Had our process died before setpriv asked for the signal, nobody would send it.
 const WHILE_WE_LIVE = '[ "$PPID" = "$1" ] || exit 1; shift; exec "$@"';
 
+export interface Surroundings {
+  /** The process (number in /proc) in whose mount namespace it runs. Default: this one. */
+  mountNamespaceOf?: string | undefined;
+  /** With a /proc of its own: bubblewrap looks its child up there, by the number that it has in the new namespace. */
+  ownProc?: boolean;
+}
+
 /**
  * The words to start a program with that dies when this process does, kill -9 included, and with it all that it has
  * started: in a process id namespace, whose first process ends the others. (bubblewrap, killed while it starts, would
  * leave its child behind, waiting for it for ever.) For root only.
  */
-export function dyingWithUs(file: string, args: readonly string[]): [file: string, ...args: string[]] {
+export function dyingWithUs(
+  file: string,
+  args: readonly string[],
+  {mountNamespaceOf, ownProc = false}: Surroundings = {},
+): [file: string, ...args: string[]] {
   return [
     'setpriv',
     ...['--pdeathsig', 'KILL', 'sh', '-c', WHILE_WE_LIVE, 'sh', String(process.pid)],
-    ...['unshare', '--pid', '--fork', '--kill-child', '--', file, ...args],
+    ...(mountNamespaceOf === undefined ? [] : ['nsenter', `--mount=/proc/${mountNamespaceOf}/ns/mnt`, '--']),
+    ...['unshare', '--pid', '--fork', '--kill-child', ...(ownProc ? ['--mount-proc'] : []), '--'],
+    ...[file, ...args],
   ];
 }

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {execFileSync, spawnSync} from 'node:child_process';
-import {existsSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {mountsOf} from '../../src/system/mounts.ts';
 import {BINARY, Cli, busyboxRoot} from './chrootctl.ts';
@@ -336,6 +336,16 @@ test('a directory that holds the store is not imported into it', async () => {
   await cli.ok('import', busyboxRoot(), 'base');
 });
 
+test('a directory that cannot be packed is not taken for an empty one', async () => {
+  const cli = new Cli();
+  const programs = join(cli.directory, 'programs');
+  mkdirSync(programs);
+  writeFileSync(join(programs, 'bwrap'), '#!/bin/sh\necho "bwrap: not today" >&2\nexit 1\n', {mode: 0o755});
+  const env = {PATH: `${programs}:${process.env['PATH'] ?? ''}`};
+  const {code, stderr} = await cli.call(['import', busyboxRoot(), 'base'], {env});
+  expect([code, stderr]).toEqual([1, expect.stringContaining('bwrap: not today')]);
+});
+
 test('a session can be ended while a run that began after it goes on', async () => {
   const cli = new Cli();
   await cli.importRoot();
@@ -347,13 +357,24 @@ test('a session can be ended while a run that began after it goes on', async () 
   expect(await new Promise((resolve) => long.once('close', resolve))).toBe(0);
 });
 
-test('a run works in a process id namespace that has few processes', async () => {
+test('all works in a process id namespace that has few processes, as a container has', () => {
   const cli = new Cli();
-  await cli.importRoot();
+  const root = busyboxRoot();
   // Nobody has the first numbers any more.
-  const script = 'for n in 1 2 3 4 5 6 7 8; do sh -c :; done; "$0" run base -- echo inside';
+  const script = `set -e
+    for n in 1 2 3 4 5 6 7 8; do sh -c :; done
+    "$0" import ${root} base
+    "$0" run base --commit -- touch /new
+    "$0" export base root.tar
+    "$0" import root.tar again
+    "$0" diff base again
+    "$0" run again -- ls /new`;
   const words = ['--mount', '--pid', '--fork', '--mount-proc', 'sh', '-c', script, BINARY];
   const env = {PATH: process.env['PATH'], CHROOTCTL_ROOT: cli.store};
-  const {status, stdout, stderr} = spawnSync('unshare', words, {env, encoding: 'utf8'});
-  expect([status, stdout, stderr]).toEqual([0, 'inside\n', '']);
+  const {status, stdout, stderr} = spawnSync('unshare', words, {env, cwd: cli.directory, encoding: 'utf8'});
+  expect([status, stdout, stderr]).toEqual([
+    0,
+    expect.stringMatching(/^\w+\n\w+\n\/new\n$/),
+    expect.any(String),
+  ]);
 });

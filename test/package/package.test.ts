@@ -51,7 +51,7 @@ test('owners, modes and places are what they should be', () => {
     './usr/bin/chrootctl -> ../lib/chrootctl/chrootctl.cjs',
   ]);
   const places =
-    /\.\/(?:usr\/(?:bin|lib|share)\/)?(?:(?:chrootctl|doc\/chrootctl|lintian)\b|$|usr\/$|doc\/$)/;
+    /\.\/(?:usr\/(?:bin|lib|share)\/)?(?:(?:chrootctl|doc\/chrootctl|lintian|systemd\/system\/chrootctl-gc\.(?:service|timer)$)\b|systemd\/(?:system\/)?$|$|usr\/$|doc\/$)/;
   expect(lines.filter((line) => !places.test(line) && !/\/(?:bin|lib|share)\/$/.test(line))).toEqual([]);
   const needless = /node_modules|contents\.json|dist\/(?:index|chunks|types|\.cache)|\.ts$|\.map$/;
   expect(lines.filter((line) => needless.test(line))).toEqual([]);
@@ -125,7 +125,9 @@ const LIFE = `set -eu
 export DEBIAN_FRONTEND=noninteractive
 step() { echo "step: $*"; }
 all() { ls -d /usr/bin/chrootctl /usr/lib/chrootctl /usr/share/doc/chrootctl /var/lib/chrootctl /var/cache/chrootctl \\
-  /usr/share/lintian/overrides/chrootctl 2>/dev/null || :; }
+  /usr/share/lintian/overrides/chrootctl /usr/lib/systemd/system/chrootctl-gc.* \\
+  /etc/systemd/system/timers.target.wants/chrootctl-gc.timer /var/lib/systemd/deb-systemd-helper-enabled/chrootctl-gc* \\
+  2>/dev/null || :; }
 unchanged() { dpkg --verify chrootctl; find /usr/lib/chrootctl -newer /stamp; }
 
 apt-get update -qq
@@ -140,9 +142,20 @@ chrootctl doctor
 umount /usr/lib/chrootctl
 chrootctl images
 unchanged
+readlink /etc/systemd/system/timers.target.wants/chrootctl-gc.timer
 step toured
 
 chrootctl import /small kept
+# As after a crash: the service, with the environment that a service has.
+chrootctl run kept -- /bin/busybox sleep 1000 &
+until chrootctl ps | grep -q running; do sleep 0.1; done
+kill -9 $!
+wait $! || :
+sleep 1
+env -i $(sed -n 's/^ExecStart=//p' /usr/lib/systemd/system/chrootctl-gc.service)
+chrootctl doctor
+step collected
+
 session=$(chrootctl session begin kept)
 dpkg -i "/$2" >/dev/null
 touch /stamp
@@ -188,15 +201,22 @@ test('is installed, used, upgraded, removed and purged in a fresh Debian root', 
   expect(parts[1]).toMatch(/^chrootctl\/\S+ linux-\S+ node-v24\.\d+\.\d+\n/);
   expect(parts[1]).toContain('Hello, world!\n');
   expect(parts[1]).toContain('C /etc/motd\n');
-  expect(parts[1]).toMatch(/IMAGE +TAGS +VERSION +CREATED +SIZE +MESSAGE\n$/);
-  expect(parts[2]).toMatch(/^\w+\nchrootctl\t99\.0\.0~rc\.1\nstill here\n$/);
-  const data = '/var/cache/chrootctl\n/var/lib/chrootctl\n';
-  expect(parts[3]).toBe(data);
-  expect(parts[4]).toContain('/var/lib/chrootctl holds images and was kept');
-  expect(parts[4]).toMatch(/\n\/var\/lib\/chrootctl\n\/var\/lib\/chrootctl\/images\/kept\/refs\.json\n$/);
-  expect(parts[5]).toMatch(/^back again\n/);
-  expect(parts[5]).not.toContain('/var/');
-  expect(parts[6]).toBe('');
+  expect(parts[1]).toMatch(/IMAGE +TAGS +VERSION +CREATED +SIZE +MESSAGE\n.*chrootctl-gc\.timer\n$/);
+  expect(parts[2]).toMatch(/^\w+\nsession \w+ of kept: its process .* is gone\nall is well\n$/);
+  expect(parts[3]).toMatch(/^chrootctl\t99\.0\.0~rc\.1\nstill here\n$/);
+  // Whether the timer is enabled is the administrator's until it is purged, as data is.
+  expect(parts[4]?.split('\n')).toEqual([
+    '/etc/systemd/system/timers.target.wants/chrootctl-gc.timer',
+    '/var/cache/chrootctl',
+    '/var/lib/chrootctl',
+    '/var/lib/systemd/deb-systemd-helper-enabled/chrootctl-gc.timer.dsh-also',
+    '',
+  ]);
+  expect(parts[5]).toContain('/var/lib/chrootctl holds images and was kept');
+  expect(parts[5]).toMatch(/\n\/var\/lib\/chrootctl\n\/var\/lib\/chrootctl\/images\/kept\/refs\.json\n$/);
+  expect(parts[6]).toMatch(/^back again\n/);
+  expect(parts[6]).not.toContain('/var/');
+  expect(parts[7]).toBe('');
 }, 300_000);
 
 /** The tour of examples/, without what it fetches from a mirror. */
