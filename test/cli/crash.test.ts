@@ -78,7 +78,7 @@ describe.each(DRIVERS)('kill -9 on %s', (driver) => {
   test('of a run --commit at a random moment leaves the old state or the new one', async () => {
     const cli = new Cli({driver});
     await cli.importRoot();
-    for (let round = 0; round < 12 / Math.min(SLOWNESS, 4); round++) {
+    for (let round = 0; round < 12 / Math.min(SLOWNESS, 6); round++) {
       const before = await cli.json<{version: string}[]>('images');
       const child = cli.start(['run', 'base', '--commit', '--', 'sh', '-c', `echo ${round} > /round`]);
       const ended = new Promise((resolve) => child.once('close', resolve));

@@ -14,7 +14,7 @@ describe.each(DRIVERS)('removal on %s', (driver) => {
     let runs = 0;
     let pruned = 0;
     const repeat = async (work: () => Promise<void>): Promise<void> => {
-      while (Date.now() < deadline || runs < 6 / Math.min(SLOWNESS, 2) || pruned === 0) await work();
+      while (Date.now() < deadline || runs < 6 / Math.min(SLOWNESS, 3) || pruned === 0) await work();
     };
     await Promise.all([
       ...(SLOWNESS > 1 ? [1] : [1, 2]).map(() =>

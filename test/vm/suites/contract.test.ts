@@ -13,7 +13,7 @@ for (const programs of [true, false]) {
     chain: programs ? 8 : 5,
     opaque: true,
     slow: true,
-    ...(programs ? {} : {only: /snapshot keeps|commits in a row|any order|repeated|not so|usage/}),
+    ...(programs ? {} : {only: /snapshot keeps|commits in a row|any order|repeated|not so/}),
     make: async () => {
       const dataset = temporaryDataset();
       const store = temporaryDirectory();

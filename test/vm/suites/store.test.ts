@@ -157,18 +157,18 @@ test('init says what it found, and info why', async () => {
 test('ps tells what a session has written', async () => {
   const cli = new Cli({driver: 'zfs'});
   await cli.importRoot('base');
-  await cli.ok('session', 'begin', 'base', '--name', 'work', '--storage-limit', '10m');
+  await cli.ok('session', 'begin', 'base', '--name', 'work', '--storage-limit', '6m');
   await cli.ok(
     'exec',
     'work',
     '--',
     'sh',
     '-c',
-    'dd if=/dev/urandom of=/data bs=1M count=3 2>/dev/null; sync',
+    'dd if=/dev/urandom of=/data bs=1M count=2 2>/dev/null; sync',
   );
   const [session] = await cli.json<{size: number}[]>('ps', '--size');
-  expect(session?.size).toBeGreaterThan(3_000_000);
-  expect(session?.size).toBeLessThan(5_000_000);
+  expect(session?.size).toBeGreaterThan(2_000_000);
+  expect(session?.size).toBeLessThan(4_000_000);
   const full = await cli.call([
     'exec',
     'work',
@@ -177,7 +177,7 @@ test('ps tells what a session has written', async () => {
     'if=/dev/urandom',
     'of=/more',
     'bs=1M',
-    'count=16',
+    'count=8',
   ]);
   expect([full.code, full.stderr]).toEqual([1, expect.stringMatching(/quota exceeded/i)]);
   await cli.ok('commit', 'work');
