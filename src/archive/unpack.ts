@@ -4,7 +4,7 @@ import {ChrootctlError} from '../errors.ts';
 import {lastLine} from '../system/process.ts';
 import {ArchiveCheck, checkFile, type Unpacked} from './check.ts';
 import {isFull, type Child, type Ended} from '../system/child.ts';
-import {startExtracting} from './enclosure.ts';
+import {hasNotStarted, startExtracting} from './enclosure.ts';
 import {refusal} from './refusal.ts';
 import {stoppable} from '../system/interruption.ts';
 import {closeSource, openSource, type Opened, type Source, type TarStream} from './source.ts';
@@ -131,7 +131,7 @@ function failure(stderr: string): ChrootctlError {
   // The last line only says that there was an error.
   const line =
     lines.find((text) => /: Cannot |Unexpected EOF|: Skipping to next header/.test(text)) ?? lastLine(stderr);
-  if (line.startsWith('bwrap: ')) {
+  if (hasNotStarted(line)) {
     return new ChrootctlError('FAILED', `tar cannot be shut in: ${line}`, {hint: 'run as root (sudo)'});
   }
   if (/Operation not permitted|Permission denied/.test(line)) {

@@ -6,17 +6,8 @@ import {startOf} from '../../src/system/identity.ts';
 import {mountsOf} from '../../src/system/mounts.ts';
 import {dyingAt} from '../crash-points/steps.ts';
 import {busyboxRoot, Cli} from './chrootctl.ts';
+import {contents} from './contents.ts';
 import {DRIVERS, SLOWNESS} from './drivers.ts';
-
-/** Every file below the store, with its size: what `gc` must bring back to what it was. */
-function contents(store: string): string {
-  return execFileSync('find', [store, '-not', '-path', '*/locks/*', '-printf', '%P %y %s\n'], {
-    encoding: 'utf8',
-  })
-    .split('\n')
-    .sort()
-    .join('\n');
-}
 
 function mountsBelow(store: string): string[] {
   return readdirSync('/proc')

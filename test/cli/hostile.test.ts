@@ -1,21 +1,11 @@
 /** The archives of test/archive/hostile.ts, as somebody would import them. */
 import {expect, test} from '@jest/globals';
-import {execFileSync} from 'node:child_process';
 import {mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {hostileArchives} from '../archive/hostile.ts';
 import {describe as describeTree, plantCanary} from '../archive/trees.ts';
 import {Cli} from './chrootctl.ts';
-
-/** Every file below the store, but for those that are only there to be locked. */
-function contents(store: string): string {
-  return execFileSync('find', [store, '-not', '-path', '*/locks/*', '-printf', '%P %y %m %s\n'], {
-    encoding: 'utf8',
-  })
-    .split('\n')
-    .sort()
-    .join('\n');
-}
+import {contents} from './contents.ts';
 
 test('the store is as it was after each archive, and well', async () => {
   const cli = new Cli();

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {execFileSync, spawnSync} from 'node:child_process';
+import {spawnSync} from 'node:child_process';
 import {existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {mountsOf} from '../../src/system/mounts.ts';
@@ -211,7 +211,7 @@ describe.each(DRIVERS)('the life of an image on %s', (driver) => {
     expect(await cli.ok('doctor')).toBe('all is well');
   });
 
-  test('export and import give the same root again, through a file and through a pipe', async () => {
+  test('export and import give the same root again', async () => {
     const cli = new Cli({driver});
     await cli.importRoot();
     await cli.ok(
@@ -229,12 +229,17 @@ describe.each(DRIVERS)('the life of an image on %s', (driver) => {
       await cli.ok('import', name, 'again');
       expect(await cli.json('diff', 'base', 'again')).toEqual([]);
     }
-    if (SLOWNESS > 1) return;
-    const tar = execFileSync('zstd', ['-dc', join(cli.directory, 'root.tar.zst')], {maxBuffer: 2 ** 28});
-    const piped = await cli.call(['import', '-', 'piped:1.0.0', '--json'], {input: tar});
-    expect(JSON.parse(piped.stdout)).toMatchObject({image: 'piped', tags: ['latest', '1.0.0'], parent: null});
-    expect(await cli.json('diff', 'base', 'piped')).toEqual([]);
   });
+});
+
+test('an import through a pipe gives the same root', async () => {
+  const cli = new Cli();
+  await cli.importRoot();
+  await cli.ok('export', 'base', 'root.tar');
+  const input = readFileSync(join(cli.directory, 'root.tar'));
+  const piped = await cli.call(['import', '-', 'piped:1.0.0', '--json'], {input});
+  expect(JSON.parse(piped.stdout)).toMatchObject({image: 'piped', tags: ['latest', '1.0.0'], parent: null});
+  expect(await cli.json('diff', 'base', 'piped')).toEqual([]);
 });
 
 describe('conflicts', () => {
