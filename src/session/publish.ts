@@ -5,6 +5,7 @@
 import {userInfo} from 'node:os';
 import {ChrootctlError} from '../errors.ts';
 import {versionId} from '../ids.ts';
+import {checkTag} from '../reference.ts';
 import type {Note} from '../storage/ledger.ts';
 import type {Image, TagMoves} from '../store/image.ts';
 import {bare, type HistoryAction, type Refs, type RunConfig, type VersionMemo} from '../store/records.ts';
@@ -99,6 +100,11 @@ export function checkExpected(
   movesFor(image, image.refs(), publication, '');
 }
 
+/** The tag that a version is to get besides `latest`; null for none. @throws ChrootctlError USAGE */
+export function checkOwnTag(tag: CommitOptions['tag']): string | null {
+  return tag === undefined || tag === null ? null : checkTag(tag);
+}
+
 /** Who moves tags, for the history: behind sudo the user that sudo was called by. */
 export function currentUser(): string {
   return process.env['SUDO_USER'] ?? userInfo().username;
@@ -111,7 +117,7 @@ function movesFor(
   id: string,
 ): TagMoves {
   const latest = refs.tags['latest'] ?? null;
-  const named = tag === 'latest' ? null : (tag ?? null);
+  const named = tag === 'latest' ? null : checkOwnTag(tag);
   const moves = bare({});
   if (force || latest === expected) moves['latest'] = id;
   // Under a tag of its own a version is not lost, even if `latest` has gone elsewhere.

@@ -13,7 +13,14 @@ import {discard} from './discard.ts';
 import {exec} from './exec.ts';
 import {removeMountPoints} from './mount-points.ts';
 import {pin} from './pin.ts';
-import {checkExpected, publish, publishedOf, type CommitOptions, type Committed} from './publish.ts';
+import {
+  checkExpected,
+  checkOwnTag,
+  publish,
+  publishedOf,
+  type CommitOptions,
+  type Committed,
+} from './publish.ts';
 import {otherRoots, restoreRoot} from './root.ts';
 import {limitOf, sandboxSpec} from './spec.ts';
 
@@ -42,6 +49,7 @@ export interface RunResult {
 
 /** @throws ChrootctlError; CONFLICT when a commit came too late: the result is then kept as a session */
 export async function run(store: Store, request: RunRequest): Promise<RunResult> {
+  checkOwnTag(request.commit?.tag); // Before the command runs in vain.
   return request.keep === true || request.name !== undefined
     ? runKept(store, request)
     : runEphemeral(store, request);
