@@ -3,6 +3,8 @@ import {ChrootctlError} from '../errors.ts';
 import {lastLine} from '../system/process.ts';
 import {STARTED} from './chain.ts';
 
+const FREE_SPACE = 'free some space (chrootctl prune, chrootctl gc) and try again; nothing was lost';
+
 /** The exit code that bwrap(1) reports on --json-status-fd: absent when the command has not run to its end. */
 export function reportedExitCode(status: string): number | undefined {
   const code = /"exit-code":\s*(\d+)/.exec(status)?.[1];
@@ -41,5 +43,6 @@ export function failureOf(said: string, signal: NodeJS.Signals | null): Chrootct
   return new ChrootctlError(
     'FAILED',
     `cannot set up the sandbox: ${line === '' ? 'no reason was given' : line}`,
+    /no space left/i.test(said) ? {hint: FREE_SPACE} : {},
   );
 }

@@ -26,6 +26,19 @@ export interface MountPlan {
 
 const PLAIN_FUNCTION = 'mount_plan() { mount -i "$@"; }';
 
+/**
+ * An overlay that finds no room for its work directory comes up read-only, and only the kernel's log says why
+ * (ovl_workdir_create in fs/overlayfs/super.c). To test(1) a file system that is read-only cannot be written.
+ */
+const WRITABLE_FUNCTION = `mount_plan() {
+  mount -i "$@" || return
+  for target; do :; done
+  [ -w "$target" ] && return
+  umount -- "$target"
+  echo 'mount: no space left on the device of the store: the root would be read-only' >&2
+  return 1
+}`;
+
 /** For five seconds, many times what the end of a mount takes. */
 const PATIENT_FUNCTION = `mount_plan() {
   tries=0
@@ -37,6 +50,7 @@ const PATIENT_FUNCTION = `mount_plan() {
 }`;
 
 /** The shell function `mount_plan`, which is called like mount(8) and mounts this plan; `tries` counts those in vain. */
-export function mountFunction({contended = false}: MountPlan): string {
+export function mountFunction({type, options, contended = false}: MountPlan): string {
+  if (type === 'overlay' && !options.includes('ro')) return WRITABLE_FUNCTION;
   return contended ? PATIENT_FUNCTION : PLAIN_FUNCTION;
 }

@@ -273,3 +273,30 @@ test('a full disk fails an import and a commit, loses nothing, and leaves the st
   expect(await cli.ok('doctor')).toBe('all is well');
   expect(existsSync(join(cli.store, 'images/big'))).toBe(false);
 });
+
+test('with room for a few files only, a run writes or says that there is no room', async () => {
+  const directory = temporaryDirectory();
+  const disk = join(directory, 'disk');
+  writeFileSync(disk, '');
+  truncateSync(disk, 64 * 2 ** 20);
+  execFileSync('mkfs.ext4', ['-q', '-N', '256', disk]);
+  const mounted = join(directory, 'mounted');
+  mkdirSync(mounted);
+  execFileSync('mount', ['-o', 'loop', disk, mounted]);
+  const cli = new Cli({store: join(mounted, 'store'), driver: 'overlay'});
+  await cli.importRoot();
+  await cli.ok('run', 'base', '--', 'true');
+  const fillers = join(mounted, 'fillers');
+  mkdirSync(fillers);
+  const outcomes: number[] = [];
+  for (let room = 0; room < 20; room++) {
+    execFileSync('sh', ['-c', `i=0; while touch ${fillers}/$i 2>/dev/null; do i=$((i+1)); done`]);
+    for (let file = 0; file < room; file++) rmSync(join(fillers, String(file)));
+    const {code, stderr} = await cli.call(['run', 'base', '--', 'sh', '-c', 'echo x > /x']);
+    if (code !== 0) expect({room, stderr}).toEqual({room, stderr: expect.stringMatching(/no space left/i)});
+    outcomes.push(code);
+    await cli.ok('gc');
+  }
+  expect(new Set(outcomes)).toEqual(new Set([125, 1, 0]));
+  expect(await cli.ok('doctor')).toBe('all is well');
+});

@@ -6,6 +6,9 @@ import type {Call, Disturbance, Journal} from './journal.ts';
 /** What happens to calls that race each other. */
 const RACES = ['NOT_FOUND', 'CONFLICT', 'BUSY'];
 
+/** How a full disk is told of. */
+const NO_SPACE = /no space left|ENOSPC/i;
+
 const FATAL: readonly Disturbance[] = ['kill', 'kill-group', 'interrupt', 'terminate'];
 
 export function outcomeOf({
@@ -38,7 +41,7 @@ export function judge(journal: Journal, call: Call): void {
     const isEnded = call.words[0] === 'exec' && code === 125;
     if (!isUnwritten && !isEnded) problem(`ended with ${code} and said no reason`);
   } else if (failure.code === 'FAILED') {
-    if (!isFull) problem(`failed: ${failure.message}`);
+    if (!isFull || !NO_SPACE.test(failure.message)) problem(`failed: ${failure.message}`);
   } else if (!(call.mayFail ?? RACES).includes(failure.code)) {
     problem(`${failure.code}: ${failure.message}`);
   }
