@@ -15,7 +15,7 @@ import {
   openStore,
 } from '../../scripts/bench/stores.ts';
 import {busyboxRoot, Cli} from './chrootctl.ts';
-import {fileWork} from './traced.ts';
+import {fileWork, looksAtMounts} from './traced.ts';
 
 /** Looking again whether the last process of a mount namespace has gone, or a longer list of tags, is a little more. */
 const SLACK = 60;
@@ -75,4 +75,27 @@ test('a run and a commit ask the same of a root of 100 and of 20,000 files', asy
   const [few, many] = [await countsWith(100), await countsWith(20_000)];
   expectTheSame(many, few);
   expect(many.thorough).toBeGreaterThan(few.thorough + 19_000);
+});
+
+test('a run and a command in a session look at the mounts as often beside 3 mounted sessions as beside 30', async () => {
+  const cli = new Cli({driver: 'overlay'});
+  await cli.importRoot();
+  const begin = (from: number, to: number): Promise<unknown> =>
+    Promise.all(
+      Array.from({length: to - from}, (_, index) =>
+        cli.ok('session', 'begin', 'base', '--name', `beside-${from + index}`),
+      ),
+    );
+  const looks = (): number[] => [
+    looksAtMounts(cli, 'run', 'base', '--', 'true'),
+    looksAtMounts(cli, 'exec', 'beside-0', '--', 'true'),
+  ];
+  await begin(0, 3);
+  const few = looks();
+  await begin(3, 30);
+  const many = looks();
+  expect(many).toEqual(few);
+  // The commands did not keep them from ending, either.
+  for (let index = 0; index < 30; index++) await cli.ok('session', 'end', `beside-${index}`);
+  expect(await cli.ok('doctor')).toBe('all is well');
 });

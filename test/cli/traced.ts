@@ -12,6 +12,18 @@ const CHANCE = /\/proc\/|<(?:pipe|socket|anon_inode):/;
  * name that is read out of a directory and each KiB that is read out of a file. @throws Error when chrootctl fails
  */
 export function fileWork(cli: Cli, ...args: readonly string[]): number {
+  return traced(cli, args)
+    .filter((line) => !CHANCE.test(line))
+    .reduce((sum, line) => sum + 1 + namesIn(line) + kibibytesIn(line), 0);
+}
+
+/** How often the table of mounts is opened, which the kernel writes anew each time, a line for each mount. */
+export function looksAtMounts(cli: Cli, ...args: readonly string[]): number {
+  return traced(cli, args).filter((line) => /^openat\(.*\/mountinfo"/.test(line)).length;
+}
+
+/** The lines of strace(1). */
+function traced(cli: Cli, args: readonly string[]): string[] {
   const traces = join(cli.directory, 'traces');
   mkdirSync(traces);
   // One file for each process, so that no line is cut in two by another's; -y adds the paths of descriptors.
@@ -23,9 +35,7 @@ export function fileWork(cli: Cli, ...args: readonly string[]): number {
   });
   const lines = readdirSync(traces).flatMap((name) => readFileSync(join(traces, name), 'utf8').split('\n'));
   rmSync(traces, {recursive: true});
-  return lines
-    .filter((line) => line !== '' && !CHANCE.test(line))
-    .reduce((sum, line) => sum + 1 + namesIn(line) + kibibytesIn(line), 0);
+  return lines.filter((line) => line !== '');
 }
 
 function namesIn(line: string): number {
