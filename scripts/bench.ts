@@ -18,7 +18,9 @@ import {commits} from './bench/commits.ts';
 import {depth} from './bench/depth.ts';
 import {fileCount} from './bench/file-count.ts';
 import {syncAll, withFreshFileSystem} from './bench/ground.ts';
+import {growth} from './bench/growth.ts';
 import {idle} from './bench/idle.ts';
+import {limits} from './bench/limits.ts';
 import {listing} from './bench/listing.ts';
 import {describeMachine} from './bench/machine.ts';
 import {measure} from './bench/measure.ts';
@@ -32,7 +34,7 @@ import type {SectionMaker} from './bench/section.ts';
 import {sessions} from './bench/sessions.ts';
 import {start} from './bench/start.ts';
 import {ownArchitecture} from './package/architecture.ts';
-import {stageProgram} from './package/program.ts';
+import {stageProgram, wordsToStart} from './package/program.ts';
 
 const SECTIONS: Record<string, SectionMaker> = {
   start,
@@ -46,6 +48,8 @@ const SECTIONS: Record<string, SectionMaker> = {
   idle,
   commits,
   archives,
+  limits,
+  growth,
 };
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);
 const PICTURE = new URL('../docs/benchmarks.svg', import.meta.url);
@@ -70,7 +74,7 @@ const packaged = mkdtempSync(join(tmpdir(), 'chrootctl-bench-program-'));
 try {
   if (values.program === undefined) {
     await stageProgram(ownArchitecture(), packaged);
-    useProgram([join(packaged, 'node'), join(packaged, 'chrootctl.cjs')], 'as packaged');
+    useProgram(wordsToStart(packaged), 'as packaged');
   } else useProgram([resolve(values.program)], values.program);
   for (const name of wanted) {
     const make = SECTIONS[name];

@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
   rmSync,
   statSync,
@@ -40,6 +41,13 @@ export async function stageProgram(architecture: Architecture, tree: string): Pr
   if (emulated === undefined)
     say(`${architecture}: without code compiled ahead, a start takes about 20 ms longer`);
   else compileAhead([...emulated, node], tree);
+}
+
+/** What starts the program of `tree` where that is not installed: as its first line says, but with the Node in it. */
+export function wordsToStart(tree: string): string[] {
+  const script = join(tree, 'chrootctl.cjs');
+  const [, ...flags] = readFileSync(script, 'utf8').split('\n', 1).join().split(' ');
+  return [join(tree, 'node'), ...flags, script];
 }
 
 /**

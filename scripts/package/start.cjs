@@ -1,5 +1,6 @@
-#!/usr/lib/chrootctl/node
-// What /usr/bin/chrootctl is in a Debian package: its Node and its files are beside it.
+#!/usr/lib/chrootctl/node --min-semi-space-size=2
+// What /usr/bin/chrootctl is in a Debian package: its Node and its files are beside it. That Node has room for all that a
+// run allocates (MiB), so that no garbage is collected on the way.
 'use strict';
 const {readFileSync} = require('fs');
 const {createRequire, wrap, _extensions: loaders} = require('module');
