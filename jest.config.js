@@ -3,7 +3,7 @@ export default {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   // They run in a guest, see test/vm/zfs.test.ts.
-  testPathIgnorePatterns: ['/test/vm/suites/'],
+  testPathIgnorePatterns: ['/test/vm/suites/', '/test/vm/crash-points/'],
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {'\\.ts$': '<rootDir>/test/transform.js'},

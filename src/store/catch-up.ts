@@ -111,13 +111,20 @@ function restoreMoves(change: ImageChange, line: LedgerLine | undefined): string
   if (line === undefined) return [];
   const present = isReadable(() => image.history()) ? image.refs().seq : -1;
   if (present >= last) return [];
-  // What is there stays beside it: a person may still want to look at it.
-  if (existsSync(image.historyFile)) renameSync(image.historyFile, `${image.historyFile}.before-rebuild`);
-  change.replaceHistory(
-    line.entries.flatMap((entry) => movesIn(line, entry)),
-    last,
-  );
+  const moves = line.entries.flatMap((entry) => movesIn(line, entry));
+  // What is there and not in the ledger stays beside it: a person may still want to look at it.
+  if (existsSync(image.historyFile) && !isAllIn(image, moves))
+    renameSync(image.historyFile, `${image.historyFile}.before-rebuild`);
+  change.replaceHistory(moves, last);
   return [`tags and history of ${image.name} (${last} moves)`];
+}
+
+/** Whether the history that is there tells of no other moves. */
+function isAllIn(image: Image, moves: readonly HistoryEntry[]): boolean {
+  const known = new Set(moves.map((move) => JSON.stringify(move)));
+  return (
+    isReadable(() => image.history()) && image.history().every((move) => known.has(JSON.stringify(move)))
+  );
 }
 
 function aheadOf(image: Image, line: LedgerLine, memos: readonly Remembered[]): Ahead | undefined {

@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import {ChrootctlError, errnoOf} from '../errors.ts';
+import {writeDurably} from '../system/files.ts';
 import {HistoryEntry, parseRecord} from './records.ts';
 
 /** The moves that happened, oldest first. A torn or unconfirmed end is not shown. @throws ChrootctlError BAD_INPUT */
@@ -34,11 +35,20 @@ export function appendHistory(path: string, seq: number, entries: readonly Histo
   const fd = openSync(path, 'a+', 0o644);
   try {
     ftruncateSync(fd, confirmedLength(fd, path, seq));
-    writeFileSync(fd, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    writeFileSync(fd, linesOf(entries));
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+/** Replaces the file durably and in one step: whoever reads it meanwhile gets the old moves or the new ones. */
+export function writeHistory(path: string, entries: readonly HistoryEntry[]): void {
+  writeDurably(path, linesOf(entries));
+}
+
+function linesOf(entries: readonly HistoryEntry[]): string {
+  return entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
 }
 
 /** Enough for the last moves as a rule. */

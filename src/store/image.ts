@@ -14,7 +14,7 @@ import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {Ledger, LedgerEntry} from '../storage/ledger.ts';
 import {makeDirectoryDurably, readIfExists, syncDirectory, writeDurably} from '../system/files.ts';
 import {withLock} from '../system/lock.ts';
-import {appendHistory, readHistory} from './history.ts';
+import {appendHistory, readHistory, writeHistory} from './history.ts';
 import type {Layout} from './layout.ts';
 import {
   bare,
@@ -259,7 +259,7 @@ export class ImageChange {
   /** Puts this history, and the tags that come of it, in the place of what there is. The last move is number `seq`. */
   replaceHistory(entries: readonly HistoryEntry[], seq: number): void {
     makeDirectoryDurably(this.#directory);
-    appendHistory(this.image.historyFile, 0, entries);
+    writeHistory(this.image.historyFile, entries);
     writeDurably(join(this.#directory, 'refs.json'), formatRecord({seq, tags: moved({}, entries)}));
   }
 

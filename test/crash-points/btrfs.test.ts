@@ -1,3 +1,4 @@
+import {everyName} from './choice.ts';
 import {crashPoints} from './suite.ts';
 
-crashPoints('btrfs');
+crashPoints('btrfs', everyName());

@@ -1,24 +1,39 @@
 /** Which deaths are died, where there is no time for all. */
 import {Random} from '../vm/power-cut/random.ts';
 import type {Step} from './steps.ts';
+import {allCommands, newSeed, type Sample} from './suite.ts';
 
-/** Every name of a step once, in the first command that has it, and of the others a share by chance. */
-export class Choice {
-  readonly #seen = new Set<string>();
-  readonly #random: Random;
-  readonly #share: number;
+/** Of the steps whose like another command has had; `npm run crash-points` takes them all. */
+const SHARE = 0.05;
 
-  /** @param share of the steps whose names have been chosen already, from 0 to 1 */
-  constructor(seed: number, share: number) {
-    this.#random = new Random(seed);
-    this.#share = share;
-  }
-
-  of(steps: readonly Step[]): Step[] {
-    return steps.filter(({name}) => {
-      const isNew = !this.#seen.has(name);
-      this.#seen.add(name);
-      return isNew || this.#random.fraction() < this.#share;
+/** All commands; every name of a step once, in the first command that has it, and of the others a share by chance. */
+export function everyName(seed = newSeed()): Sample {
+  const seen = new Set<string>();
+  const random = new Random(seed);
+  const choose = (steps: readonly Step[]): Step[] =>
+    steps.filter(({name}) => {
+      const isNew = !seen.has(name);
+      seen.add(name);
+      return isNew || random.happens(SHARE);
     });
-  }
+  return {seed, commands: allCommands, choose};
+}
+
+/** So many commands by chance, and in each so many of the steps whose names match, or of all where none does. */
+export function few(commands: number, steps: number, names: RegExp, seed = newSeed()): Sample {
+  const random = new Random(seed);
+  const some = <T>(count: number, all: readonly T[]): T[] => {
+    const rest = [...all];
+    return Array.from({length: Math.min(count, rest.length)}, () =>
+      rest.splice(random.below(rest.length), 1),
+    ).flat();
+  };
+  return {
+    seed,
+    commands: some(commands, allCommands),
+    choose: (all) => {
+      const matching = all.filter(({name}) => names.test(name));
+      return some(steps, matching.length > 0 ? matching : all);
+    },
+  };
 }

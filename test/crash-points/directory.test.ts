@@ -1,3 +1,4 @@
+import {everyName} from './choice.ts';
 import {crashPoints} from './suite.ts';
 
-crashPoints('directory');
+crashPoints('directory', everyName());

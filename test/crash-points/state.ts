@@ -80,5 +80,5 @@ function datasetsOf({dataset}: World): string[] {
   return names
     .trimEnd()
     .split('\n')
-    .map((name) => name.slice(dataset.length).split('/').map(nameOfPath).join('/'));
+    .map((name) => name.slice(dataset.length).replace(/[^/@]+/g, (part) => nameOfPath(part)));
 }

@@ -1,26 +1,33 @@
-/** The deaths of every command on one driver, as tests. */
+/** The deaths of commands on one driver, as tests. */
 import {describe, expect, test} from '@jest/globals';
-import {Choice} from './choice.ts';
 import {COMMANDS} from './commands.ts';
 import {laboratoryFor} from './laboratory.ts';
-import {describeStep} from './steps.ts';
+import {describeStep, type Step} from './steps.ts';
 import {die, record} from './trial.ts';
 
-/** Of the steps whose like another command has had; `npm run crash-points` takes them all. */
-const SHARE = 0.05;
+export interface Sample {
+  seed: number;
+  /** Names of commands. */
+  commands: readonly string[];
+  /** Which of a command's steps are died at. */
+  choose: (steps: readonly Step[]) => readonly Step[];
+}
 
-export function crashPoints(driver: string): void {
-  const seed = Math.floor(Math.random() * 1e6);
-  const choice = new Choice(seed, SHARE);
+export const allCommands: readonly string[] = Object.keys(COMMANDS);
 
+export function newSeed(): number {
+  return Math.floor(Math.random() * 1e6);
+}
+
+export function crashPoints(driver: string, {seed, commands, choose}: Sample): void {
   describe(`kill -9 at a step that changes the disk, on ${driver} (seed ${seed})`, () => {
-    test.each(Object.keys(COMMANDS))(
+    test.each(commands)(
       '%s',
       async (name) => {
         const laboratory = laboratoryFor(driver);
         const specimen = await record(laboratory, name);
         const problems: Record<string, string[]> = {};
-        for (const step of choice.of(specimen.steps)) {
+        for (const step of choose(specimen.steps)) {
           const found = await die(laboratory, specimen, step);
           if (found.length > 0) problems[describeStep(step)] = found;
         }

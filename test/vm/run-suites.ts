@@ -1,17 +1,19 @@
 /** Runs test files in guests with a pool. */
-import {writeFileSync} from 'node:fs';
+import {cpSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {bundle, bundledName, REPORTER, translateStack} from './bundle.ts';
 import {runGuest} from './guest.ts';
 import type {Report} from './harness/report.ts';
 import {Results, type SuiteResult} from './results.ts';
 import type {Suite} from './suites.ts';
-import {withWork} from './work.ts';
+import {CHECKOUT, withWork} from './work.ts';
 
 export interface Selection {
   suites: readonly Suite[];
   /** What the suites start as processes of their own. Paths in the checkout. */
   programs: readonly string[];
+  /** What else they need. Paths in the checkout. */
+  files?: readonly string[] | undefined;
   /** A regular expression, in place of the suites' own; other tests are left out. */
   titles?: string | undefined;
   /** Called with each line that a suite prints and with each test that has ended. */
@@ -38,6 +40,7 @@ export async function runSuites(selection: Selection): Promise<SuiteResult[]> {
       selection.programs,
       work,
     );
+    for (const file of selection.files ?? []) cpSync(join(CHECKOUT, file), join(work, file));
     writeFileSync(join(work, 'run.sh'), SCRIPT);
     const results = new Map<Suite, SuiteResult>();
     const waiting = [...selection.suites];

@@ -2,7 +2,7 @@
  * The tests that need real ZFS. They run in guests before jest hears of them; here each is a test with the outcome that
  * it had there.
  */
-import {describe, test} from '@jest/globals';
+import {report} from './report.ts';
 import {runSuites} from './run-suites.ts';
 import {PROGRAMS, SUITES} from './suites.ts';
 
@@ -17,22 +17,4 @@ const results = await runSuites({
   onProgress: verbose ? (line) => process.stderr.write(`vm: ${line}\n`) : undefined,
 });
 
-describe.each(results)('$suite', ({tests, trouble}) => {
-  for (const {title, outcome, error} of tests) {
-    (outcome === 'skipped' ? test.skip : test)(title, () => {
-      if (outcome === 'failed') throw failure(error ?? 'failed without a reason');
-    });
-  }
-  const missing = tests.length === 0 && titles === undefined ? 'has no tests' : undefined;
-  const wrong = trouble ?? missing;
-  if (wrong !== undefined) {
-    test('runs to its end', () => {
-      throw failure(wrong);
-    });
-  }
-});
-
-/** An error from the guest, which jest shows with the guest's stack. */
-function failure(stack: string): Error {
-  return Object.assign(new Error(stack.split('\n    at ')[0]), {stack});
-}
+report(results, titles === undefined);

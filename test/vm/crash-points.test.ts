@@ -1,0 +1,15 @@
+/** Deaths on ZFS, in a guest of their own. */
+import {report} from './report.ts';
+import {runSuites} from './run-suites.ts';
+
+report(
+  await runSuites({
+    suites: [{path: 'test/vm/crash-points/zfs.test.ts'}],
+    programs: [],
+    files: ['test/crash-points/hook.cjs', 'test/crash-points/names.cjs'],
+    onProgress:
+      process.env['CHROOTCTL_VM_VERBOSE'] === undefined
+        ? undefined
+        : (line) => process.stderr.write(`vm: ${line}\n`),
+  }),
+);
