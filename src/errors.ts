@@ -57,14 +57,14 @@ export function errnoOf(error: unknown): string | undefined {
 /** Linux's number (errno(3)). */
 const EDQUOT = 122;
 
+/** What to do when there is no space left. */
+export const FREE_SPACE = 'free some space (chrootctl prune, chrootctl gc) and try again; nothing was lost';
+
 const SYSTEM_ERRORS: Partial<Record<string, {code: ErrorCode; hint: string}>> = {
   EACCES: {code: 'NOT_PERMITTED', hint: 'run as root (sudo), or choose a store of your own with --root'},
   EPERM: {code: 'NOT_PERMITTED', hint: 'run as root (sudo), or choose a store of your own with --root'},
   EROFS: {code: 'NOT_PERMITTED', hint: 'the file system is mounted read-only'},
-  ENOSPC: {
-    code: 'FAILED',
-    hint: 'free some space (chrootctl prune, chrootctl gc) and try again; nothing was lost',
-  },
+  ENOSPC: {code: 'FAILED', hint: FREE_SPACE},
   EDQUOT: {code: 'FAILED', hint: 'the quota is used up: free some space and try again; nothing was lost'},
 };
 

@@ -2,10 +2,11 @@ import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import {mkdirSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
 import {busyboxRoot} from '../../test/cli/chrootctl.ts';
 import type {Command} from './measure.ts';
 import {installPackages} from './peers/packages.ts';
-import {call, failure, footprintOf, pause} from './processes.ts';
+import {call, failure, footprintOf} from './processes.ts';
 import {callChrootctl, chrootctl} from './programs.ts';
 import {number} from './report.ts';
 import type {Ground, Section, SectionMaker} from './section.ts';
@@ -32,7 +33,7 @@ export const limits: SectionMaker = async (ground): Promise<Section> => {
     title: 'Limits',
     about:
       'One measurement each, of the whole command. Memory is that of its largest process (maximum resident set, ' +
-      'chrootctl or a helper such as tar); an empty Node program has about 45 MB. Files are of up to 70 bytes.',
+      'chrootctl or a helper such as tar); an empty Node program has 42 MB. Files are of up to 70 bytes.',
     rounds: 0,
     cases: [],
     comparisons: [],
@@ -121,7 +122,10 @@ async function manyAtOnce({directory}: Ground): Promise<string[][]> {
     const [file = '', ...args] = command.words;
     return spawn(file, args, {stdio: ['ignore', 'ignore', 'inherit'], env: {...process.env, ...command.env}});
   });
-  while (readdirSync(flags).length < AT_ONCE) pause(20);
+  while (readdirSync(flags).length < AT_ONCE) {
+    await sleep(20);
+    if (runs.some(({exitCode}) => exitCode !== null)) throw new Error('a run ended before all had begun');
+  }
   const middle = performance.now();
   const {memory, processes} = footprintOf(flags);
   const ended = runs.map((child) => once(child, 'exit'));

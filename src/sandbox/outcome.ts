@@ -1,9 +1,7 @@
 /** How a sandbox ended, from what bubblewrap reported and what was said while it was set up. */
-import {ChrootctlError} from '../errors.ts';
+import {ChrootctlError, FREE_SPACE} from '../errors.ts';
 import {lastLine} from '../system/process.ts';
 import {STARTED} from './chain.ts';
-
-const FREE_SPACE = 'free some space (chrootctl prune, chrootctl gc) and try again; nothing was lost';
 
 /** The exit code that bwrap(1) reports on --json-status-fd: absent when the command has not run to its end. */
 export function reportedExitCode(status: string): number | undefined {

@@ -10,12 +10,12 @@ import {
   rmSync,
   statSync,
   symlinkSync,
-  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import {BINARY, callAsNobody, CHECKOUT, Cli} from './chrootctl.ts';
+import {mountLoop} from '../contract/loop.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
 describe('what follows -- reaches the command as it is', () => {
@@ -227,14 +227,7 @@ describe('stores', () => {
 });
 
 test('a full disk fails an import and a commit, loses nothing, and leaves the store well', async () => {
-  const directory = temporaryDirectory();
-  const disk = join(directory, 'disk');
-  writeFileSync(disk, '');
-  truncateSync(disk, 64 * 2 ** 20);
-  execFileSync('mkfs.ext4', ['-q', '-m', '0', disk]);
-  const mounted = join(directory, 'mounted');
-  mkdirSync(mounted);
-  execFileSync('mount', ['-o', 'loop', disk, mounted]);
+  const mounted = mountLoop('ext4', temporaryDirectory(), {bytes: 64 << 20, options: ['-m', '0']});
   const cli = new Cli({store: join(mounted, 'store')});
   await cli.importRoot();
 
@@ -275,14 +268,7 @@ test('a full disk fails an import and a commit, loses nothing, and leaves the st
 });
 
 test('with room for a few files only, a run writes or says that there is no room', async () => {
-  const directory = temporaryDirectory();
-  const disk = join(directory, 'disk');
-  writeFileSync(disk, '');
-  truncateSync(disk, 64 * 2 ** 20);
-  execFileSync('mkfs.ext4', ['-q', '-N', '256', disk]);
-  const mounted = join(directory, 'mounted');
-  mkdirSync(mounted);
-  execFileSync('mount', ['-o', 'loop', disk, mounted]);
+  const mounted = mountLoop('ext4', temporaryDirectory(), {bytes: 64 << 20, options: ['-N', '256']});
   const cli = new Cli({store: join(mounted, 'store'), driver: 'overlay'});
   await cli.importRoot();
   await cli.ok('run', 'base', '--', 'true');

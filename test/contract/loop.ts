@@ -17,11 +17,18 @@ export function canMake(type: string): boolean {
   }
 }
 
-/** Makes one in the directory `root` and mounts it there. Gives the place where it is mounted. */
-export function mountLoop(type: string, root: string): string {
+/**
+ * Makes one in the directory `root` and mounts it there. Gives the place where it is mounted.
+ * @param options for mkfs
+ */
+export function mountLoop(
+  type: string,
+  root: string,
+  {bytes = SIZE, options = []}: {bytes?: number; options?: readonly string[]} = {},
+): string {
   const [image, directory] = [join(root, 'image'), join(root, 'mnt')];
-  execFileSync('truncate', ['-s', String(SIZE), image]);
-  execFileSync(`mkfs.${type}`, [image], {stdio: 'ignore'});
+  execFileSync('truncate', ['-s', String(bytes), image]);
+  execFileSync(`mkfs.${type}`, [...options, image], {stdio: 'ignore'});
   mkdirSync(directory);
   execFileSync('mount', ['-o', 'loop', image, directory], {stdio: 'ignore'});
   return directory;

@@ -1,5 +1,5 @@
 /** Deaths on ZFS, in a guest of their own. */
-import {report} from './report.ts';
+import {onProgress, report} from './report.ts';
 import {runSuites} from './run-suites.ts';
 
 report(
@@ -7,9 +7,6 @@ report(
     suites: [{path: 'test/vm/crash-points/zfs.test.ts'}],
     programs: [],
     files: ['test/crash-points/hook.cjs', 'test/crash-points/names.cjs'],
-    onProgress:
-      process.env['CHROOTCTL_VM_VERBOSE'] === undefined
-        ? undefined
-        : (line) => process.stderr.write(`vm: ${line}\n`),
+    onProgress,
   }),
 );

@@ -2,6 +2,12 @@
 import {describe, test} from '@jest/globals';
 import type {SuiteResult} from './results.ts';
 
+/** Prints each line of progress as it comes, where that is wanted: else one waits for long without a word. */
+export const onProgress =
+  process.env['CHROOTCTL_VM_VERBOSE'] === undefined
+    ? undefined
+    : (line: string): void => void process.stderr.write(`vm: ${line}\n`);
+
 /** @param isWhole whether a suite without any test has something wrong with it */
 export function report(results: readonly SuiteResult[], isWhole = true): void {
   describe.each(results)('$suite', ({tests, trouble}) => {

@@ -2,19 +2,18 @@
  * The tests that need real ZFS. They run in guests before jest hears of them; here each is a test with the outcome that
  * it had there.
  */
-import {report} from './report.ts';
+import {onProgress, report} from './report.ts';
 import {runSuites} from './run-suites.ts';
 import {PROGRAMS, SUITES} from './suites.ts';
 
 const suitePattern = new RegExp(process.env['CHROOTCTL_VM_SUITES'] ?? '');
 const titles = process.env['CHROOTCTL_VM_TESTS'];
-const verbose = process.env['CHROOTCTL_VM_VERBOSE'] !== undefined;
 
 const results = await runSuites({
   suites: SUITES.filter(({path}) => suitePattern.test(path)),
   programs: PROGRAMS,
   titles,
-  onProgress: verbose ? (line) => process.stderr.write(`vm: ${line}\n`) : undefined,
+  onProgress,
 });
 
 report(results, titles === undefined);
