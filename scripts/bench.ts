@@ -34,7 +34,7 @@ import type {SectionMaker} from './bench/section.ts';
 import {sessions} from './bench/sessions.ts';
 import {start} from './bench/start.ts';
 import {ownArchitecture} from './package/architecture.ts';
-import {stageProgram, wordsToStart} from './package/program.ts';
+import {programOf, stageProgram} from './package/program.ts';
 
 const SECTIONS: Record<string, SectionMaker> = {
   start,
@@ -74,7 +74,7 @@ const packaged = mkdtempSync(join(tmpdir(), 'chrootctl-bench-program-'));
 try {
   if (values.program === undefined) {
     await stageProgram(ownArchitecture(), packaged);
-    useProgram(wordsToStart(packaged), 'as packaged');
+    useProgram([programOf(packaged)], 'as packaged');
   } else useProgram([resolve(values.program)], values.program);
   for (const name of wanted) {
     const make = SECTIONS[name];

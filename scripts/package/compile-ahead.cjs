@@ -35,7 +35,7 @@ process.on('exit', () => {
 
 const dist = join(tree, 'dist');
 if (words.length > 0) {
-  process.argv.splice(1, 2, join(tree, 'chrootctl.cjs'));
+  process.argv.splice(1, 2, join(tree, 'chrootctl'));
   require(join(dist, 'main.cjs'));
 } else {
   for (const file of readdirSync(dist, {recursive: true}).sort())

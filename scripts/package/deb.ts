@@ -69,7 +69,7 @@ export async function buildDeb(
   try {
     await stageProgram(architecture, join(root, 'usr/lib/chrootctl'));
     mkdirSync(join(root, 'usr/bin'));
-    symlinkSync('../lib/chrootctl/chrootctl.cjs', join(root, 'usr/bin/chrootctl'));
+    symlinkSync('../lib/chrootctl/chrootctl', join(root, 'usr/bin/chrootctl'));
     cpSync(join(CHECKOUT, 'systemd'), join(root, 'usr/lib/systemd/system'), {recursive: true});
     await stageDocuments(architecture, version, root);
     const files = settle(root);

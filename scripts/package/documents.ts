@@ -41,7 +41,7 @@ export function copyright(nodeLicence: string): string {
 Copyright: the chrootctl developers
 License: Apache-2.0
 `;
-  const node = `Files: usr/lib/chrootctl/node
+  const node = `Files: usr/lib/chrootctl/chrootctl
 Copyright: Node.js contributors, and those whom the licence names
 License: Node.js
 ${field(nodeLicence)}

@@ -1,4 +1,5 @@
 /** The program as a Debian package has it in /usr/lib/chrootctl. It runs from any other place as well. */
+import {isAscii} from 'node:buffer';
 import {spawnSync} from 'node:child_process';
 import {
   chmodSync,
@@ -16,23 +17,22 @@ import {tmpdir} from 'node:os';
 import {basename, join} from 'node:path';
 import {emulator, strip, type Architecture} from './architecture.ts';
 import {CHECKOUT, DIST, say} from './checkout.ts';
+import {makeExecutable} from './executable.ts';
 import {nodeFor} from './node.ts';
 import {rehearsal} from './rehearsal.ts';
 
 /** Nobody runs them: the library, its chunks and types, and what is known about the build. */
 const LEFT_AWAY = ['.cache', 'chunks', 'contents.json', 'index.js', 'packages.json', 'types'];
 
-/** Makes `tree`: a Node, the start script and the bundles, with compiled code where that Node can be run here. */
+/** Makes `tree`: the executable and the bundles, with compiled code where a Node of `architecture` can be run here. */
 export async function stageProgram(architecture: Architecture, tree: string): Promise<void> {
   if (!existsSync(join(DIST, 'main.cjs')))
     throw new Error('there is no build to make a package of: npm run build');
   mkdirSync(tree, {recursive: true});
-  const node = join(tree, 'node');
-  copyFileSync(join(await nodeFor(architecture), 'bin/node'), node);
-  chmodSync(node, 0o755);
-  strip(architecture, node);
-  copyFileSync(join(CHECKOUT, 'scripts/package/start.cjs'), join(tree, 'chrootctl.cjs'));
-  chmodSync(join(tree, 'chrootctl.cjs'), 0o755);
+  const program = programOf(tree);
+  copyFileSync(join(await nodeFor(architecture), 'bin/node'), program);
+  chmodSync(program, 0o755);
+  strip(architecture, program);
   cpSync(DIST, join(tree, 'dist'), {
     recursive: true,
     filter: (path) => path === DIST || !LEFT_AWAY.includes(basename(path)),
@@ -40,14 +40,14 @@ export async function stageProgram(architecture: Architecture, tree: string): Pr
   const emulated = emulator(architecture);
   if (emulated === undefined)
     say(`${architecture}: without code compiled ahead, a start takes about 20 ms longer`);
-  else compileAhead([...emulated, node], tree);
+  else compileAhead([...emulated, program], tree);
+  checkEncoding(join(tree, 'dist'));
+  await makeExecutable(program, join(CHECKOUT, 'scripts/package/start.cjs'));
 }
 
-/** What starts the program of `tree` where that is not installed: as its first line says, but with the Node in it. */
-export function wordsToStart(tree: string): string[] {
-  const script = join(tree, 'chrootctl.cjs');
-  const [, ...flags] = readFileSync(script, 'utf8').split('\n', 1).join().split(' ');
-  return [join(tree, 'node'), ...flags, script];
+/** The program in a tree that was made so. */
+export function programOf(tree: string): string {
+  return join(tree, 'chrootctl');
 }
 
 /**
@@ -76,4 +76,11 @@ function compileAhead(node: readonly string[], tree: string): void {
     if (file.endsWith('.cjs') && statSync(`${path}.compiled`, {throwIfNoEntry: false}) === undefined)
       throw new Error(`${file} was not compiled`);
   }
+}
+
+/** The start script reads what every start needs as ASCII. */
+function checkEncoding(dist: string): void {
+  const files = readdirSync(join(dist, 'commands')).filter((file) => file.endsWith('.cjs'));
+  for (const file of ['main.cjs', ...files.map((name) => join('commands', name))])
+    if (!isAscii(readFileSync(join(dist, file)))) throw new Error(`${file} is not ASCII`);
 }

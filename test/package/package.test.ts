@@ -16,6 +16,7 @@ import {ownArchitecture} from '../../scripts/package/architecture.ts';
 import {buildDeb, debianVersion} from '../../scripts/package/deb.ts';
 import {debianChangelog} from '../../scripts/package/documents.ts';
 import {buildNpm} from '../../scripts/package/npm.ts';
+import {nodeFor} from '../../scripts/package/node.ts';
 import {entering} from '../../scripts/package/tour.ts';
 import {busyboxRoot, CHECKOUT} from '../cli/chrootctl.ts';
 import {debianRootTar, unpackedRoot} from '../debian-root.ts';
@@ -39,7 +40,7 @@ afterAll(() => {
 }, 60_000);
 
 function chrootctlOf(tree: string, words: readonly string[]): string {
-  return execFileSync(join(tree, 'node'), [join(tree, 'chrootctl.cjs'), ...words], {encoding: 'utf8'});
+  return execFileSync(join(tree, 'chrootctl'), words, {encoding: 'utf8'});
 }
 
 test('owners, modes and places are what they should be', () => {
@@ -48,7 +49,7 @@ test('owners, modes and places are what they should be', () => {
     [],
   );
   expect(lines.filter((line) => line.startsWith('l')).map((line) => line.replace(/^.* \.\//, './'))).toEqual([
-    './usr/bin/chrootctl -> ../lib/chrootctl/chrootctl.cjs',
+    './usr/bin/chrootctl -> ../lib/chrootctl/chrootctl',
   ]);
   const places = [
     'bin/chrootctl',
@@ -67,7 +68,7 @@ test('owners, modes and places are what they should be', () => {
 });
 
 test('nothing tells where it was made', () => {
-  const found = ['--recursive', '--files-with-matches', '--exclude=node', '--fixed-strings'];
+  const found = ['--recursive', '--files-with-matches', '--fixed-strings'];
   const places = [CHECKOUT, place, join(tmpdir(), 'chrootctl-')].flatMap((path) => ['-e', path]);
   expect(spawnSync('grep', [...found, ...places, content], {encoding: 'utf8'}).stdout).toBe('');
 });
@@ -82,7 +83,7 @@ test('the same sources make the same package', () => {
   expect(sums(deb).length).toBeGreaterThan(40);
 });
 
-test('its Node takes all of the code that was compiled ahead', () => {
+test('its Node takes all of the code that was compiled ahead', async () => {
   const script = join(place, 'taken.cjs');
   writeFileSync(
     script,
@@ -94,8 +95,10 @@ test('its Node takes all of the code that was compiled ahead', () => {
        new Script(wrap(readFileSync(file, 'utf8')), {cachedData: readFileSync(file + '.compiled')}).cachedDataRejected);
      console.log(JSON.stringify({files: files.length, refused}));`,
   );
-  const tree = join(content, 'usr/lib/chrootctl');
-  const answer = execFileSync(join(tree, 'node'), [script], {cwd: join(tree, 'dist'), encoding: 'utf8'});
+  const cwd = join(content, 'usr/lib/chrootctl/dist');
+  // The same Node without the program in it.
+  const node = join(await nodeFor(ownArchitecture()), 'bin/node');
+  const answer = execFileSync(node, [script], {cwd, encoding: 'utf8'});
   const {files, refused} = JSON.parse(answer) as {files: number; refused: string[]};
   expect(refused).toEqual([]);
   expect(files).toBeGreaterThan(30);
@@ -107,6 +110,15 @@ test('all commands are there, and help is', () => {
   expect(readdirSync(join(tree, 'dist/commands')).filter((name) => name.endsWith('.cjs'))).toEqual(names);
   expect(chrootctlOf(tree, ['run', '--help'])).toContain('$ chrootctl run REF');
   expect(chrootctlOf(tree, [])).toContain('bootstrap');
+});
+
+test('options that are meant for other Node programs do not reach it', () => {
+  const file = join(content, 'usr/lib/chrootctl/chrootctl');
+  const answer = spawnSync(file, ['--version'], {
+    encoding: 'utf8',
+    env: {...process.env, NODE_OPTIONS: '--no-such-option'},
+  });
+  expect(answer).toMatchObject({status: 0, stderr: ''});
 });
 
 test('licences of Node and of every bundled package are in it', () => {
