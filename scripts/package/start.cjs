@@ -1,11 +1,12 @@
-// What the program of a Debian package runs: this script is part of its executable, the files are beside it. Loading the
-// two that every start needs by hand spares Node's own search for modules.
+// What the program of a Debian package runs: this script is part of its executable, the files are beside it. Loading by
+// hand what most starts need spares Node's own search for modules.
 'use strict';
 const {readFileSync} = require('fs');
-const {dirname} = require('path');
+const {dirname, join} = require('path');
 const {Script, constants} = require('vm');
 
 const dist = `${__dirname}/dist`;
+const loaded = new Map();
 let search;
 
 // Code that was compiled when the package was made, and is part of it. Node's own cache would be written here, by the
@@ -25,11 +26,17 @@ function compiled(filename, encoding) {
   }).runInThisContext();
 }
 
+// The bundles of commands, and what is bundled apart for several of them.
+const ours = /^(?:\.\/commands|\.\.\/apart)\/(?!oclif-)/;
+
 function load(filename) {
+  const known = loaded.get(filename);
+  if (known !== undefined) return known.exports;
   const module = {exports: {}};
+  loaded.set(filename, module);
   const directory = dirname(filename);
   const requireHere = (name) => {
-    if (name.startsWith('./commands/')) return load(`${directory}${name.slice(1)}`);
+    if (ours.test(name)) return load(join(directory, name));
     return /^[./]/.test(name) ? moduleSearch()(filename)(name) : require(name);
   };
   // What is loaded so is ASCII, which is faster to read as such; the package is not made otherwise.
@@ -38,7 +45,7 @@ function load(filename) {
   return module.exports;
 }
 
-// For files that few need: modules as Node has them, with all that belongs to one.
+// For the parts of the framework, which few need: modules as Node has them, with all that belongs to one.
 function moduleSearch() {
   if (search === undefined) {
     const {createRequire, _extensions: loaders} = require('module');
