@@ -3,7 +3,7 @@
  * (https://nodejs.org/api/single-executable-applications.html). It starts faster than a script: no module is searched
  * for, and any number of options for Node fit in, where the first line of a script has room for one.
  *
- * Without compiled code or a start-up snapshot in it, which would tie it to a kind of processor.
+ * Compiled code is in files beside it; a start-up snapshot in it made it slower (docs/benchmarks.md).
  */
 import {execFileSync} from 'node:child_process';
 import {copyFileSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
