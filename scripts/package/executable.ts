@@ -16,7 +16,8 @@ import {nodeFor} from './node.ts';
 /** Marks the place in Node that says whether there is a program in it. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
-const OPTIONS = [
+/** Some others make Node refuse all code that was compiled without them, its own too. */
+export const OPTIONS = [
   // Room for all that a run allocates (MiB), so that no garbage is collected on the way.
   '--min-semi-space-size=2',
   // Threads are made at every start, and a run has next to no work for them.

@@ -1,5 +1,4 @@
 /** The program as a Debian package has it in /usr/lib/chrootctl. It runs from any other place as well. */
-import {isAscii} from 'node:buffer';
 import {spawnSync} from 'node:child_process';
 import {
   chmodSync,
@@ -8,7 +7,6 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readFileSync,
   readdirSync,
   rmSync,
   statSync,
@@ -41,7 +39,6 @@ export async function stageProgram(architecture: Architecture, tree: string): Pr
   if (emulated === undefined)
     say(`${architecture}: without code compiled ahead, a start takes about 20 ms longer`);
   else compileAhead([...emulated, program], tree);
-  checkEncoding(join(tree, 'dist'));
   await makeExecutable(program, join(CHECKOUT, 'scripts/package/start.cjs'));
 }
 
@@ -75,13 +72,5 @@ function compileAhead(node: readonly string[], tree: string): void {
     const path = join(tree, 'dist', file);
     if (file.endsWith('.cjs') && statSync(`${path}.compiled`, {throwIfNoEntry: false}) === undefined)
       throw new Error(`${file} was not compiled`);
-  }
-}
-
-/** The start script reads as ASCII what it loads by hand. */
-function checkEncoding(dist: string): void {
-  for (const file of readdirSync(dist, {recursive: true, encoding: 'utf8'})) {
-    const isByHand = file.endsWith('.cjs') && !/^framework\.|^apart\/oclif-/.test(file);
-    if (isByHand && !isAscii(readFileSync(join(dist, file)))) throw new Error(`${file} is not ASCII`);
   }
 }

@@ -11,14 +11,14 @@ let search;
 
 // Code that was compiled when the package was made, and is part of it. Node's own cache would be written here, by the
 // first start of each user, and once more by each other kind of processor.
-function compiled(filename, encoding) {
+function compiled(filename) {
   let cachedData;
   try {
     cachedData = readFileSync(`${filename}.compiled`);
   } catch {
     // Then V8 compiles it.
   }
-  const text = readFileSync(filename, encoding);
+  const text = readFileSync(filename, 'utf8');
   return new Script(`(function (exports, require, module, __filename, __dirname) { ${text}\n});`, {
     filename,
     cachedData,
@@ -39,8 +39,7 @@ function load(filename) {
     if (ours.test(name)) return load(join(directory, name));
     return /^[./]/.test(name) ? moduleSearch()(filename)(name) : require(name);
   };
-  // What is loaded so is ASCII, which is faster to read as such; the package is not made otherwise.
-  const body = compiled(filename, 'latin1');
+  const body = compiled(filename);
   body.call(module.exports, module.exports, requireHere, module, filename, directory);
   return module.exports;
 }
@@ -51,7 +50,7 @@ function moduleSearch() {
     const {createRequire, _extensions: loaders} = require('module');
     search = createRequire;
     loaders['.cjs'] = (module, filename) => {
-      const body = compiled(filename, 'utf8');
+      const body = compiled(filename);
       body.call(module.exports, module.exports, createRequire(filename), module, filename, module.path);
     };
   }

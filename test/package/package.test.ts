@@ -15,6 +15,7 @@ import {basename, dirname, join} from 'node:path';
 import {ownArchitecture} from '../../scripts/package/architecture.ts';
 import {buildDeb, debianVersion} from '../../scripts/package/deb.ts';
 import {debianChangelog} from '../../scripts/package/documents.ts';
+import {OPTIONS} from '../../scripts/package/executable.ts';
 import {buildNpm} from '../../scripts/package/npm.ts';
 import {nodeFor} from '../../scripts/package/node.ts';
 import {entering} from '../../scripts/package/tour.ts';
@@ -96,9 +97,9 @@ test('its Node takes all of the code that was compiled ahead', async () => {
      console.log(JSON.stringify({files: files.length, refused}));`,
   );
   const cwd = join(content, 'usr/lib/chrootctl/dist');
-  // The same Node without the program in it.
+  // The same Node with the same options, without the program in it.
   const node = join(await nodeFor(ownArchitecture()), 'bin/node');
-  const answer = execFileSync(node, [script], {cwd, encoding: 'utf8'});
+  const answer = execFileSync(node, [...OPTIONS, script], {cwd, encoding: 'utf8'});
   const {files, refused} = JSON.parse(answer) as {files: number; refused: string[]};
   expect(refused).toEqual([]);
   expect(files).toBeGreaterThan(30);
