@@ -150,6 +150,7 @@ export function addSessions(store: Store, image: string, count: number): void {
       config: CONFIG,
       options: {},
       changing: false,
+      places: [],
     };
     writeFileSync(store.layout.session(id), formatRecord(record), {mode: 0o600});
   }

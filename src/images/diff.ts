@@ -1,7 +1,7 @@
 /** What differs between two versions, or a session and the version it was made from. */
 import {ChrootctlError} from '../errors.ts';
 import {parseReference} from '../reference.ts';
-import {withoutMountPoints} from '../session/mount-points.ts';
+import {withoutPlaces} from '../session/places.ts';
 import {pin} from '../session/pin.ts';
 import type {Change} from '../storage/driver.ts';
 import type {SessionRecord} from '../store/records.ts';
@@ -9,8 +9,8 @@ import type {Store} from '../store/store.ts';
 
 interface Compared {
   volume: string;
-  /** Id of the session whose volume it is. */
-  session: string | undefined;
+  /** The session whose volume it is. */
+  session: SessionRecord | undefined;
   /** Reference of the version it was made from. */
   parent: string | null;
 }
@@ -19,7 +19,7 @@ interface Compared {
  * From A to B; of A alone: a session against its version, a version against its parent.
  * @throws ChrootctlError NOT_FOUND
  */
-export async function diff(store: Store, a: string, b?: string): Promise<Change[]> {
+export async function diff(store: Store, a: string, b?: string): Promise<readonly Change[]> {
   const pins: SessionRecord[] = [];
   try {
     const first = await volumeOf(a);
@@ -35,18 +35,22 @@ export async function diff(store: Store, a: string, b?: string): Promise<Change[
     for (const record of pins) store.sessions.drop(record.id);
   }
 
-  async function changes(from: Compared, to: Compared): Promise<Change[]> {
+  async function changes(from: Compared, to: Compared): Promise<readonly Change[]> {
     try {
       const found = await store.driver.changes(from.volume, to.volume);
-      return to.session !== undefined ? await withoutMountPoints(store, to.volume, found) : found;
+      return to.session !== undefined ? await withoutPlaces(store, to.session, found) : found;
     } catch (error) {
       for (const {session, volume} of [from, to]) {
         // Nothing keeps a session from being ended, or going on in another volume, while it is read.
-        if (session === undefined || store.sessions.find(session)?.volume === volume) continue;
-        throw new ChrootctlError('BUSY', `session ${session} was committed or ended while it was compared`, {
-          hint: 'look at chrootctl ps, then try again',
-          cause: error,
-        });
+        if (session === undefined || store.sessions.find(session.id)?.volume === volume) continue;
+        throw new ChrootctlError(
+          'BUSY',
+          `session ${session.id} was committed or ended while it was compared`,
+          {
+            hint: 'look at chrootctl ps, then try again',
+            cause: error,
+          },
+        );
       }
       throw error;
     }
@@ -58,7 +62,7 @@ export async function diff(store: Store, a: string, b?: string): Promise<Change[
     if (session !== undefined) {
       return {
         volume: session.volume,
-        session: session.id,
+        session,
         parent: session.version === null ? null : `${session.image}@${session.version}`,
       };
     }

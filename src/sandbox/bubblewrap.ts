@@ -14,12 +14,7 @@ export interface Enclosure {
   binds: readonly Bind[];
   toolbox: {directory: string; target: string};
   capabilities: readonly Capability[];
-  /** Variables that pass through the tools unharmed. */
-  env: Readonly<Record<string, string>>;
   workdir: string;
-  hasFilter: boolean;
-  /** Open files that must not get any further; they read as empty. */
-  stray: readonly number[];
 }
 
 /**
@@ -40,12 +35,11 @@ const MASKED_FILES = [
 const MASKED_DIRECTORIES = ['/proc/acpi', '/proc/scsi', '/sys/firmware'];
 
 /**
- * The words up to the command. bwrap mounts everything nosuid, and nodev but for what is bound with `dev`; it sets
+ * The options. bwrap mounts everything nosuid, and nodev but for what is bound with `dev`; it sets
  * no_new_privs always, so that set-uid programs and file capabilities give nothing inside.
  */
-export function bwrapWords(enclosure: Enclosure): string[] {
-  const {root, readOnly, privileged, network, hostname, binds, toolbox, capabilities, env, workdir, stray} =
-    enclosure;
+export function bwrapOptions(enclosure: Enclosure): string[] {
+  const {root, readOnly, privileged, network, hostname, binds, toolbox, capabilities, workdir} = enclosure;
   return [
     ...['--die-with-parent', '--unshare-pid', '--unshare-ipc', '--unshare-uts'],
     ...(network === 'none' ? ['--unshare-net'] : []),
@@ -56,18 +50,16 @@ export function bwrapWords(enclosure: Enclosure): string[] {
     ...['--perms', '1777', '--tmpfs', '/dev/shm'],
     ...[privileged ? '--dev-bind' : '--ro-bind', '/sys', '/sys'],
     ...(privileged ? [] : masks()),
-    // bwrap closes what it has copied from: the way to be rid of a descriptor that a shell has no number for. The
-    // toolbox, mounted over it, hides the (empty) copy.
-    ...stray.flatMap((fd) => ['--file', String(fd), `${toolbox.target}/${fd}`]),
     ...['--ro-bind', toolbox.directory, toolbox.target],
-    ...binds.flatMap((bind) => [bindOption(bind, privileged), bind.source, bind.target]),
+    ...binds.flatMap((bind) => [
+      // Directories that bwrap makes by itself can be entered by root alone.
+      ...bind.directories.flatMap((path) => ['--perms', '0755', '--dir', path]),
+      ...[bindOption(bind, privileged), bind.source, bind.target],
+    ]),
     ...(readOnly ? ['--remount-ro', '/'] : []),
-    ...(enclosure.hasFilter ? ['--seccomp', String(DESCRIPTORS.filter)] : []),
     ...['--json-status-fd', String(DESCRIPTORS.status)],
-    '--clearenv',
-    ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]),
     ...['--cap-drop', 'ALL', ...capabilities.flatMap((name) => ['--cap-add', `CAP_${name}`])],
-    ...['--chdir', workdir, '--'],
+    ...['--chdir', workdir],
   ];
 }
 

@@ -1,7 +1,7 @@
-/** The words inside the sandbox, between bwrap and the command: who the command is and what it may. */
+/** What happens inside the sandbox, between bwrap and the command: who the command is and what it may. */
 import {ChrootctlError} from '../errors.ts';
 import type {Capability} from './capabilities.ts';
-import {INNER_SCRIPT} from './chain.ts';
+import {innerScript} from './chain.ts';
 import {isPlain} from './environment.ts';
 import type {Tool} from './toolbox.ts';
 import type {Account} from './users.ts';
@@ -29,14 +29,24 @@ export const NEEDED_TO_SWITCH: readonly Capability[] = ['SETUID', 'SETGID', 'SET
  * The user is switched by chroot(1) from coreutils (to `/`, which changes no root): with `+NUMBER` it asks no name
  * service. setpriv --reuid would ask, and load whatever modules the root's /etc/nsswitch.conf names, as root.
  */
-export function innerCommand({account, capabilities, env, command, tool}: Confinement): string[] {
-  return [
-    ...tool('sh'),
-    ...['-c', INNER_SCRIPT, 'chrootctl'],
+export function innermost({account, capabilities, env, command, tool}: Confinement): Innermost {
+  const variables = Object.entries(env);
+  const [plain, awkward] = [true, false].map((wanted) =>
+    variables.filter(([name]) => isPlain(name) === wanted),
+  );
+  const words = [
     ...switchUser(account, capabilities, tool),
-    ...(isPlain(env) ? [] : setEnvironment(env, command, tool)),
+    ...setEnvironment(awkward ?? [], command, tool),
     ...command,
   ];
+  return {shell: tool('sh'), script: innerScript(Object.fromEntries(plain ?? []), words)};
+}
+
+export interface Innermost {
+  /** The words that bwrap starts. */
+  shell: readonly string[];
+  /** What that shell reads. */
+  script: string;
 }
 
 function switchUser(
@@ -55,6 +65,8 @@ function switchUser(
     ...[
       `--userspec=+${uid}:+${gid}`,
       `--groups=${[...new Set([gid, ...groups])].map((group) => `+${group}`).join(',')}`,
+      // To where it is already; without the option it would also go there.
+      '--skip-chdir',
       '/',
     ],
   ];
@@ -74,11 +86,16 @@ function switchUser(
   ];
 }
 
+/**
+ * Variables that the shell cannot hold, or that would act on the programs in between, are set last of all. Their values
+ * are seen in ps(1) for a moment, as words of env(1).
+ */
 function setEnvironment(
-  env: Readonly<Record<string, string>>,
+  variables: readonly (readonly [name: string, value: string])[],
   command: readonly string[],
   tool: Confinement['tool'],
 ): string[] {
+  if (variables.length === 0) return [];
   if (command[0]?.includes('=') === true) {
     throw new ChrootctlError(
       'USAGE',
@@ -88,5 +105,5 @@ function setEnvironment(
       },
     );
   }
-  return [...tool('env'), '-i', '--', ...Object.entries(env).map(([name, value]) => `${name}=${value}`)];
+  return [...tool('env'), '--', ...variables.map(([name, value]) => `${name}=${value}`)];
 }

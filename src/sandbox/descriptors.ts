@@ -1,25 +1,18 @@
-/**
- * Open files that we inherited and would hand on. A directory among them is a way out of any root (chroot(2)), so
- * nothing but the three standard streams may reach the command.
- */
-import {readdirSync} from 'node:fs';
-import {readIfExists} from '../system/files.ts';
+/** What the kernel tells of an open file of ours (proc_pid_fdinfo(5)). */
+import {constants, readFileSync} from 'node:fs';
 
-const O_CLOEXEC = 0o2000000;
-
-let inherited: number[] | undefined;
-
-/** Descriptors above 2 that survive an exec. What Node opens never does, so that they are the same all along. */
-export function inheritedDescriptors(): readonly number[] {
-  inherited ??= readdirSync('/proc/self/fd')
-    .map(Number)
-    .filter((fd) => fd > 2 && isInherited(fd));
-  return inherited;
+export interface OpenFile {
+  /** Where the next read or write goes, in bytes. */
+  position: number;
+  /** Whatever the position, it is written at the end. */
+  appends: boolean;
 }
 
-/** proc_pid_fdinfo(5): `flags:` is octal. The descriptor of the directory listing itself is gone by now. */
-function isInherited(fd: number): boolean {
-  const info = readIfExists(`/proc/self/fdinfo/${fd}`);
-  const flags = info === undefined ? undefined : /^flags:\s*([0-7]+)$/m.exec(info)?.[1];
-  return flags !== undefined && (parseInt(flags, 8) & O_CLOEXEC) === 0;
+export function openFile(fd: number): OpenFile {
+  const info = readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
+  const flags = parseInt(/^flags:\s*([0-7]+)$/m.exec(info)?.[1] ?? '0', 8);
+  return {
+    position: Number(/^pos:\s*(\d+)$/m.exec(info)?.[1] ?? 0),
+    appends: (flags & constants.O_APPEND) !== 0,
+  };
 }

@@ -35,7 +35,7 @@ export function environmentOf(
 const TOUCHY =
   /^(LD_.*|GLIBC_.*|MALLOC_.*|LANG|LANGUAGE|LC_.*|LOCPATH|NLSPATH|GCONV_PATH|GETCONF_DIR|TZ.*|ENV|BASH.*|SHELLOPTS|PS[0-4]|PWD|OLDPWD|PPID|SHLVL|IFS|OPT[A-Z]+|LINENO|POSIXLY_CORRECT|_)$/;
 
-/** Whether the environment passes through a shell and the C library's start unharmed. */
-export function isPlain(env: Readonly<Record<string, string>>): boolean {
-  return Object.keys(env).every((name) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !TOUCHY.test(name));
+/** Whether a variable passes through a shell and the C library's start unharmed. */
+export function isPlain(name: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !TOUCHY.test(name);
 }

@@ -67,10 +67,15 @@ export function lookUp(views: readonly View[], path: string): Found {
 type Entry =
   {stats: Stats; source: string; known: true} | {stats: undefined; known: boolean; source?: undefined};
 
-function entryAt(views: readonly View[], path: string): Entry {
-  const view = views
+/** Which of the views covers a path without symbolic links. */
+export function viewOf(views: readonly View[], path: string): View {
+  return views
     .filter(({target}) => isWithin(path, target))
     .reduce((best, next) => (next.target.length >= best.target.length ? next : best));
+}
+
+function entryAt(views: readonly View[], path: string): Entry {
+  const view = viewOf(views, path);
   const rest = view.target === '/' ? path : path.slice(view.target.length);
   // The mount point itself is there even when what is mounted on it cannot be looked into.
   if (view.layers.length === 0) return {stats: undefined, known: false};

@@ -1,26 +1,30 @@
 /** Runs one command in a sandbox and waits for its end. */
 import {spawn, type ChildProcess} from 'node:child_process';
-import {closeSync, mkdirSync, openSync} from 'node:fs';
+import {mkdirSync} from 'node:fs';
 import {constants} from 'node:os';
 import type {Duplex, Readable} from 'node:stream';
-import {ChrootctlError, errnoOf} from '../errors.ts';
+import {ChrootctlError} from '../errors.ts';
 import {notStarted} from '../system/process.ts';
 import {withMounted} from '../system/view.ts';
 import {DESCRIPTORS, PROCEED} from './chain.ts';
 import {Delivery} from './delivery.ts';
-import {inheritedDescriptors} from './descriptors.ts';
 import {createLimits, groupIdOf, removeLimits} from './limits.ts';
 import {failureOf, hasStarted, isBorn, reportedExitCode} from './outcome.ts';
+import {outerWords, PIPED} from './outer.ts';
+import type {Place} from './places.ts';
 import {prepare, type Prepared} from './prepare.ts';
 import {relaySignals} from './signals.ts';
-import type {SandboxRoot, SandboxResult, SandboxSpec, SandboxStdio} from './spec.ts';
+import type {SandboxRoot, SandboxResult, SandboxSpec} from './spec.ts';
+import {Streams, type Stdio} from './streams.ts';
 import {startTimer} from './timeout.ts';
 import {searchPath, toolbox} from './toolbox.ts';
 import {viewsOf} from './volumes.ts';
 
 export interface LaunchOptions {
   /** Standard input, output and error: all alike, or each by itself. Default: inherit. */
-  stdio?: SandboxStdio | readonly [SandboxStdio, SandboxStdio, SandboxStdio];
+  stdio?: Stdio;
+  /** Called before anything is made in the root, with what will be and is not the command's doing. */
+  onPlaces?: (places: readonly Place[]) => void;
   /** Called with the process that lives exactly as long as the sandbox, once it has been started. */
   onStart?: (pid: number) => void;
   /** Called when all mounts are made and the command is about to run. */
@@ -47,16 +51,18 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
       hint: 'try again with sudo',
     });
   }
-  const box = await toolbox(options.cacheDirectory ?? DEFAULT_CACHE);
-  const stray = inheritedDescriptors().filter((fd) => fd > DESCRIPTORS.stderr);
+  const cacheDirectory = options.cacheDirectory ?? DEFAULT_CACHE;
+  const box = await toolbox(cacheDirectory);
   const prepared = await withLayers(spec.root, (layers) =>
-    Promise.resolve(prepare(spec, viewsOf(layers), box, stray)),
+    Promise.resolve(prepare(spec, viewsOf(layers), box)),
   );
+  const streams = new Streams(options.stdio ?? 'inherit');
+  options.onPlaces?.(prepared.places);
   if ('plan' in spec.root) mkdirSync(spec.root.mountPoint, {recursive: true});
   const group = groupIdOf(spec.id);
   const groups = createLimits(group, spec.limits);
   try {
-    return await runChain(prepared.command(groups), prepared.filter, spec, options, stray);
+    return await runChain({...prepared, outer: prepared.outer(groups, streams)}, streams, spec, options);
   } finally {
     if (groups.length > 0) removeLimits(group);
   }
@@ -77,21 +83,35 @@ function withLayers(
 }
 
 async function runChain(
-  words: string[],
-  filter: Buffer | undefined,
+  input: {outer: Buffer; innermost: string},
+  streams: Streams,
   spec: SandboxSpec,
   options: LaunchOptions,
-  stray: readonly number[],
 ): Promise<SandboxResult> {
   const delivery = new Delivery();
   // Before there is anything to send to: from the first process on, a signal is the command's.
   const stopRelay = relaySignals(delivery);
   const timer = startTimer(spec.timeout, delivery);
   try {
-    const child = start(words, filter, options, stray);
+    const child = start(streams);
     delivery.begin(child.pid);
+    const told = child.stdio[DESCRIPTORS.told] as Duplex;
+    send(told, input.outer);
+    let isPiped = streams.made.length === 0;
+    if (isPiped) send(told, input.innermost);
+    let failure: unknown;
     const setupStream = child.stdio[DESCRIPTORS.setup] as Duplex;
     const setup = collect(setupStream, (text) => {
+      if (!isPiped && text.includes(PIPED)) {
+        isPiped = true;
+        try {
+          streams.begin(child.pid ?? 0);
+          send(told, `\n${input.innermost}`);
+        } catch (error) {
+          failure = error;
+          child.kill('SIGKILL');
+        }
+      }
       if (hasStarted(text)) options.onReady?.();
     });
     let isAnswered = false;
@@ -101,7 +121,8 @@ async function runChain(
       delivery.open();
       send(setupStream, PROCEED);
     });
-    const signal = await ended(child, options.onStart);
+    const signal = await ended(child, options.onStart).finally(() => streams.end());
+    if (failure !== undefined) throw failure;
     const exitCode = reportedExitCode(status());
     if (timer.expired()) return {exitCode: TIMED_OUT, timedOut: true};
     if (exitCode !== undefined) return {exitCode, timedOut: false};
@@ -117,35 +138,17 @@ async function runChain(
   }
 }
 
-function start(
-  words: string[],
-  filter: Buffer | undefined,
-  {stdio = 'inherit'}: LaunchOptions,
-  stray: readonly number[],
-): ChildProcess {
-  const [stdin, stdout, stderr] = typeof stdio === 'object' ? stdio : [stdio, stdio, stdio];
-  const nothing = openSync('/dev/null', 'r+');
-  try {
-    const streams: (SandboxStdio | 'pipe')[] = [stdin, stdout, 'pipe', 'pipe'];
-    streams[DESCRIPTORS.filter] = filter === undefined ? nothing : 'pipe';
-    streams[DESCRIPTORS.stderr] = stderr === 'inherit' ? 2 : stderr === 'ignore' ? nothing : stderr;
-    for (let fd = streams.length; fd <= Math.max(...stray, 0); fd++)
-      streams[fd] = stray.includes(fd) ? nothing : 'ignore';
-    const [file = '', ...args] = words;
-    const child = spawn(file, args, {stdio: streams, env: {PATH: searchPath(), LC_ALL: 'C'}, cwd: '/'});
-    if (filter !== undefined) send(child.stdio[DESCRIPTORS.filter] as Duplex | null, filter)?.end();
-    return child;
-  } catch (error) {
-    throw errnoOf(error) === 'E2BIG' ? tooLong(error) : error;
-  } finally {
-    closeSync(nothing);
-  }
+function start({given: [stdin = -1, stdout = -1, stderr = -1]}: Streams): ChildProcess {
+  const streams: ('pipe' | number)[] = ['pipe', stdout, 'pipe', 'pipe'];
+  streams[DESCRIPTORS.stdin] = stdin;
+  streams[DESCRIPTORS.stderr] = stderr;
+  const [file = '', ...args] = outerWords();
+  return spawn(file, args, {stdio: streams, env: {PATH: searchPath(), LC_ALL: 'C'}, cwd: '/'});
 }
 
 /** A chain that fails early closes its end (EPIPE); its failure is reported from the set-up descriptor. */
-function send(stream: Duplex | null, data: string | Buffer): Duplex | null {
-  stream?.on('error', () => undefined).write(data);
-  return stream;
+function send(stream: Duplex, data: string | Buffer): void {
+  stream.on('error', () => undefined).write(data);
 }
 
 function collect(stream: Readable, onText: (text: string) => void = () => undefined): () => string {
@@ -160,17 +163,8 @@ function collect(stream: Readable, onText: (text: string) => void = () => undefi
 /** Resolves when the chain has ended and all that it reported has been read. */
 function ended(child: ChildProcess, onStart: LaunchOptions['onStart']): Promise<NodeJS.Signals | null> {
   return new Promise((resolve, reject) => {
-    child.once('error', (error) =>
-      reject(errnoOf(error) === 'E2BIG' ? tooLong(error) : notStarted('setpriv', error)),
-    );
+    child.once('error', (error) => reject(notStarted('perl', error)));
     child.once('close', (_code, signal) => resolve(signal));
     if (child.pid !== undefined) onStart?.(child.pid);
-  });
-}
-
-function tooLong(cause: unknown): ChrootctlError {
-  return new ChrootctlError('USAGE', 'the command and its environment are too long for the kernel', {
-    hint: 'one argument may have 128 KiB, all together 2 MiB (execve(2)); pass data in a file or through stdin',
-    cause,
   });
 }

@@ -2,6 +2,7 @@
 import {ChrootctlError, FREE_SPACE} from '../errors.ts';
 import {lastLine} from '../system/process.ts';
 import {STARTED} from './chain.ts';
+import {PIPED} from './outer.ts';
 
 /** The exit code that bwrap(1) reports on --json-status-fd: absent when the command has not run to its end. */
 export function reportedExitCode(status: string): number | undefined {
@@ -31,8 +32,8 @@ export function failureOf(said: string, signal: NodeJS.Signals | null): Chrootct
     );
   }
   // A program's explanation may go on over several lines; the first says what it is about.
-  const line = said.split('\n').find((each) => /^[a-z]+: /.test(each)) ?? lastLine(said);
-  const missing = /(?:exec: |: \d+: )?(bwrap|mount|unshare|sh): not found/.exec(said)?.[1];
+  const line = said.split('\n').find((each) => /^[a-z]+: /.test(each) && each !== PIPED) ?? lastLine(said);
+  const missing = /(?:exec: |: \d+: )?(bwrap|sh): not found/.exec(said)?.[1];
   if (missing !== undefined) {
     return new ChrootctlError('FAILED', `cannot start ${missing}`, {
       hint: missing === 'bwrap' ? 'install it: apt-get install bubblewrap' : `is ${missing} installed?`,

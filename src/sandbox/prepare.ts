@@ -1,83 +1,99 @@
-/** From the description of a sandbox to the words that start it; everything that can be wrong is found here. */
+/** From the description of a sandbox to what starts it; everything that can be wrong is found here. */
 import {readFileSync} from 'node:fs';
 import {posix} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
-import {bwrapWords} from './bubblewrap.ts';
+import {bwrapOptions} from './bubblewrap.ts';
 import {ALL_CAPABILITIES, capabilityMask, chosenCapabilities, type Capability} from './capabilities.ts';
-import {outerCommand} from './chain.ts';
-import {innerCommand, NEEDED_TO_SWITCH} from './confinement.ts';
-import {environmentOf, isPlain} from './environment.ts';
+import {DESCRIPTORS} from './chain.ts';
+import {innermost, NEEDED_TO_SWITCH} from './confinement.ts';
+import {environmentOf} from './environment.ts';
 import {lookUp, type View} from './in-root.ts';
+import {nameFiles} from './names.ts';
+import {outerInput, type Outer} from './outer.ts';
+import type {Place} from './places.ts';
 import {seccompFilter} from './seccomp.ts';
 import type {SandboxSpec} from './spec.ts';
+import type {Streams} from './streams.ts';
 import {toolboxPlace, toolCommand, type Toolbox} from './toolbox.ts';
 import {resolveUser} from './users.ts';
-import {bindsOf, hostNames, localNames, withBinds, type Bind} from './volumes.ts';
+import {bindsOf, withBinds} from './volumes.ts';
 
 export interface Prepared {
-  /** Directories of control groups to join are put in when they have been made. */
-  command: (groups: readonly string[]) => string[];
-  filter: Buffer | undefined;
+  /** What is made in the root itself that is not the command's doing, parents before children. */
+  places: readonly Place[];
+  /** What the chain reads: the outer link first, given the control groups to join, then the innermost. */
+  outer: (groups: readonly string[], streams: Streams) => Buffer;
+  innermost: string;
 }
 
 /**
  * @param rootViews how the root looks from inside
- * @param stray descriptors that the chain inherits and the command must not have
  * @throws ChrootctlError USAGE for what cannot be meant, FAILED for what this root or host does not have
  */
-export function prepare(
-  spec: SandboxSpec,
-  rootViews: readonly View[],
-  box: Toolbox,
-  stray: readonly number[],
-): Prepared {
+export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Toolbox): Prepared {
   checkWords(spec);
   const volumes = bindsOf(rootViews, spec.volumes, spec.privileged);
   const views = withBinds(rootViews, volumes);
   const account = resolveUser(views, spec.user);
-  const env = environmentOf(spec.env, account);
   const capabilities = capabilitiesOf(spec);
   const place = toolboxPlace(spec.privileged);
-  const filter = spec.privileged
-    ? undefined
-    : seccompFilter({userNamespaces: capabilities.includes('SYS_ADMIN')});
-  const bwrap = [
-    ...bwrapWords({
-      root: 'plan' in spec.root ? spec.root.mountPoint : spec.root.directory,
-      readOnly: spec.readOnly,
-      privileged: spec.privileged,
-      network: spec.network,
-      hostname: spec.hostname,
-      binds: [...namesFor(spec, views, box, volumes), ...volumes],
-      toolbox: {directory: box.directory, target: place},
-      capabilities: [...new Set([...capabilities, ...NEEDED_TO_SWITCH])],
-      env: isPlain(env) ? env : {},
-      workdir: workdirOf(views, spec.workdir),
-      hasFilter: filter !== undefined,
-      stray,
-    }),
-    ...innerCommand({
-      account,
-      capabilities: spec.privileged ? undefined : capabilities,
-      env,
-      command: spec.command.length > 0 ? spec.command : [shellOf(rootViews)],
-      tool: (name) => toolCommand(box, place, name),
-    }),
-  ];
-  const mount = 'plan' in spec.root ? spec.root : undefined;
-  const ownNetwork = spec.network === 'none' && !spec.privileged;
+  const names = nameFiles(spec, views);
+  const root = 'plan' in spec.root ? spec.root.mountPoint : spec.root.directory;
+  const options = bwrapOptions({
+    root,
+    readOnly: spec.readOnly,
+    privileged: spec.privileged,
+    network: spec.network,
+    hostname: spec.hostname,
+    binds: volumes,
+    toolbox: {directory: box.directory, target: place},
+    capabilities: [...new Set([...capabilities, ...NEEDED_TO_SWITCH])],
+    workdir: workdirOf(views, spec.workdir),
+  });
+  const {shell, script} = innermost({
+    account,
+    capabilities: spec.privileged ? undefined : capabilities,
+    env: environmentOf(spec.env, account),
+    command: spec.command.length > 0 ? spec.command : [shellOf(rootViews)],
+    tool: (name) => toolCommand(box, place, name),
+  });
+  const outer: Omit<Outer, 'groups' | 'made' | 'pipes'> = {
+    parent: process.pid,
+    detach: spec.detach ?? [],
+    mount: 'plan' in spec.root ? spec.root : undefined,
+    ownNetwork: spec.network === 'none' && !spec.privileged,
+    ownSys: !spec.privileged,
+    root,
+    directories: names.flatMap(({directories}) => directories),
+    files: names,
+    filter: spec.privileged ? undefined : seccompFilter({userNamespaces: capabilities.includes('SYS_ADMIN')}),
+    options,
+    command: shell,
+  };
   return {
-    command: (groups) =>
-      outerCommand({parent: process.pid, groups, detach: spec.detach ?? [], mount, ownNetwork, bwrap}),
-    filter,
+    places: [
+      ...names.flatMap(({path, directories}): Place[] => [
+        ...directories.map((directory): Place => ({path: directory, kind: 'directory'})),
+        {path, kind: 'copy'},
+      ]),
+      ...volumes.flatMap(({places}) => places),
+    ],
+    outer: (groups, {made, unnamed}) =>
+      outerInput(
+        {...outer, groups, made, pipes: {owner: account.uid, numbers: account.uid === 0 ? [] : unnamed}},
+        DESCRIPTORS.first,
+      ),
+    innermost: script,
   };
 }
 
-function checkWords({command, workdir, hostname, timeout}: SandboxSpec): void {
+function checkWords({command, env, workdir, hostname, timeout}: SandboxSpec): void {
   if (command[0] === '') throw new ChrootctlError('USAGE', 'no command to run');
   if (command.some((word) => word.includes('\0'))) {
     throw new ChrootctlError('USAGE', 'an argument of the command contains a NUL byte');
   }
+  const words = [...command, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)];
+  for (const word of words) if (Buffer.byteLength(word) >= LONGEST_WORD) throw tooLong();
   if (!workdir.startsWith('/') || workdir.includes('\0')) {
     throw new ChrootctlError('USAGE', `the working directory must be an absolute path: ${workdir}`);
   }
@@ -91,20 +107,18 @@ function checkWords({command, workdir, hostname, timeout}: SandboxSpec): void {
   }
 }
 
+/** MAX_ARG_STRLEN: of one word, or one variable, with its end (execve(2)). */
+const LONGEST_WORD = 128 * 1024;
+
+function tooLong(): ChrootctlError {
+  return new ChrootctlError('USAGE', 'a word of the command or its environment is too long for the kernel', {
+    hint: 'one may have 128 KiB, all together 2 MiB (execve(2)); pass data in a file or through stdin',
+  });
+}
+
 /** What runs without a command: bash where there is one. */
 function shellOf(views: readonly View[]): string {
   return lookUp(views, '/bin/bash').kind === 'file' ? '/bin/bash' : '/bin/sh';
-}
-
-/** Volumes at the same places have been asked for by name and win. */
-function namesFor(
-  {network}: SandboxSpec,
-  views: readonly View[],
-  box: Toolbox,
-  volumes: readonly Bind[],
-): Bind[] {
-  const names = network === 'host' ? hostNames(views, box.hosts) : localNames(views, box.hosts);
-  return names.filter((bind) => !volumes.some(({target}) => target === bind.target));
 }
 
 function workdirOf(views: readonly View[], workdir: string): string {

@@ -23,6 +23,8 @@ export interface SandboxSpec {
   /** All capabilities, the host's devices, /sys writable, no system call filter. */
   privileged: boolean;
   limits: Limits;
+  /** Places that already hold a file of the sandbox's own, made for an earlier command in the same root. */
+  placed?: readonly string[];
   /**
    * Mount points of the host that the sandbox's namespace must not keep busy: it starts with copies of all mounts, and
    * where the host's are private, an unmount there does not reach it.

@@ -15,7 +15,6 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import {writeFileSync} from 'node:fs';
 import {basename, delimiter, join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {readIfExists, writeAtomically} from '../system/files.ts';
@@ -30,8 +29,6 @@ export interface Toolbox {
   directory: string;
   /** File name of the dynamic linker in it; null when the programs are linked statically. */
   linker: string | null;
-  /** A hosts(5) file with localhost alone. */
-  hosts: string;
 }
 
 /** What the index remembers of a file of the host. */
@@ -69,7 +66,7 @@ export async function toolbox(cacheDirectory: string): Promise<Toolbox> {
   if (known !== undefined) return known;
   const index = readIndex(cacheDirectory) ?? (await makeToolbox(cacheDirectory));
   const directory = join(cacheDirectory, index.directory);
-  const box = {directory, linker: index.linker, hosts: join(directory, 'hosts')};
+  const box = {directory, linker: index.linker};
   found.set(cacheDirectory, box);
   return box;
 }
@@ -98,7 +95,7 @@ function readIndex(cacheDirectory: string): Index | undefined {
     return stats?.size === size && stats.mtimeMs === mtimeMs;
   });
   const complete =
-    statSync(join(cacheDirectory, index.directory, 'hosts'), {throwIfNoEntry: false}) !== undefined;
+    statSync(join(cacheDirectory, index.directory, 'sh'), {throwIfNoEntry: false}) !== undefined;
   return unchanged && complete ? index : undefined;
 }
 
@@ -145,11 +142,6 @@ function fill(cacheDirectory: string, directory: string, sources: readonly Sourc
       copyFileSync(path, join(temporary, name));
       chmodSync(join(temporary, name), 0o755);
     }
-    writeFileSync(
-      join(temporary, 'hosts'),
-      '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n',
-    );
-    chmodSync(join(temporary, 'hosts'), 0o644);
     // The umask may have taken what a command of another user needs.
     chmodSync(temporary, 0o755);
     renameSync(temporary, join(cacheDirectory, directory));

@@ -1,8 +1,9 @@
-/** What of the host is seen inside: volumes, and the host's resolver files. */
-import {existsSync, realpathSync, statSync} from 'node:fs';
+/** What of the host is seen inside: volumes. */
+import {realpathSync, statSync} from 'node:fs';
 import {dirname, isAbsolute, posix} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {isWithin, lookUp, type View} from './in-root.ts';
+import {isInRootItself, missingDirectories, type Place} from './places.ts';
 import type {Volume} from './spec.ts';
 import {toolboxPlace} from './toolbox.ts';
 
@@ -11,6 +12,10 @@ export interface Bind {
   source: string;
   target: string;
   readOnly: boolean;
+  /** Directories that have to be made for it first, parents before children. */
+  directories: readonly string[];
+  /** What is made for it in the root itself, and not in another volume. */
+  places: readonly Place[];
 }
 
 /** Mounted by the sandbox itself: what is in them, the root's layers cannot tell. */
@@ -22,7 +27,7 @@ export function viewsOf(layers: readonly string[]): View[] {
 }
 
 /** The views of the root with these binds in place. */
-export function withBinds(views: readonly View[], binds: readonly Bind[]): View[] {
+export function withBinds(views: readonly View[], binds: readonly Pick<Bind, 'source' | 'target'>[]): View[] {
   return [...views, ...binds.map(({source, target}) => ({target, layers: [source]}))];
 }
 
@@ -69,7 +74,11 @@ function bindOf(views: readonly View[], {source, target, readOnly}: Volume): Bin
       {hint: 'mount a file on a file and a directory on a directory'},
     );
   }
-  return {source: realpathSync(source), target: place.path, readOnly};
+  const directories = missingDirectories(views, isDirectory ? place.path : dirname(place.path));
+  const made: Place[] = directories.map((path) => ({path, kind: 'directory'}));
+  if (!isDirectory && place.kind === 'missing') made.push({path: place.path, kind: 'file'});
+  const places = made.filter(({path}) => isInRootItself(views, path));
+  return {source: realpathSync(source), target: place.path, readOnly, directories, places};
 }
 
 function noPlace(target: string): ChrootctlError {
@@ -88,36 +97,6 @@ function kindOnHost(source: string): boolean {
       cause: error,
     });
   }
-}
-
-/**
- * The host's resolver files for a command on the host's network. Their places are resolved inside the root, because
- * an image's /etc/resolv.conf often is a link to something that only a running system has; where nothing is, the
- * mount point gets made.
- */
-export function hostNames(views: readonly View[], fallback: string): Bind[] {
-  const files = ['/etc/resolv.conf', '/etc/hosts'].filter(existsSync);
-  return [
-    ...files.flatMap((path) => bindFile(views, path, path)),
-    // A minimal host has no hosts file; `localhost` has a name all the same.
-    ...(files.includes('/etc/hosts') ? [] : localNames(views, fallback)),
-  ];
-}
-
-/**
- * Without a network `localhost` still has a name: from the root's own /etc/hosts, or from `fallback` where that is
- * missing or empty (a mount point that an earlier run has left).
- */
-export function localNames(views: readonly View[], fallback: string): Bind[] {
-  const {source} = lookUp(views, '/etc/hosts');
-  return source === undefined || statSync(source).size === 0 ? bindFile(views, fallback, '/etc/hosts') : [];
-}
-
-/** A root with a directory at that place has a mind of its own: it keeps it. */
-function bindFile(views: readonly View[], source: string, path: string): Bind[] {
-  const place = lookUp(views, path);
-  if (place.kind === 'directory' || place.kind === 'unknown') return [];
-  return [{source: realpathSync(source), target: place.path, readOnly: true}];
 }
 
 function withoutSlash(path: string): string {

@@ -10,8 +10,8 @@ import {explainConflict, isConflict} from './conflict.ts';
 import {discard} from './discard.ts';
 import {continueInClone, isInterrupted, versionsMade} from './interrupted.ts';
 import {kept} from './kept.ts';
-import {removeMountPoints} from './mount-points.ts';
 import {withPaused} from './pause.ts';
+import {clearing, ownFiles, putBack, removePlaces} from './places.ts';
 import {
   checkExpected,
   publish,
@@ -81,7 +81,7 @@ export async function endSession(
         }
         const committed = await publish(store, {
           ...publication,
-          freeze: (note) => frozen(store, record.volume, note),
+          freeze: (note) => frozen(store, record, note),
         });
         await end(store, record, [record.volume]);
         return committed;
@@ -112,12 +112,15 @@ async function explaining<T>(id: string, work: () => Promise<T>): Promise<T> {
 
 /** Nothing runs in it: its volume becomes the version as it is, and the session goes on in a clone of it. */
 async function commitIdle(store: Store, record: SessionRecord, publication: Unfrozen): Promise<Committed> {
+  const files = await ownFiles(store, record);
   const committed = await publish(store, {
     ...publication,
-    freeze: (note) => frozen(store, record.volume, note),
+    freeze: (note) => frozen(store, record, note),
   });
   const version = committed.image === record.image ? committed.version : record.version;
-  await mountVolume(store, await continueInClone(store, record, version));
+  const next = await continueInClone(store, record, version);
+  const places = putBack(await mountVolume(store, next), files);
+  if (places.length > 0) store.sessions.replace({...next, places});
   return committed;
 }
 
@@ -130,7 +133,8 @@ async function commitLive(store: Store, record: SessionRecord, publication: Unfr
       ...publication,
       freeze: async (note) => {
         const owners = store.sessions.execs(record.id).map(({owner}) => owner.pid);
-        await withPaused(owners, () => store.driver.snapshot(record.volume, copy, note));
+        const amend = record.places.length === 0 ? undefined : await clearing(store, record);
+        await withPaused(owners, () => store.driver.snapshot(record.volume, copy, {note, amend}));
         return copy;
       },
     });
@@ -188,10 +192,10 @@ async function unmounted(store: Store, id: string): Promise<boolean> {
   }
 }
 
-async function frozen(store: Store, volume: string, note: Note | undefined): Promise<string> {
-  await removeMountPoints(store, volume);
-  await store.driver.freeze(volume, note);
-  return volume;
+async function frozen(store: Store, record: SessionRecord, note: Note | undefined): Promise<string> {
+  await removePlaces(store, record);
+  await store.driver.freeze(record.volume, note);
+  return record.volume;
 }
 
 /** A session in which a commit finds what the session's record says, whatever was interrupted before. */

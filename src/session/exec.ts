@@ -1,5 +1,6 @@
 /** A command in a kept session. */
 import {launch} from '../sandbox/launch.ts';
+import type {Place} from '../sandbox/places.ts';
 import type {SandboxResult, SandboxSpec} from '../sandbox/spec.ts';
 import {randomId} from '../ids.ts';
 import type {RunOptions} from '../store/records.ts';
@@ -7,6 +8,7 @@ import type {Store} from '../store/store.ts';
 import {self} from '../system/identity.ts';
 import {kept} from './kept.ts';
 import {withPaused} from './pause.ts';
+import {addPlaces, copiesIn} from './places.ts';
 import {otherRoots, restoreRoot} from './root.ts';
 import {mergeOptions, sandboxSpec} from './spec.ts';
 
@@ -28,6 +30,8 @@ export async function exec(
   try {
     const {result} = await undisturbed(store, id, async () => {
       const directory = await restoreRoot(store, kept(store, id));
+      // As it is now: to bring the root back may have changed it.
+      const {places} = kept(store, id);
       const spec = sandboxSpec({
         id: `${id}.${randomId(6)}`,
         root: {directory},
@@ -35,8 +39,12 @@ export async function exec(
         config: record.config,
         options: mergeOptions(record.options, options),
         detach: otherRoots(store, id),
+        placed: copiesIn(places),
       });
-      return untilReady(spec);
+      return untilReady(spec, (made) => {
+        const all = addPlaces(places, made);
+        if (all.length > places.length) store.sessions.replace({...kept(store, id), places: all});
+      });
     });
     return await result;
   } finally {
@@ -64,9 +72,9 @@ interface Launched {
 }
 
 /** Starts the command and waits until its sandbox is complete, or has failed. */
-async function untilReady(spec: SandboxSpec): Promise<Launched> {
+async function untilReady(spec: SandboxSpec, onPlaces: (made: readonly Place[]) => void): Promise<Launched> {
   return new Promise((resolve) => {
-    const result = launch(spec, {onReady: () => resolve({result})});
+    const result = launch(spec, {onPlaces, onReady: () => resolve({result})});
     const ended = (): void => resolve({result});
     result.then(ended, ended);
   });

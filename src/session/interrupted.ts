@@ -76,7 +76,8 @@ export async function continueInClone(
   const volume = randomId();
   store.sessions.replace({...record, pending: [volume]});
   await store.driver.create(volume, {parent: record.volume, ...limitOf(record.options)});
-  const next = {...record, volume, pending: [], version};
+  // What a commit left out of the volume is not in the clone either.
+  const next = {...record, volume, pending: [], version, places: []};
   store.sessions.replace(next);
   return next;
 }

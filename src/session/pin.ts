@@ -96,6 +96,7 @@ function addRecord(
     owner: self(),
     created: new Date().toISOString(),
     changing: false,
+    places: [],
   };
   if (!store.sessions.add(record)) {
     throw new ChrootctlError('BUSY', `a session named '${record.id}' exists already`, {

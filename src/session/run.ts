@@ -11,8 +11,8 @@ import {commitSession} from './commit.ts';
 import {explainConflict, isConflict} from './conflict.ts';
 import {discard} from './discard.ts';
 import {exec} from './exec.ts';
-import {removeMountPoints} from './mount-points.ts';
 import {pin} from './pin.ts';
+import {removePlaces} from './places.ts';
 import {
   checkExpected,
   checkOwnTag,
@@ -59,13 +59,14 @@ async function runEphemeral(store: Store, request: RunRequest): Promise<RunResul
   const {command, options = {}, commit} = request;
   const reference =
     typeof request.reference === 'string' ? parseReference(request.reference) : request.reference;
-  const {record, version} = await pin(store, reference, {
+  const {record: pinned, version} = await pin(store, reference, {
     kind: 'run',
     ephemeral: true,
     command: [...command],
     labels: request.labels ?? {},
     options,
   });
+  let record = pinned;
   const fate: Fate = {isKept: false, published: []};
   try {
     await store.driver.create(record.volume, {
@@ -83,6 +84,7 @@ async function runEphemeral(store: Store, request: RunRequest): Promise<RunResul
         options,
         detach: otherRoots(store),
       }),
+      {onPlaces: (places) => (record = {...record, places: [...places]})},
     );
     if (result.exitCode !== 0 || commit === undefined) return result;
     try {
@@ -133,7 +135,7 @@ async function publishRun(store: Store, record: SessionRecord, commit: CommitOpt
     config: record.config,
     action: 'commit',
     freeze: async (note) => {
-      await removeMountPoints(store, record.volume);
+      await removePlaces(store, record);
       await store.driver.freeze(record.volume, note);
       return record.volume;
     },

@@ -12,10 +12,12 @@ export interface Wanted {
   options: RunOptions;
   /** Roots of other sessions, mounted on the host. */
   detach: readonly string[];
+  /** Files that the root has of its own already: see SandboxSpec. */
+  placed?: readonly string[];
 }
 
 /** The profile gives way to the version's config, and that to the user's options. */
-export function sandboxSpec({id, root, command, config, options, detach}: Wanted): SandboxSpec {
+export function sandboxSpec({id, root, command, config, options, detach, placed = []}: Wanted): SandboxSpec {
   const profile = profileOptions(options.profile);
   const wanted = mergeOptions(mergeOptions(profile, configOptions(config)), options);
   return {
@@ -32,6 +34,7 @@ export function sandboxSpec({id, root, command, config, options, detach}: Wanted
     capabilities: {add: wanted.capAdd ?? [], drop: wanted.capDrop ?? []},
     privileged: wanted.privileged ?? false,
     detach,
+    placed,
     limits: {
       ...(wanted.memory === undefined ? {} : {memory: wanted.memory}),
       ...(wanted.cpus === undefined ? {} : {cpus: wanted.cpus}),

@@ -11,7 +11,7 @@ import {changesBetween} from './changes.ts';
 import type {Finding} from './check.ts';
 import {syncFileSystem} from './copy.ts';
 import {deleteTree} from './delete.ts';
-import type {Change} from './driver.ts';
+import type {Change, SnapshotOptions} from './driver.ts';
 import {copyNested, deleteSubvolume, nestedIn} from './nested.ts';
 import {readRecord, type VolumeRecord} from './record.ts';
 import {
@@ -86,14 +86,19 @@ export class BtrfsDriver extends WholeTrees {
   }
 
   /** Nested subvolumes become directories, since no snapshot would show what is in them. */
-  protected override async settleCopy(record: VolumeRecord, copy: VolumeRecord): Promise<Settled> {
+  protected override async settleCopy(
+    record: VolumeRecord,
+    copy: VolumeRecord,
+    amend?: SnapshotOptions['amend'],
+  ): Promise<Settled> {
     let from = this.ownLayer(record);
     const layer = `${copy.id}/frozen`;
     const nested = await nestedIn(from);
-    if (nested.length > 0) {
+    if (nested.length > 0 || amend !== undefined) {
       const merged = join(this.volumes, copy.id, 'merged');
       await snapshotSubvolume(from, merged);
-      await copyNested(from, merged, nested);
+      if (nested.length > 0) await copyNested(from, merged, nested);
+      await amend?.(merged);
       from = merged;
     }
     const [at, since] = [Date.now(), sinceOf(record)];

@@ -68,10 +68,12 @@ export interface StorageDriver {
 
   /**
    * Makes the frozen volume `newId` out of the present state of the active volume `id`, which may be mounted and
-   * stays as it is. Whoever calls sees to it that nobody writes meanwhile.
+   * stays as it is. Whoever calls sees to it that nobody writes meanwhile. `amend` is called with the directory of the
+   * copy that `plan(id).layers` has first for the original, or with the whole tree where there are no layers, and may
+   * change it before it is frozen.
    * @throws ChrootctlError NOT_FOUND, CONFLICT when `newId` is taken or as for `freeze`
    */
-  snapshot(id: string, newId: string, note?: Note): Promise<void>;
+  snapshot(id: string, newId: string, options?: SnapshotOptions): Promise<void>;
 
   /**
    * Removes volumes, or what an interrupted call left of them. Their space comes back when no heir needs it any more.
@@ -113,6 +115,11 @@ export interface CreateOptions {
   ephemeral?: boolean;
   /** Bytes that may be written to the volume, beyond what it has from its parent. */
   limit?: number;
+}
+
+export interface SnapshotOptions {
+  note?: Note | undefined;
+  amend?: ((directory: string) => Promise<void>) | undefined;
 }
 
 export interface VolumeInfo {

@@ -21,7 +21,15 @@ import {changesBetween} from './changes.ts';
 import {checkVolumes, type CheckedRoom, type Finding} from './check.ts';
 import {bytesBeyond, copyTree} from './copy.ts';
 import {deleteTree} from './delete.ts';
-import type {Change, CreateOptions, MountPlan, StorageDriver, VolumeInfo, VolumeProblem} from './driver.ts';
+import type {
+  Change,
+  CreateOptions,
+  MountPlan,
+  SnapshotOptions,
+  StorageDriver,
+  VolumeInfo,
+  VolumeProblem,
+} from './driver.ts';
 import type {DriverName} from './names.ts';
 import {directoryOf, readRecord, readRecords, unusedParts, writeRecord, type VolumeRecord} from './record.ts';
 import {deleteVolumeDirectory, discardVolume, removeVolumes} from './removal.ts';
@@ -44,8 +52,13 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
   protected abstract settle(record: VolumeRecord): Promise<Settled>;
 
   /** The same for a copy of an active volume's layer, in the directory of `copy`; the layer stays as it is. */
-  protected async settleCopy(record: VolumeRecord, copy: VolumeRecord): Promise<Settled> {
+  protected async settleCopy(
+    record: VolumeRecord,
+    copy: VolumeRecord,
+    amend?: SnapshotOptions['amend'],
+  ): Promise<Settled> {
     await copyTree(this.ownLayer(record), this.ownLayer(copy));
+    await amend?.(this.ownLayer(copy));
     return this.settle(copy);
   }
 
@@ -74,13 +87,13 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     await this.tidy(this.volume(id));
   }
 
-  async snapshot(id: string, newId: string): Promise<void> {
+  async snapshot(id: string, newId: string, {amend}: SnapshotOptions = {}): Promise<void> {
     const record = this.volume(id);
     if (record.state !== 'active')
       throw new ChrootctlError('BUSY', `volume ${id} is frozen: clone it instead`);
     const copy = this.begin(newId, {...record, layers: [`${newId}/fs`, ...record.layers.slice(1)]});
     try {
-      this.seal(copy, await this.settleCopy(record, copy));
+      this.seal(copy, await this.settleCopy(record, copy, amend));
     } catch (error) {
       await deleteVolumeDirectory(this, newId);
       throw error;

@@ -120,6 +120,9 @@ export const OwnerRecord = v.object({
   namespace: v.string(),
 });
 
+/** What a sandbox makes in a root: see sandbox/places.ts. */
+const Place = v.object({path: v.string(), kind: v.picklist(['directory', 'file', 'copy'])});
+
 export const SESSION_KINDS = ['run', 'session', 'import', 'bootstrap'] as const;
 
 /** Something that is using the store now: it pins `version`, and `volumes` are its own. */
@@ -146,6 +149,8 @@ export const SessionRecord = v.object({
   options: RunOptions,
   /** The holder of the session's lock is taking its root away, for a while or for good: wait for the lock. */
   changing: v.optional(v.boolean(), false),
+  /** What sandboxes have made in its root. */
+  places: v.optional(v.array(Place), []),
 });
 export type SessionRecord = v.InferOutput<typeof SessionRecord>;
 

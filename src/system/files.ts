@@ -3,6 +3,7 @@
  * over it, and the directory is flushed too: rename(2) is atomic, but only fsync(2) of the directory makes it last.
  */
 import {
+  chmodSync,
   closeSync,
   fsyncSync,
   mkdirSync,
@@ -63,6 +64,12 @@ export function syncDirectory(directory: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Makes one directory, with this mode whatever the umask. */
+export function makeDirectory(directory: string, mode = 0o755): void {
+  mkdirSync(directory);
+  chmodSync(directory, mode);
 }
 
 /** Makes `directory` and what leads to it, each step durable. */

@@ -54,3 +54,34 @@ export function mountFunction({type, options, contended = false}: MountPlan): st
   if (type === 'overlay' && !options.includes('ro')) return WRITABLE_FUNCTION;
   return contended ? PATIENT_FUNCTION : PLAIN_FUNCTION;
 }
+
+/** Flags of mount(2) by the names that mount(8) has for them; what is none is the file system's own to read. */
+const FLAGS: Partial<Record<string, number>> = {
+  ro: 1,
+  nosuid: 2,
+  nodev: 4,
+  noexec: 8,
+  remount: 32,
+  noatime: 1024,
+  bind: 4096,
+  private: 1 << 18,
+};
+
+/** Options as mount(2) takes them. */
+export interface MountArguments {
+  flags: number;
+  data: string;
+}
+
+/** The calls of mount(2) that mount a plan, in order: a bind mount gets its flags, and its propagation, by calls of their own. */
+export function mountArguments({options}: Pick<MountPlan, 'options'>): MountArguments[] {
+  const data = options.filter((option) => FLAGS[option] === undefined).join(',');
+  const flags = options.reduce((sum, option) => sum | (FLAGS[option] ?? 0), 0);
+  const [bind = 0, remount = 0, propagation = 0] = [flags & 4096, flags & 1, flags & (1 << 18)];
+  if (bind === 0) return [{flags, data}];
+  return [
+    {flags: bind, data: ''},
+    ...(remount === 0 ? [] : [{flags: (flags & ~propagation) | 32, data: ''}]),
+    ...(propagation === 0 ? [] : [{flags: propagation, data: ''}]),
+  ];
+}

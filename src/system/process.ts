@@ -70,6 +70,7 @@ const PACKAGES: Partial<Record<string, string>> = {
   xz: 'xz-utils',
   getfattr: 'attr',
   mount: 'mount',
+  perl: 'perl-base',
   setpriv: 'util-linux',
   unshare: 'util-linux',
   flock: 'util-linux',

@@ -87,6 +87,7 @@ async function restoreSessions(store: Store): Promise<string[]> {
       config: version.config,
       options: {},
       changing: false,
+      places: [],
     });
     made.push(`session ${id} of ${version.image}@${version.id}`);
   }

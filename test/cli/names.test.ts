@@ -32,7 +32,7 @@ describe.each(DRIVERS)('a store with an odd path, on %s', (driver) => {
       await odd('run', 'base', '-e', `NAME=${name}`, '--', 'sh', '-c', 'cat /kept; printf %s "$NAME"'),
     ).toBe(`given${name}`);
     await odd('session', 'begin', 'base', '--name', 'work');
-    await odd('exec', 'work', '-w', '/mnt', '--', 'touch', `/${name}`);
+    await odd('exec', 'work', '-w', '/tmp', '--', 'touch', `/${name}`);
     expect(existsSync(join(await odd('session', 'path', 'work'), name))).toBe(true);
     expect(JSON.parse(await odd('diff', 'work', '--json'))).toContainEqual(
       expect.objectContaining({path: expect.stringContaining(name)}),

@@ -1,6 +1,8 @@
 import {describe, expect, test} from '@jest/globals';
+import {execFileSync} from 'node:child_process';
 import {createServer} from 'node:net';
-import {mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import {linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import {hostname} from 'node:os';
 import {join} from 'node:path';
 import {end, runIn, sandbox, sh, start, upperOf} from './sandbox.ts';
 
@@ -43,7 +45,7 @@ describe('none', () => {
     const spec = await sandbox(['cat', '/etc/hosts'], {network: 'none'});
     mkdirSync(join(upperOf(spec), 'etc'));
     writeFileSync(join(upperOf(spec), 'etc/hosts'), '127.0.0.1 localhost own\n');
-    expect((await end(start(spec))).stdout).toBe('127.0.0.1 localhost own\n');
+    expect((await end(start(spec))).stdout).toBe(`127.0.0.1 localhost own\n127.0.1.1\t${hostname()}\n`);
   });
 });
 
@@ -64,16 +66,45 @@ describe('host', () => {
     ],
   ])("resolv.conf is the host's where the root has %s", async (_, prepare) => {
     const spec = await sandbox(
-      sh('cat /etc/resolv.conf; echo x 2>/dev/null >/etc/resolv.conf || echo read-only'),
+      sh(
+        'cat /etc/resolv.conf; echo x >>/etc/resolv.conf; tail -n 1 /etc/resolv.conf; stat -L -c %a /etc/resolv.conf',
+      ),
     );
     const etc = join(upperOf(spec), 'etc');
     mkdirSync(etc);
     prepare(etc);
-    expect((await end(start(spec))).stdout).toBe(`${hosts}read-only\n`);
+    expect((await end(start(spec))).stdout).toBe(`${hosts}x\n644\n`);
   });
 
   test('localhost has a name', async () => {
     expect((await runIn(sh('getent hosts localhost'))).code).toBe(0);
+  });
+
+  test('a program finds the name that it has, whatever that is', async () => {
+    const {stdout} = await runIn(sh('getent hosts there | cut -d" " -f1; cat /etc/hostname'), {
+      hostname: 'there',
+    });
+    expect(stdout).toBe('127.0.1.1\nthere\n');
+  });
+
+  test.each([
+    ['a link to itself', (etc: string) => symlinkSync('hosts', join(etc, 'hosts'))],
+    ['a directory', (etc: string) => mkdirSync(join(etc, 'hosts'))],
+    ['a FIFO', (etc: string) => execFileSync('mkfifo', [join(etc, 'hosts')])],
+    ['a device', (etc: string) => execFileSync('mknod', [join(etc, 'hosts'), 'c', '1', '7'])],
+    [
+      'one of two names of a file',
+      (etc: string) => (
+        writeFileSync(join(etc, 'two'), 'two\n'),
+        linkSync(join(etc, 'two'), join(etc, 'hosts'))
+      ),
+    ],
+  ])('a root in which /etc/hosts is %s runs, and what else has that name stays', async (_, prepare) => {
+    const spec = await sandbox(sh('test ! -e /etc/two || cat /etc/two; echo ran'));
+    const etc = join(upperOf(spec), 'etc');
+    mkdirSync(etc);
+    prepare(etc);
+    expect((await end(start(spec))).stdout).toMatch(/^(two\n)?ran\n$/);
   });
 
   test('the host keeps its files', async () => {

@@ -86,21 +86,21 @@ describe('the toolbox', () => {
   test('a damaged index is no obstacle', async () => {
     const cache = temporaryDirectory();
     writeFileSync(join(cache, 'tools.json'), '{"director');
-    expect(existsSync((await toolbox(cache)).hosts)).toBe(true);
+    expect(existsSync(join((await toolbox(cache)).directory, 'sh'))).toBe(true);
   });
 });
 
 test('which variables go straight through', () => {
-  expect(isPlain({PATH: '', A_1: '', _x: '', DEBIAN_FRONTEND: ''})).toBe(true);
+  for (const name of ['PATH', 'A_1', '_x', 'DEBIAN_FRONTEND']) expect(isPlain(name)).toBe(true);
   for (const name of ['a.b', '1A', 'LD_PRELOAD', 'LC_ALL', 'LANG', 'PWD', 'IFS', '_', 'BASH_FUNC_x%%']) {
-    expect(isPlain({[name]: ''})).toBe(false);
+    expect(isPlain(name)).toBe(false);
   }
 });
 
 test('how it ended', () => {
   expect(reportedExitCode('{ "child-pid": 3 }\n{ "exit-code": 42 }\n')).toBe(42);
   expect(reportedExitCode('{ "child-pid": 3 }\n')).toBeUndefined();
-  expect(failureOf('sh: 9: exec: bwrap: not found\n', null).hint).toMatch(/bubblewrap/);
+  expect(failureOf('bwrap: not found\n', null).hint).toMatch(/bubblewrap/);
   expect(failureOf("bwrap: Can't mkdir /x: Read-only file system\n", null).message).toMatch(/Can't mkdir/);
   expect(failureOf('chrootctl: started\n', 'SIGKILL').message).toMatch(/from outside/);
 });

@@ -8,7 +8,15 @@ import {withMounted} from '../../system/view.ts';
 import {assertMountedNowhere, type Sought} from '../busy.ts';
 import {changesBetween} from '../changes.ts';
 import {syncFileSystem} from '../copy.ts';
-import type {Change, CreateOptions, MountPlan, StorageDriver, VolumeInfo, VolumeProblem} from '../driver.ts';
+import type {
+  Change,
+  CreateOptions,
+  MountPlan,
+  SnapshotOptions,
+  StorageDriver,
+  VolumeInfo,
+  VolumeProblem,
+} from '../driver.ts';
 import type {Note} from '../ledger.ts';
 import {locked, makeLockFile} from '../removal.ts';
 import {checkRoom} from './check.ts';
@@ -121,7 +129,7 @@ export class ZfsDriver implements StorageDriver {
    * The snapshot of a session's dataset would keep that dataset for as long as the version lives. So the version gets a
    * dataset of its own, a clone of it.
    */
-  async snapshot(id: string, newId: string, note?: Note): Promise<void> {
+  async snapshot(id: string, newId: string, {note, amend}: SnapshotOptions = {}): Promise<void> {
     const {source, isFrozen, parent} = await this.#find(id);
     if (isFrozen) throw new ChrootctlError('BUSY', `volume ${id} is frozen: clone it instead`);
     if (await this.#exists(newId)) throw new ChrootctlError('CONFLICT', `volume ${newId} exists already`);
@@ -142,6 +150,7 @@ export class ZfsDriver implements StorageDriver {
         this.#room.volume(newId),
       );
     });
+    if (amend !== undefined) await this.withTree(newId, amend);
     const snapshot = this.#room.frozen(newId);
     await freeze(this.#room, {snapshot, id: newId, parent, note}, {programs: this.#programs});
   }

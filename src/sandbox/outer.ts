@@ -1,0 +1,220 @@
+/**
+ * The outer link of the chain (chain.ts draws it): a perl program, because one perl starts faster than the row of
+ * util-linux programs that would do the same, and Debian is never without it (perl-base). It is told what to do on its
+ * standard input, so that ps(1) shows none of it; what follows there is left for the innermost shell, which inherits it.
+ */
+import {ChrootctlError} from '../errors.ts';
+import type {MadePipe} from './streams.ts';
+import {mountArguments, type MountPlan} from '../system/mount-plan.ts';
+
+/** What the program is told. Paths are the host's. */
+export interface Outer {
+  /** Our process. */
+  parent: number;
+  /** Directories of control groups to join. */
+  groups: readonly string[];
+  /** Mount points to let go of; see SandboxSpec. */
+  detach: readonly string[];
+  mount: {plan: MountPlan; mountPoint: string} | undefined;
+  /** A network namespace from the start, so that the /sys that is mounted shows no other. */
+  ownNetwork: boolean;
+  /** A sysfs of its own, without what the host has mounted below its /sys. */
+  ownSys: boolean;
+  /** Where the root is. */
+  root: string;
+  /** Directories to make in the root, parents before children; one that is there already is fine. */
+  directories: readonly string[];
+  /** Files to put into the root, whatever is in their place. */
+  files: readonly {path: string; content: string}[];
+  /** Pipes to make; see `PIPED`. */
+  made: readonly MadePipe[];
+  /** Numbers of pipes that the user of the command is to be able to open again. */
+  pipes: {owner: number; numbers: readonly number[]};
+  /** The system call filter, as bwrap takes it; undefined for none. */
+  filter: Buffer | undefined;
+  /** bwrap's options, and the words of the command that it starts. */
+  options: readonly string[];
+  command: readonly string[];
+}
+
+/** Said on the set-up descriptor when the pipes are made: then we open their other ends, and say one byte. */
+export const PIPED = 'chrootctl: pipes';
+
+interface Calls {
+  prctl: number;
+  unshare: number;
+  mount: number;
+  umount2: number;
+  dup3: number;
+  setgroups: number;
+}
+
+/** System call numbers, from the kernel's tables, by Node's names of architectures. */
+const GENERIC: Calls = {prctl: 167, unshare: 97, mount: 40, umount2: 39, dup3: 24, setgroups: 159};
+const CALLS: Partial<Record<string, Calls>> = {
+  x64: {prctl: 157, unshare: 272, mount: 165, umount2: 166, dup3: 292, setgroups: 116},
+  ia32: {prctl: 172, unshare: 310, mount: 21, umount2: 52, dup3: 330, setgroups: 206},
+  arm: {prctl: 172, unshare: 337, mount: 21, umount2: 52, dup3: 358, setgroups: 206},
+  ppc64: {prctl: 171, unshare: 282, mount: 21, umount2: 52, dup3: 316, setgroups: 81},
+  s390x: {prctl: 172, unshare: 303, mount: 21, umount2: 52, dup3: 326, setgroups: 206},
+  arm64: GENERIC,
+  riscv64: GENERIC,
+  loong64: GENERIC,
+};
+
+/**
+ * perl gives numbers to the kernel as they are and strings as pointers, so that numbers stand in the text.
+ *
+ * The parent only waits, and lives through what a terminal sends to the whole group. bwrap gets an empty environment, since
+ * process 1 inside shows it for ever, and runs from a mount that is read-only, since /proc/1/exe is its file there.
+ */
+const PROGRAM = String.raw`
+sub fail { print STDERR "$_[0]: $!\n"; exit 1 }
+sub list { unpack '(V/a)*', $_[0] }
+sub attach { my @to = @_; syscall(MOUNT, $to[0], $to[1], $to[2], $to[3] + 0, $to[4]) == 0 }
+sub told {
+  my ($count, $text) = ($_[0], '');
+  while (length $text < $count) { sysread(STDIN, $text, $count - length $text, length $text) or exit 1 }
+  $text
+}
+sub piped {
+  pipe my $from, my $to or fail('pipe');
+  fcntl $to, 1031, length $_[0] if length $_[0] > 65536;
+  syswrite($to, $_[0]) == length $_[0] or fail('pipe');
+  $from
+}
+BEGIN { $^H |= 0x400000 }
+$^F = 1024;
+syscall(PRCTL, 1, 9);
+my ($words, $made, $groups, $detach, $mounts, $directories, $files, $pipes, $filter, $options, $command) =
+  list(told(unpack 'V', told(4)));
+my ($parent, $spaces, $first, $directory, $patient, $root) = list($words);
+exit 1 if getppid != $parent;
+syscall(SETGROUPS, 0, 0);
+if (syscall(436, $first + 0, 0xffffffff, 0) != 0) {
+  opendir my $open, '/proc/self/fd' or fail('/proc/self/fd');
+  # What goes out of scope is closed.
+  for (grep { /^\d+$/ && $_ >= $first } readdir $open) { open my $gone, '<&=', $_ }
+}
+for (list($made)) {
+  my ($number, $kind, $like) = /(\d+)(.)(\d*)/;
+  my ($from, $to);
+  ($kind eq '=' ? open($to, '>&', $like) : pipe($from, $to)) or fail('pipe');
+  syscall(DUP3, fileno($kind eq '<' ? $from : $to), $number + 0, 0) == $number or fail('pipe');
+}
+if ($made ne '') { print STDERR "PIPED\n"; told(1) }
+$SIG{$_} = sub {} for qw(HUP INT QUIT PIPE ALRM TERM USR1 USR2);
+syscall(UNSHARE, $spaces + 0) == 0 or fail('unshare');
+attach('none', '/', '', 0x84000, '') or fail('mount: /');
+defined(my $child = fork) or fail('fork');
+if ($child) {
+  1 while waitpid($child, 0) == -1 && $! == 4;
+  exit($? >> 8);
+}
+syscall(PRCTL, 1, 9);
+umask 0;
+for (list($groups)) {
+  open my $group, '>', "$_/cgroup.procs" or fail("control group: $_");
+  syswrite $group, '0' or fail("control group: $_");
+}
+syscall(UMOUNT, $_, 2) for list($detach);
+chdir $directory or fail("mount: $directory");
+my ($tries, @mounts) = (0, list($mounts));
+while (my ($source, $target, $type, $flags, $data) = splice @mounts, 0, 5) {
+  # The kernel refuses to mount a sysfs upon itself.
+  syscall(UMOUNT, $target, 2) if $type eq 'sysfs';
+  until (attach($source, $target, $type, $flags, $data)) {
+    fail("mount: $target") unless $patient && $! == 16 && $tries++ < 100;
+    select undef, undef, undef, 0.05;
+  }
+  next if $type ne 'overlay' || $flags & 1 || -w $target;
+  print STDERR "mount: no space left on the device of the store: the root would be read-only\n";
+  exit 1;
+}
+attach('proc', '/proc', 'proc', 14, '') or fail('mount: /proc');
+for (list($directories)) { mkdir $root . $_, 0755 or $! == 17 or fail("mkdir: $_") }
+my @files = list($files);
+while (my ($path, $content) = splice @files, 0, 2) {
+  $path = $root . $path;
+  unlink $path or $! == 2 or next;
+  sysopen my $file, $path, 193, 0644 or fail("file: $path");
+  syswrite($file, $content) == length $content or fail("file: $path");
+}
+my ($bwrap) = grep { -x } map { "$_/bwrap" } split /:/, $ENV{PATH};
+if (!defined $bwrap) { print STDERR "bwrap: not found\n"; exit 1 }
+attach($bwrap, $bwrap, '', 4096, '') && attach('none', $bwrap, '', 4129, '') or fail("mount: $bwrap");
+my ($owner, @pipes) = list($pipes);
+my @open = map { open my $pipe, '<&=', $_ or fail('pipe'); chown $owner, -1, $pipe; $pipe } @pipes;
+my @filter = $filter eq '' ? () : ('--seccomp', fileno(push(@open, piped($filter)) && $open[-1]));
+push @open, piped($options);
+%ENV = ();
+exec { $bwrap } 'bwrap', @filter, '--args', fileno $open[-1], '--', list($command) or fail('bwrap');
+`;
+
+const CLONE_NEWNS = 0x00020000;
+const CLONE_NEWPID = 0x20000000;
+const CLONE_NEWNET = 0x40000000;
+const SYSFS = {flags: 15, data: ''}; // Read-only, nosuid, nodev, noexec.
+
+/** The words that start the program. @throws ChrootctlError FAILED on a processor whose system calls are not known here */
+export function outerWords(architecture: string = process.arch): string[] {
+  const calls = CALLS[architecture];
+  if (calls === undefined)
+    throw new ChrootctlError('FAILED', `chrootctl cannot run commands on this processor (${architecture})`);
+  const program = PROGRAM.replace('PIPED', PIPED)
+    .replaceAll('PRCTL', String(calls.prctl))
+    .replaceAll('SETGROUPS', String(calls.setgroups))
+    .replaceAll('DUP3', String(calls.dup3))
+    .replaceAll('UNSHARE', String(calls.unshare))
+    .replaceAll('UMOUNT', String(calls.umount2))
+    .replaceAll('MOUNT', String(calls.mount));
+  return ['perl', '-e', program];
+}
+
+/** What the program reads, up to where the innermost shell goes on. `first`: the first descriptor that is nobody's. */
+export function outerInput(outer: Outer, first: number): Buffer {
+  const {parent, groups, detach, mount, ownNetwork, ownSys, root, directories, files, made, pipes} = outer;
+  const spaces = CLONE_NEWNS | CLONE_NEWPID | (ownNetwork ? CLONE_NEWNET : 0);
+  const plan = mount?.plan;
+  const mounts = [
+    ...(plan === undefined
+      ? []
+      : mountArguments(plan).map((one) => ({...one, ...plan, target: mount?.mountPoint ?? ''}))),
+    ...(ownSys ? [{...SYSFS, source: 'sysfs', target: '/sys', type: 'sysfs'}] : []),
+  ];
+  const input = listed([
+    listed([parent, spaces, first, plan?.workingDirectory ?? '/', plan?.contended === true ? 1 : 0, root]),
+    listed(
+      made.map(
+        ({number, end}) =>
+          `${number}${end === 'reading' ? '<' : end === 'writing' ? '>' : `=${end.sharedWith}`}`,
+      ),
+    ),
+    listed(groups),
+    listed(detach),
+    listed(mounts.flatMap(({source, target, type, flags, data}) => [source, target, type, flags, data])),
+    listed(directories),
+    listed(files.flatMap(({path, content}) => [path, content])),
+    listed([pipes.owner, ...pipes.numbers]),
+    outer.filter ?? '',
+    outer.options.map((option) => `${option}\0`).join(''),
+    listed(outer.command),
+  ]);
+  return Buffer.concat([lengthOf(input), input]);
+}
+
+/** As perl's unpack '(V/a)*' reads it: each with its length in bytes before it. */
+function listed(parts: readonly (string | number | Buffer)[]): Buffer {
+  return Buffer.concat(
+    parts.flatMap((part) => {
+      const bytes = Buffer.isBuffer(part) ? part : Buffer.from(String(part));
+      return [lengthOf(bytes), bytes];
+    }),
+  );
+}
+
+function lengthOf(bytes: Buffer): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(bytes.length);
+  return length;
+}

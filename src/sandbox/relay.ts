@@ -1,0 +1,143 @@
+/** Between a file of the host and the pipe that the command has instead (streams.ts). */
+import {spawnSync} from 'node:child_process';
+import {closeSync, constants, openSync, readSync, write, writeSync} from 'node:fs';
+import {Socket} from 'node:net';
+import {ChrootctlError, errnoOf, FREE_SPACE, messageOf} from '../errors.ts';
+import {openFile} from './descriptors.ts';
+import {searchPath} from './toolbox.ts';
+
+const CHUNK = 256 * 1024;
+const {O_RDONLY, O_WRONLY, O_NONBLOCK} = constants;
+
+/** From a file to the command. */
+export class InputRelay {
+  readonly #file: number;
+  readonly #start: number;
+  /** A reading end of ours: what the command has left in the pipe comes out here. */
+  readonly #rest: number;
+  #to: number | undefined;
+  #written = 0;
+  readonly #done: Promise<void>;
+  #isEnding = false;
+
+  /** @param pipe path by which the pipe can be opened */
+  constructor(file: number, pipe: string) {
+    this.#file = file;
+    this.#start = openFile(file).position;
+    this.#rest = openSync(pipe, O_RDONLY | O_NONBLOCK);
+    this.#to = openSync(pipe, O_WRONLY);
+    this.#done = this.#feed();
+    this.#done.catch(() => undefined); // It is awaited at the end.
+  }
+
+  /** Read at a position of our own, the file's is where it was; it is moved by what the command has taken. */
+  async #feed(): Promise<void> {
+    const chunk = Buffer.allocUnsafe(CHUNK);
+    try {
+      while (!this.#isEnding) {
+        const count = readSync(this.#file, chunk, 0, CHUNK, this.#start + this.#written);
+        if (count === 0) return;
+        for (let at = 0; at < count && !this.#isEnding;) {
+          const written = await writeTo(this.#to ?? -1, chunk.subarray(at, count));
+          at += written;
+          this.#written += written;
+        }
+      }
+    } catch (error) {
+      throw failed('cannot read standard input', error);
+    } finally {
+      this.#closeWriter();
+    }
+  }
+
+  async finish(): Promise<void> {
+    this.#isEnding = true;
+    let isDone = false;
+    const done = this.#done.finally(() => (isDone = true));
+    let left = 0;
+    const rest = Buffer.allocUnsafe(CHUNK);
+    try {
+      // A write waits for room in the pipe; it has it as soon as something was taken out.
+      for (let isLast = false; !isLast;) {
+        isLast = isDone;
+        for (let count = take(this.#rest, rest); count > 0; count = take(this.#rest, rest)) left += count;
+        if (!isLast) await new Promise((resolve) => setImmediate(resolve));
+      }
+      await done;
+    } finally {
+      this.#closeWriter();
+      closeSync(this.#rest);
+    }
+    this.#advance(this.#written - left);
+  }
+
+  #closeWriter(): void {
+    if (this.#to !== undefined) closeSync(this.#to);
+    this.#to = undefined;
+  }
+
+  /** Whoever reads the file next goes on where the command stopped. dd(1), since Node has no lseek(2). */
+  #advance(bytes: number): void {
+    if (bytes <= 0) return;
+    const {status} = spawnSync('dd', ['bs=1', 'count=0', `skip=${bytes}`], {
+      stdio: [this.#file, 'ignore', 'ignore'],
+      env: {PATH: searchPath()},
+    });
+    if (status !== 0)
+      throw new ChrootctlError('FAILED', 'cannot leave standard input where the command stopped reading');
+  }
+}
+
+/** From the command to a file. */
+export class OutputRelay {
+  readonly #done: Promise<void>;
+
+  /** @param pipe path by which the pipe can be opened */
+  constructor(file: number, name: string, pipe: string) {
+    const socket = new Socket({fd: openSync(pipe, O_RDONLY | O_NONBLOCK), readable: true, writable: false});
+    this.#done = new Promise((resolve, reject) => {
+      socket.once('error', reject);
+      socket.once('close', () => resolve());
+      socket.on('data', (data: Buffer) => {
+        try {
+          for (let at = 0; at < data.length;) at += writeSync(file, data, at);
+        } catch (error) {
+          // The command is told by SIGPIPE.
+          socket.destroy();
+          reject(failed(`cannot write ${name}`, error));
+        }
+      });
+    });
+    this.#done.catch(() => undefined); // It is awaited at the end.
+  }
+
+  finish(): Promise<void> {
+    return this.#done;
+  }
+}
+
+function writeTo(fd: number, data: Buffer): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, data, 0, data.length, null, (error, written) =>
+      error === null ? resolve(written) : reject(error),
+    );
+  });
+}
+
+/** 0 when the pipe is empty. */
+function take(fd: number, into: Buffer): number {
+  try {
+    return readSync(fd, into, 0, into.length, null);
+  } catch (error) {
+    if (errnoOf(error) === 'EAGAIN') return 0;
+    throw error;
+  }
+}
+
+function failed(what: string, error: unknown): ChrootctlError {
+  const isFull = ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '');
+  return new ChrootctlError('FAILED', `${what}: ${messageOf(error)}`, {
+    ...(isFull ? {hint: FREE_SPACE} : {}),
+    cause: error,
+  });
+}

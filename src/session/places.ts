@@ -1,0 +1,171 @@
+/**
+ * What sandboxes have made in a session's root, and no command has: mount points, the directories on the way to them,
+ * and the session's own /etc/hosts and its kin. A commit leaves it out, and so does a diff.
+ */
+import {
+  closeSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import {dirname, join} from 'node:path';
+import {errnoOf} from '../errors.ts';
+import {lookUp} from '../sandbox/in-root.ts';
+import {missingDirectories, type Place} from '../sandbox/places.ts';
+import {viewsOf} from '../sandbox/volumes.ts';
+import type {Change} from '../storage/driver.ts';
+import type {SessionRecord} from '../store/records.ts';
+import type {Store} from '../store/store.ts';
+import {makeDirectory, removeIfExists} from '../system/files.ts';
+import {run} from '../system/process.ts';
+
+type Rooted = Pick<SessionRecord, 'image' | 'version' | 'volume' | 'places'>;
+
+/** With the places of one more command. */
+export function addPlaces(known: readonly Place[], made: readonly Place[]): Place[] {
+  return [...known, ...made.filter(({path}) => !known.some((place) => place.path === path))];
+}
+
+/** Paths of the files that a session has of its own. */
+export function copiesIn(places: readonly Place[]): string[] {
+  return places.filter(({kind}) => kind === 'copy').map(({path}) => path);
+}
+
+/**
+ * Takes the places away, and puts back what the version has where a file of the session's own is. For the owner of an
+ * active volume in which nothing runs and which is mounted nowhere.
+ */
+export async function removePlaces(store: Store, record: Rooted): Promise<void> {
+  if (record.places.length === 0) return;
+  const clear = await clearing(store, record);
+  await inOwnTree(store, record.volume, clear);
+}
+
+/**
+ * The same for a copy of the volume, given the directory of its own layer or tree.
+ */
+export async function clearing(store: Store, record: Rooted): Promise<(tree: string) => Promise<void>> {
+  const {layers} = await store.driver.plan(record.volume);
+  // Where the version lies below, it shows again.
+  if (layers.length > 1) return (tree) => clear(tree, record.places, undefined);
+  const version = record.version === null ? undefined : store.image(record.image).version(record.version);
+  if (version === undefined) return (tree) => clear(tree, record.places, undefined);
+  return (tree) => store.driver.withTree(version.volume, (original) => clear(tree, record.places, original));
+}
+
+async function clear(tree: string, places: readonly Place[], original: string | undefined): Promise<void> {
+  for (const {path, kind} of places.toReversed()) {
+    const stats = isReal(tree, dirname(path))
+      ? lstatSync(join(tree, path), {throwIfNoEntry: false})
+      : undefined;
+    if (stats === undefined) continue;
+    const at = join(tree, path);
+    const parent = lstatSync(dirname(at));
+    if (kind === 'directory' && stats.isDirectory()) removeIfEmpty(at);
+    // A link in its place is the command's doing: resolvconf and systemd-resolved put one there.
+    if (kind !== 'directory' && stats.isFile() && (kind === 'copy' || stats.size === 0)) {
+      unlinkSync(at);
+      const before = kind === 'copy' && original !== undefined ? fileIn(original, path) : undefined;
+      if (before !== undefined)
+        await run('cp', ['-a', '--reflink=auto', '--no-target-directory', '--', before, at]);
+    }
+    utimesSync(dirname(at), parent.atime, parent.mtime);
+  }
+}
+
+/** The changes of a session without those that its sandboxes have made. */
+export async function withoutPlaces(
+  store: Store,
+  {volume, places}: Rooted,
+  changes: readonly Change[],
+): Promise<readonly Change[]> {
+  if (places.length === 0 || changes.length === 0) return changes;
+  const files = await inOwnTree(store, volume, (tree) =>
+    Promise.resolve(places.filter(({path, kind}) => kind !== 'directory' && isOurs(tree, path, kind))),
+  );
+  let rest = changes.filter((change) => !files.some(({path}) => path === change.path));
+  for (const {path, kind} of places.toReversed()) {
+    if (kind !== 'directory' || rest.some((change) => change.path.startsWith(`${path}/`))) continue;
+    rest = rest.filter((change) => change.path !== path);
+  }
+  return rest;
+}
+
+/** What the files of a session's own hold now, by path. */
+export async function ownFiles(store: Store, {volume, places}: Rooted): Promise<Map<string, Buffer>> {
+  const paths = copiesIn(places);
+  if (paths.length === 0) return new Map();
+  return inOwnTree(store, volume, (tree) =>
+    Promise.resolve(
+      new Map(
+        paths
+          .filter((path) => isOurs(tree, path, 'copy'))
+          .map((path) => [path, readFileSync(join(tree, path))]),
+      ),
+    ),
+  );
+}
+
+/** Gives them to a root that goes on in its place; in which nothing runs. Gives the places that it has then. */
+export function putBack(root: string, files: ReadonlyMap<string, Buffer>): Place[] {
+  const views = viewsOf([root]);
+  return [...files].flatMap(([path, content]): Place[] => {
+    const found = lookUp(views, path);
+    if (found.path !== path || (found.kind !== 'file' && found.kind !== 'missing')) return [];
+    const directories = missingDirectories(views, dirname(path));
+    for (const directory of directories) makeDirectory(join(root, directory));
+    removeIfExists(join(root, path));
+    const fd = openSync(join(root, path), 'wx', 0o644);
+    try {
+      writeFileSync(fd, content);
+    } finally {
+      closeSync(fd);
+    }
+    return [
+      ...directories.map((directory): Place => ({path: directory, kind: 'directory'})),
+      {path, kind: 'copy'},
+    ];
+  });
+}
+
+/** Runs `work` in the directory that what is written to the volume goes to: its own layer, or all of it. */
+async function inOwnTree<T>(
+  store: Store,
+  volume: string,
+  work: (directory: string) => Promise<T>,
+): Promise<T> {
+  const [top] = (await store.driver.plan(volume)).layers;
+  return top === undefined ? store.driver.withTree(volume, work) : work(top);
+}
+
+function isOurs(tree: string, path: string, kind: Place['kind']): boolean {
+  if (!isReal(tree, dirname(path))) return false;
+  const stats = lstatSync(join(tree, path), {throwIfNoEntry: false});
+  return stats?.isFile() === true && (kind === 'copy' || stats.size === 0);
+}
+
+/** Whether a path of the tree is made of directories alone: a link could lead anywhere on the host. */
+function isReal(tree: string, path: string): boolean {
+  if (path === '/') return true;
+  return (
+    isReal(tree, dirname(path)) &&
+    lstatSync(join(tree, path), {throwIfNoEntry: false})?.isDirectory() === true
+  );
+}
+
+function fileIn(tree: string, path: string): string | undefined {
+  const {path: found, kind, source} = lookUp(viewsOf([tree]), path);
+  return found === path && kind === 'file' ? source : undefined;
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOTEMPTY') throw error;
+  }
+}
