@@ -3,7 +3,7 @@ import {spawn, type ChildProcess} from 'node:child_process';
 import {mkdirSync} from 'node:fs';
 import {constants} from 'node:os';
 import type {Duplex, Readable} from 'node:stream';
-import {ChrootctlError} from '../errors.ts';
+import {ChrootctlError, toChrootctlError} from '../errors.ts';
 import {notStarted} from '../system/process.ts';
 import {withMounted} from '../system/view.ts';
 import {DESCRIPTORS, PROCEED} from './chain.ts';
@@ -99,7 +99,7 @@ async function runChain(
     send(told, input.outer);
     let isPiped = streams.made.length === 0;
     if (isPiped) send(told, input.innermost);
-    let failure: unknown;
+    let failure: Error | undefined;
     const setupStream = child.stdio[DESCRIPTORS.setup] as Duplex;
     const setup = collect(setupStream, (text) => {
       if (!isPiped && text.includes(PIPED)) {
@@ -108,7 +108,7 @@ async function runChain(
           streams.begin(child.pid ?? 0);
           send(told, `\n${input.innermost}`);
         } catch (error) {
-          failure = error;
+          failure = toChrootctlError(error);
           child.kill('SIGKILL');
         }
       }

@@ -2,6 +2,7 @@
 import {readFileSync} from 'node:fs';
 import {posix} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
+import {is32Bit} from './architecture.ts';
 import {bwrapOptions} from './bubblewrap.ts';
 import {ALL_CAPABILITIES, capabilityMask, chosenCapabilities, type Capability} from './capabilities.ts';
 import {DESCRIPTORS} from './chain.ts';
@@ -66,7 +67,13 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
     root,
     directories: names.flatMap(({directories}) => directories),
     files: names,
-    filter: spec.privileged ? undefined : seccompFilter({userNamespaces: capabilities.includes('SYS_ADMIN')}),
+    filter: spec.privileged
+      ? undefined
+      : seccompFilter({
+          capabilities,
+          network: spec.network,
+          is32BitRoot: spec.network === 'none' && is32Bit(rootViews),
+        }),
     options,
     command: shell,
   };

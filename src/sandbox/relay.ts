@@ -18,7 +18,7 @@ export class InputRelay {
   #to: number | undefined;
   #written = 0;
   readonly #done: Promise<void>;
-  #isEnding = false;
+  readonly #state = {isEnding: false, isDone: false};
 
   /** @param pipe path by which the pipe can be opened */
   constructor(file: number, pipe: string) {
@@ -34,10 +34,10 @@ export class InputRelay {
   async #feed(): Promise<void> {
     const chunk = Buffer.allocUnsafe(CHUNK);
     try {
-      while (!this.#isEnding) {
+      while (!this.#state.isEnding) {
         const count = readSync(this.#file, chunk, 0, CHUNK, this.#start + this.#written);
         if (count === 0) return;
-        for (let at = 0; at < count && !this.#isEnding;) {
+        for (let at = 0; at < count && !this.#state.isEnding;) {
           const written = await writeTo(this.#to ?? -1, chunk.subarray(at, count));
           at += written;
           this.#written += written;
@@ -47,23 +47,22 @@ export class InputRelay {
       throw failed('cannot read standard input', error);
     } finally {
       this.#closeWriter();
+      this.#state.isDone = true;
     }
   }
 
   async finish(): Promise<void> {
-    this.#isEnding = true;
-    let isDone = false;
-    const done = this.#done.finally(() => (isDone = true));
+    this.#state.isEnding = true;
     let left = 0;
     const rest = Buffer.allocUnsafe(CHUNK);
     try {
       // A write waits for room in the pipe; it has it as soon as something was taken out.
       for (let isLast = false; !isLast;) {
-        isLast = isDone;
+        isLast = this.#state.isDone;
         for (let count = take(this.#rest, rest); count > 0; count = take(this.#rest, rest)) left += count;
         if (!isLast) await new Promise((resolve) => setImmediate(resolve));
       }
-      await done;
+      await this.#done;
     } finally {
       this.#closeWriter();
       closeSync(this.#rest);

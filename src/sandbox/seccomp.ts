@@ -1,224 +1,168 @@
 /**
- * The system call filter of a sandbox (seccomp(2)): a short list of calls that reach past namespaces and
- * capabilities, refused with EPERM, in classic BPF (Documentation/userspace-api/seccomp_filter.rst). Everything
- * else passes: the namespaces and the capability set are the wall, this closes known doors in it.
+ * The system call filter of a sandbox (seccomp(2)). It refuses what reaches past namespaces and capabilities, and what
+ * nothing in a root needs but those who look for holes in the kernel. Everything else passes: the namespaces and the
+ * capability set are the wall, this closes known doors in it.
  *
  * x86-64 (with i386 and x32) and aarch64 (with arm) are covered. On another processor there is no filter.
  */
+import {
+  assemble,
+  PASS,
+  REFUSE,
+  refuseBits,
+  refuseValues,
+  type Actions,
+  type Program,
+  type Span,
+} from './bpf.ts';
+import type {Capability} from './capabilities.ts';
+import {EXAMINED, FIRST_UNKNOWN, REFUSED} from './system-calls.ts';
+
+export interface FilterOptions {
+  /** What the command holds: a capability lifts the refusal of the calls that it is for. */
+  capabilities: readonly Capability[];
+  network: 'host' | 'none';
+  /** The root's own programs are 32-bit ones; see `i386Sockets`. */
+  is32BitRoot?: boolean;
+  /** As process.arch names it. */
+  processor?: string;
+}
 
 interface Architecture {
   /** AUDIT_ARCH_* (linux/audit.h), which is what the kernel puts into seccomp_data.arch. */
   audit: number;
-  /** Call numbers, from the kernel's tables (arch/x86/entry/syscalls, asm-generic/unistd.h, arch/arm/tools). */
-  refused: Partial<Record<RefusedCall, number>>;
-  ioctl: number;
-  clone: number;
-  unshare: number;
+  /** Where its numbers are in the tables. */
+  column: 0 | 1 | 2 | 3;
+  /** Numbers beyond the tables that are not just unknown. */
+  beyond: readonly Span[];
 }
-
-/**
- * keyctl and its kin: keyrings know no namespaces. bpf, perf_event_open: kernel memory and other processes' counters.
- * kexec, modules: the machine's own kernel. open_by_handle_at: opens any inode of a file system, above the root
- * too (the "shocker" escape). userfaultfd: the usual tool to win kernel races. mount(2) and the like need no line
- * here: without CAP_SYS_ADMIN they fail by themselves, and a user namespace, which would give it, is refused below.
- */
-type RefusedCall =
-  | 'add_key'
-  | 'bpf'
-  | 'delete_module'
-  | 'finit_module'
-  | 'init_module'
-  | 'kexec_file_load'
-  | 'kexec_load'
-  | 'keyctl'
-  | 'open_by_handle_at'
-  | 'perf_event_open'
-  | 'request_key'
-  | 'userfaultfd';
 
 const X86_64: Architecture = {
   audit: 0xc000003e,
-  ioctl: 16,
-  clone: 56,
-  unshare: 272,
-  refused: {
-    init_module: 175,
-    delete_module: 176,
-    kexec_load: 246,
-    add_key: 248,
-    request_key: 249,
-    keyctl: 250,
-    perf_event_open: 298,
-    open_by_handle_at: 304,
-    finit_module: 313,
-    kexec_file_load: 320,
-    bpf: 321,
-    userfaultfd: 323,
-  },
+  column: 0,
+  // x32 calls are x86-64 calls with this bit (asm/unistd.h); no Debian kernel serves them since long.
+  beyond: [{from: 0x40000000, actions: REFUSE.EPERM}],
 };
 
-const I386: Architecture = {
-  audit: 0x40000003,
-  ioctl: 54,
-  clone: 120,
-  unshare: 310,
-  refused: {
-    init_module: 128,
-    delete_module: 129,
-    kexec_load: 283,
-    add_key: 286,
-    request_key: 287,
-    keyctl: 288,
-    perf_event_open: 336,
-    open_by_handle_at: 342,
-    finit_module: 350,
-    bpf: 357,
-    userfaultfd: 374,
-  },
-};
+const I386: Architecture = {audit: 0x40000003, column: 1, beyond: []};
 
-const AARCH64: Architecture = {
-  audit: 0xc00000b7,
-  ioctl: 29,
-  clone: 220,
-  unshare: 97,
-  refused: {
-    kexec_load: 104,
-    init_module: 105,
-    delete_module: 106,
-    add_key: 217,
-    request_key: 218,
-    keyctl: 219,
-    perf_event_open: 241,
-    open_by_handle_at: 265,
-    finit_module: 273,
-    bpf: 280,
-    userfaultfd: 282,
-    kexec_file_load: 294,
-  },
-};
+const AARCH64: Architecture = {audit: 0xc00000b7, column: 2, beyond: []};
 
 const ARM: Architecture = {
   audit: 0x40000028,
-  ioctl: 54,
-  clone: 120,
-  unshare: 337,
-  refused: {
-    init_module: 128,
-    delete_module: 129,
-    add_key: 309,
-    request_key: 310,
-    keyctl: 311,
-    kexec_load: 347,
-    perf_event_open: 364,
-    open_by_handle_at: 371,
-    finit_module: 379,
-    bpf: 386,
-    userfaultfd: 388,
-    kexec_file_load: 401,
-  },
+  column: 3,
+  // Its own: what every program starts with (set_tls), and what made code needs (cacheflush).
+  beyond: [
+    {from: 0xf0000, actions: PASS},
+    {from: 0xf0007, actions: REFUSE.ENOSYS},
+  ],
 };
+
+/** A debugger leaves a call out by making it this one. */
+const NO_CALL = 0xffffffff;
 
 const FAMILIES: Partial<Record<string, readonly Architecture[]>> = {
   x64: [X86_64, I386],
   arm64: [AARCH64, ARM],
 };
 
-/** x32 calls are x86-64 calls with this bit (asm/unistd.h); no Debian kernel serves them since long. */
-const X32_BIT = 0x40000000;
+/** The filter as bwrap(1) --seccomp wants it, an array of struct sock_filter; undefined where there is none. */
+export function seccompFilter(options: FilterOptions): Buffer | undefined {
+  const family = FAMILIES[options.processor ?? process.arch];
+  if (family === undefined) return undefined;
+  // Calls made in another way than in the tables: refuse all.
+  return assemble(
+    family.map((architecture) => programFor(architecture, options)),
+    REFUSE.EPERM,
+  );
+}
+
+function programFor({audit, column, beyond}: Architecture, options: FilterOptions): Program {
+  const rules = Array<Actions>(FIRST_UNKNOWN).fill(PASS);
+  for (const {liftedBy, answer, calls} of REFUSED) {
+    if (liftedBy.some((name) => options.capabilities.includes(name))) continue;
+    for (const numbers of Object.values(calls)) {
+      const number = numbers[column];
+      if (number !== null) rules[number] = REFUSE[answer];
+    }
+  }
+  for (const [name, actions] of examinations(options)) {
+    const number = EXAMINED[name][column];
+    if (number !== null) rules[number] = actions;
+  }
+  const spans: Span[] = [];
+  for (let from = 0; from < FIRST_UNKNOWN; from++) {
+    const actions = rules[from] ?? PASS;
+    if (from === 0 || actions !== rules[from - 1]) spans.push({from, actions});
+  }
+  spans.push({from: FIRST_UNKNOWN, actions: REFUSE.ENOSYS}, ...beyond, {from: NO_CALL, actions: PASS});
+  return {audit, spans};
+}
+
+function examinations(options: FilterOptions): [keyof typeof EXAMINED, Actions][] {
+  return [
+    ['ioctl', refuseValues(1, [TIOCSTI, TIOCLINUX], 'EPERM')],
+    ['socket', refuseValues(0, refusedFamilies(options), 'EAFNOSUPPORT')],
+    ['personality', refuseBits(0, ~HARMLESS_PERSONALITY, 'EPERM', ASK_PERSONALITY)],
+    ['socketcall', i386Sockets(options) ? PASS : refuseValues(0, [SYS_SOCKET], 'ENOSYS')],
+    ...(options.capabilities.includes('SYS_ADMIN') ? [] : NO_NAMESPACES),
+  ];
+}
 
 /** Typing into the caller's terminal, with a character and with the virtual console's paste (CVE-2017-5226 and kin). */
 const TIOCSTI = 0x5412;
 const TIOCLINUX = 0x541c;
 
-/** The same number on every architecture, as for all calls since Linux 5.1. */
-const CLONE3 = 435;
-const CLONE_NEWUSER = 0x10000000;
+/** Cgroup, UTS, IPC, user, pid, network and mount namespaces (linux/sched.h). */
+const NEW_NAMESPACES = 0x7e020000;
+/** What unshare(2) is for otherwise: memory, file system attributes, descriptors, signal handlers, threads, semaphores. */
+const SHARED_IN_PROCESS = 0x00050f00;
 
-const LOAD_WORD = 0x20; // BPF_LD | BPF_W | BPF_ABS
-const JUMP_EQUAL = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-const JUMP_GREATER_EQUAL = 0x35; // BPF_JMP | BPF_JGE | BPF_K
-const JUMP_ANY_BIT = 0x45; // BPF_JMP | BPF_JSET | BPF_K
-const RETURN = 0x06; // BPF_RET | BPF_K
+/**
+ * Inside a user namespace of its own any process is root and may mount: the kernel's largest surface. For the others
+ * the kernel asks for the capability itself. (clone3 has no place here: see the table.)
+ */
+const NO_NAMESPACES: [keyof typeof EXAMINED, Actions][] = [
+  ['clone', refuseBits(0, NEW_NAMESPACES, 'EPERM')],
+  ['unshare', refuseBits(0, ~SHARED_IN_PROCESS, 'EPERM')],
+];
 
-type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
+/**
+ * The kernel's own cryptography. It has let files that one may only read be changed in memory, for all that share
+ * them (CVE-2026-31431), as clones share their version's; programs have libraries for that.
+ */
+const AF_ALG = 38;
 
-const ALLOW: Instruction = [RETURN, 0, 0, 0x7fff0000];
-const REFUSE: Instruction = [RETURN, 0, 0, 0x00050001]; // SECCOMP_RET_ERRNO | EPERM
-const UNKNOWN: Instruction = [RETURN, 0, 0, 0x00050026]; // SECCOMP_RET_ERRNO | ENOSYS
+/**
+ * To the hypervisor, to virtual machines, and to services that trust whoever comes that way; no firewall sees it, and
+ * no network namespace holds it. The host's network is none of that, so it is refused with that too.
+ */
+const AF_VSOCK = 40;
 
-/** Offsets in struct seccomp_data: nr, arch, the low words of args[0] and args[1] (all here are little-endian). */
-const NUMBER = 0;
-const ARCH = 4;
-const FIRST_ARGUMENT = 16;
-const SECOND_ARGUMENT = 24;
+/** Two more that network namespaces do not hold: RDS, and how modems and the like are spoken to. */
+const AF_RDS = 21;
+const AF_QIPCRTR = 42;
 
-export interface FilterOptions {
-  /** For a command that holds CAP_SYS_ADMIN anyway. */
-  userNamespaces?: boolean;
-  /** As process.arch names it. */
-  architecture?: string;
-}
-
-/** The filter as bwrap(1) --seccomp wants it, an array of struct sock_filter; undefined where there is none. */
-export function seccompFilter(options: FilterOptions = {}): Buffer | undefined {
-  const family = FAMILIES[options.architecture ?? process.arch];
-  if (family === undefined) return undefined;
-  const program: Instruction[] = [[LOAD_WORD, 0, 0, ARCH]];
-  for (const each of family) {
-    const block = filterOf(each, options.userNamespaces ?? false);
-    // Jumps over a whole block fit into the eight bits that a conditional jump has.
-    program.push([JUMP_EQUAL, 0, block.length, each.audit], ...block);
-  }
-  // A personality that is not in the tables: refuse all it does.
-  program.push(REFUSE);
-  return encode(program);
-}
-
-function filterOf(
-  {audit, refused, ioctl, clone, unshare}: Architecture,
-  userNamespaces: boolean,
-): Instruction[] {
-  return [
-    [LOAD_WORD, 0, 0, NUMBER],
-    ...(audit === X86_64.audit ? ([[JUMP_GREATER_EQUAL, 0, 1, X32_BIT], REFUSE] as const) : []),
-    ...Object.values(refused).flatMap((call): Instruction[] => [[JUMP_EQUAL, 0, 1, call], REFUSE]),
-    ...(userNamespaces ? [] : withoutUserNamespaces(clone, unshare)),
-    [JUMP_EQUAL, 0, 5, ioctl],
-    [LOAD_WORD, 0, 0, SECOND_ARGUMENT],
-    [JUMP_EQUAL, 1, 0, TIOCSTI],
-    [JUMP_EQUAL, 0, 1, TIOCLINUX],
-    REFUSE,
-    ALLOW,
-    ALLOW,
-  ];
+function refusedFamilies({network}: FilterOptions): number[] {
+  return network === 'host' ? [AF_ALG, AF_VSOCK] : [AF_ALG, AF_VSOCK, AF_RDS, AF_QIPCRTR];
 }
 
 /**
- * Inside a user namespace of its own any process is root and may mount: the kernel's largest surface. clone3 keeps
- * its flags in memory, where no filter can look; told that there is no such call, the C library takes clone.
+ * With the host's network, socketcall(2) passes, and with it any family: the C library of i386 makes sockets in no
+ * other way, to this day. Without a network that would be the way out, from every root, since programs of x86-64 can
+ * call as i386 does. A root that is i386 itself, though, could make no sockets at all, not even between its processes.
  */
-function withoutUserNamespaces(clone: number, unshare: number): Instruction[] {
-  return [
-    [JUMP_EQUAL, 0, 1, CLONE3],
-    UNKNOWN,
-    [JUMP_EQUAL, 1, 0, clone],
-    [JUMP_EQUAL, 0, 4, unshare],
-    [LOAD_WORD, 0, 0, FIRST_ARGUMENT],
-    [JUMP_ANY_BIT, 0, 1, CLONE_NEWUSER],
-    REFUSE,
-    ALLOW,
-  ];
+function i386Sockets({network, is32BitRoot = false}: FilterOptions): boolean {
+  return network === 'host' || is32BitRoot;
 }
 
-/** struct sock_filter {u16 code; u8 jt; u8 jf; u32 k}. */
-function encode(program: readonly Instruction[]): Buffer {
-  const bytes = Buffer.alloc(program.length * 8);
-  for (const [index, [code, ifTrue, ifFalse, operand]] of program.entries()) {
-    bytes.writeUInt16LE(code, index * 8);
-    bytes.writeUInt8(ifTrue, index * 8 + 2);
-    bytes.writeUInt8(ifFalse, index * 8 + 3);
-    bytes.writeUInt32LE(operand, index * 8 + 4);
-  }
-  return bytes;
-}
+/** The subcall of socketcall(2) that makes a socket; socketpair(2) makes none of the families above. */
+const SYS_SOCKET = 1;
+
+/**
+ * What setarch(8) can set, as builds do: linux32 (8), addresses that are not random (debuggers), memory that can be
+ * executed (old Lisps), layouts and limits of addresses, old version numbers (linux/personality.h). Not the mapping of
+ * the first page, nor the systems of old whose programs no kernel runs any more.
+ */
+const HARMLESS_PERSONALITY = 0x0fee0008;
+const ASK_PERSONALITY = 0xffffffff;

@@ -77,7 +77,9 @@ export interface MountArguments {
 export function mountArguments({options}: Pick<MountPlan, 'options'>): MountArguments[] {
   const data = options.filter((option) => FLAGS[option] === undefined).join(',');
   const flags = options.reduce((sum, option) => sum | (FLAGS[option] ?? 0), 0);
-  const [bind = 0, remount = 0, propagation = 0] = [flags & 4096, flags & 1, flags & (1 << 18)];
+  const bind = flags & 4096;
+  const remount = flags & 1;
+  const propagation = flags & (1 << 18);
   if (bind === 0) return [{flags, data}];
   return [
     {flags: bind, data: ''},

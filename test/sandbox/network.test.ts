@@ -94,10 +94,10 @@ describe('host', () => {
     ['a device', (etc: string) => execFileSync('mknod', [join(etc, 'hosts'), 'c', '1', '7'])],
     [
       'one of two names of a file',
-      (etc: string) => (
-        writeFileSync(join(etc, 'two'), 'two\n'),
-        linkSync(join(etc, 'two'), join(etc, 'hosts'))
-      ),
+      (etc: string) => {
+        writeFileSync(join(etc, 'two'), 'two\n');
+        linkSync(join(etc, 'two'), join(etc, 'hosts'));
+      },
     ],
   ])('a root in which /etc/hosts is %s runs, and what else has that name stays', async (_, prepare) => {
     const spec = await sandbox(sh('test ! -e /etc/two || cat /etc/two; echo ran'));
