@@ -8,8 +8,14 @@ import {runIn, sh} from './sandbox.ts';
 /** System call numbers, for perl's syscall(). */
 const CALLS =
   process.arch === 'x64'
-    ? {ptrace: 101, openByHandleAt: 304, keyctl: 250, bpf: 321, unshare: 272, clone: 56}
-    : {ptrace: 117, openByHandleAt: 265, keyctl: 219, bpf: 280, unshare: 97, clone: 220};
+    ? {
+        ...{ptrace: 101, openByHandleAt: 304, keyctl: 250, bpf: 321, unshare: 272, clone: 56, setns: 308},
+        ...{syslog: 103, kcmp: 312, fanotifyInit: 300, personality: 135, perfEventOpen: 298},
+      }
+    : {
+        ...{ptrace: 117, openByHandleAt: 265, keyctl: 219, bpf: 280, unshare: 97, clone: 220, setns: 268},
+        ...{syslog: 116, kcmp: 272, fanotifyInit: 262, personality: 92, perfEventOpen: 241},
+      };
 
 const perl = (script: string) => ['perl', '-e', script];
 /** Prints `name=errno` of a system call that must fail. */
@@ -18,6 +24,8 @@ const call = (name: string, expression: string) =>
 
 const EPERM = '1';
 const ESRCH = '3';
+const ENOSYS = '38';
+const EAFNOSUPPORT = '97';
 
 let bystander: ChildProcess;
 beforeAll(() => {
@@ -121,10 +129,74 @@ describe('the system call filter', () => {
     );
   });
 
+  // Most of these are allowed to everybody where there is no filter.
+  test.each([
+    ['root', {}],
+    ['another user', {user: '1000'}],
+  ])('what a build has no use for, as %s', async (_, changes) => {
+    const script =
+      'my $zeros = "\\0" x 128; my $slash = "/"; pipe my $r, my $w;' +
+      call('io_uring_setup', 'syscall(425, 1, $zeros)') +
+      call('fsopen', 'syscall(430, $slash, 0)') +
+      call('open_tree', 'syscall(428, -100, $slash, 0)') +
+      call('pidfd_getfd', 'syscall(438, syscall(434, $$+0, 0), 0, 0)') +
+      call('kcmp', `syscall(${CALLS.kcmp}, $$+0, $$+0, 1, 0, 0)`) +
+      call('fanotify_init', `syscall(${CALLS.fanotifyInit}, 0x200, 0)`) +
+      call('setns', `syscall(${CALLS.setns}, fileno $r, 0)`) +
+      call('syslog', `syscall(${CALLS.syslog}, 10, 0, 0)`) +
+      call('perf_event_open', `syscall(${CALLS.perfEventOpen}, $zeros, 0, -1, -1, 0)`) +
+      call('first page', `syscall(${CALLS.personality}, 0x100000)`) +
+      call('clone3', 'syscall(435, $zeros, 64)') +
+      call('lsm_list_modules', 'syscall(461, $zeros, $zeros, 0)') +
+      call('unknown', 'syscall(999)');
+    expect((await output(perl(script), changes)).split('\n')).toEqual(
+      [
+        ...['io_uring_setup', 'fsopen', 'open_tree', 'pidfd_getfd', 'kcmp', 'fanotify_init', 'setns'],
+        ...['syslog', 'perf_event_open', 'first page'],
+      ]
+        .map((name) => `${name}=${EPERM}`)
+        .concat([`clone3=${ENOSYS}`, `lsm_list_modules=${ENOSYS}`, `unknown=${ENOSYS}`, '']),
+    );
+  });
+
+  test.each(['none', 'host'] as const)('no way to the hypervisor with the network %s', async (network) => {
+    const script = ['AF_VSOCK=40', 'AF_ALG=38']
+      .map((family) => family.split('='))
+      .map(([name = '', number = '']) => call(name, `socket(S, ${number}, 1, 0) ? 0 : -1`))
+      .join('');
+    for (const user of ['root', '1000']) {
+      expect(await output(perl(script), {network, user})).toBe(
+        `AF_VSOCK=${EAFNOSUPPORT}\nAF_ALG=${EAFNOSUPPORT}\n`,
+      );
+    }
+  });
+
   (process.arch === 'x64' ? test : test.skip)('the numbers of x32 are no way around it', async () => {
     expect(await output(perl(call('x32', `syscall(0x40000000 | ${CALLS.keyctl}, 0, -3, 0)`)))).toBe(
       `x32=${EPERM}\n`,
     );
+  });
+
+  describe('what it lets builds do', () => {
+    test('trace a process of their own, say what machine it is, and where addresses are', async () => {
+      const [TRACEME, CONTINUE, GETREGSET] = [0, 7, 0x4204];
+      const trace = `$pid = fork; if (!$pid) { syscall(${CALLS.ptrace}, ${TRACEME}, 0, 0, 0); kill "STOP", $$; exit 7 }
+        waitpid $pid, 2; $registers = "\\0" x 1024; $vector = pack "PQ", $registers, 1024;
+        print syscall(${CALLS.ptrace}, ${GETREGSET}, $pid, 1, $vector), "\\n";
+        syscall(${CALLS.ptrace}, ${CONTINUE}, $pid, 0, 0); waitpid $pid, 0; print $? >> 8, "\\n"`;
+      expect(await output(perl(trace), {user: '1000'})).toBe('0\n7\n');
+      expect(await output(sh('setarch -R cat /proc/self/personality; setarch -RX true && echo fine'))).toBe(
+        '00040000\nfine\n',
+      );
+      if (process.arch === 'x64') expect(await output(['linux32', 'uname', '-m'])).toBe('i686\n');
+    });
+
+    test('mount and make namespaces where SYS_ADMIN is granted', async () => {
+      const script = `unshare --mount sh -c 'mount -t tmpfs tmpfs /mnt && touch /mnt/x && ls /mnt && umount /mnt'
+        unshare --user --map-root-user id -u; unshare --uts sh -c 'hostname inside && hostname'`;
+      const capabilities = {add: ['SYS_ADMIN'], drop: []};
+      expect(await output(sh(script), {capabilities})).toBe('x\n0\ninside\n');
+    });
   });
 });
 
