@@ -3,6 +3,9 @@ import {boolean, integer, string} from '@oclif/core/flags';
 import {ChrootctlError} from '../../src/errors.ts';
 import type {RunOptions} from '../../src/store/records.ts';
 import {parseDuration, parseSize} from '../../src/units.ts';
+import {parseDevice} from '../../src/session/device.ts';
+import {parseTmpfs} from '../../src/session/tmpfs.ts';
+import {parseUlimit} from '../../src/session/ulimit.ts';
 import {parseVolume} from '../../src/session/volume.ts';
 
 export const runFlags = {
@@ -29,6 +32,26 @@ export const runFlags = {
   timeout: string({description: 'end the command after this time (exit code 124)', helpValue: 'TIME'}),
   hostname: string({description: "host name inside (default: the host's)", helpValue: 'NAME'}),
   'read-only': boolean({description: 'the root cannot be written'}),
+  device: string({
+    multiple: true,
+    multipleNonGreedy: true,
+    description: 'give a device of the host',
+    helpValue: 'PATH[:PATH][:rwm]',
+  }),
+  tmpfs: string({
+    multiple: true,
+    multipleNonGreedy: true,
+    description: 'an empty file system in memory at this place',
+    helpValue: 'PATH[:size=SIZE,mode=MODE,ro]',
+  }),
+  'shm-size': string({description: 'limit of /dev/shm', helpValue: 'SIZE'}),
+  ulimit: string({
+    multiple: true,
+    multipleNonGreedy: true,
+    description: 'limit of each process by itself',
+    helpValue: 'NAME=SOFT[:HARD]',
+  }),
+  init: boolean({description: 'a process 1 that takes care of orphans: there always is one'}),
   'cap-add': string({
     multiple: true,
     multipleNonGreedy: true,
@@ -69,6 +92,10 @@ export interface RunFlagValues {
   timeout?: string | undefined;
   hostname?: string | undefined;
   'read-only'?: boolean | undefined;
+  device?: string[] | undefined;
+  tmpfs?: string[] | undefined;
+  'shm-size'?: string | undefined;
+  ulimit?: string[] | undefined;
   'cap-add'?: string[] | undefined;
   'cap-drop'?: string[] | undefined;
   privileged?: boolean | undefined;
@@ -90,6 +117,10 @@ export function runOptions(flags: RunFlagValues): RunOptions {
     timeout: flags.timeout === undefined ? undefined : parseDuration(flags.timeout),
     hostname: flags.hostname,
     readOnly: flags['read-only'] === true ? true : undefined,
+    devices: flags.device?.map(parseDevice),
+    tmpfs: flags.tmpfs?.map(parseTmpfs),
+    shm: flags['shm-size'] === undefined ? undefined : parseSize(flags['shm-size']),
+    ulimits: flags.ulimit?.map(parseUlimit),
     capAdd: flags['cap-add'],
     capDrop: flags['cap-drop'],
     privileged: flags.privileged === true ? true : undefined,

@@ -11,6 +11,8 @@ export interface Enclosure {
   privileged: boolean;
   network: 'host' | 'none';
   hostname: string | undefined;
+  /** Bytes that /dev/shm may hold. */
+  shm: number | undefined;
   binds: readonly Bind[];
   toolbox: {directory: string; target: string};
   capabilities: readonly Capability[];
@@ -39,7 +41,8 @@ const MASKED_DIRECTORIES = ['/proc/acpi', '/proc/scsi', '/sys/firmware'];
  * no_new_privs always, so that set-uid programs and file capabilities give nothing inside.
  */
 export function bwrapOptions(enclosure: Enclosure): string[] {
-  const {root, readOnly, privileged, network, hostname, binds, toolbox, capabilities, workdir} = enclosure;
+  const {root, readOnly, privileged, network, hostname, shm, binds, toolbox, capabilities, workdir} =
+    enclosure;
   return [
     ...['--die-with-parent', '--unshare-pid', '--unshare-ipc', '--unshare-uts'],
     ...(network === 'none' ? ['--unshare-net'] : []),
@@ -47,6 +50,7 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
     ...[privileged ? '--dev-bind' : '--bind', root, '/'],
     ...['--proc', '/proc'],
     ...(privileged ? ['--dev-bind', '/dev', '/dev'] : ['--dev', '/dev']),
+    ...(shm === undefined ? [] : ['--size', String(shm)]),
     ...['--perms', '1777', '--tmpfs', '/dev/shm'],
     ...[privileged ? '--dev-bind' : '--ro-bind', '/sys', '/sys'],
     ...(privileged ? [] : masks()),
@@ -54,18 +58,13 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
     ...binds.flatMap((bind) => [
       // Directories that bwrap makes by itself can be entered by root alone.
       ...bind.directories.flatMap((path) => ['--perms', '0755', '--dir', path]),
-      ...[bindOption(bind, privileged), bind.source, bind.target],
+      ...bind.words,
     ]),
     ...(readOnly ? ['--remount-ro', '/'] : []),
     ...['--json-status-fd', String(DESCRIPTORS.status)],
     ...['--cap-drop', 'ALL', ...capabilities.flatMap((name) => ['--cap-add', `CAP_${name}`])],
     ...['--chdir', workdir],
   ];
-}
-
-function bindOption({readOnly}: Bind, privileged: boolean): string {
-  if (readOnly) return '--ro-bind';
-  return privileged ? '--dev-bind' : '--bind';
 }
 
 function masks(): string[] {

@@ -4,6 +4,8 @@
  * standard input, so that ps(1) shows none of it; what follows there is left for the innermost shell, which inherits it.
  */
 import {ChrootctlError} from '../errors.ts';
+import {DESCRIPTORS} from './chain.ts';
+import type {ResourceLimit} from './resources.ts';
 import type {MadePipe} from './streams.ts';
 import {mountArguments, type MountPlan} from '../system/mount-plan.ts';
 
@@ -26,6 +28,9 @@ export interface Outer {
   directories: readonly string[];
   /** Files to put into the root, whatever is in their place. */
   files: readonly {path: string; content: string}[];
+  ulimits: readonly ResourceLimit[];
+  /** Say on the status descriptor at the end what all of it took; see `usageOf`. */
+  measured: boolean;
   /** Pipes to make; see `PIPED`. */
   made: readonly MadePipe[];
   /** Numbers of pipes that the user of the command is to be able to open again. */
@@ -47,16 +52,72 @@ interface Calls {
   umount2: number;
   dup3: number;
   setgroups: number;
+  prlimit: number;
+  getrusage: number;
 }
 
 /** System call numbers, from the kernel's tables, by Node's names of architectures. */
-const GENERIC: Calls = {prctl: 167, unshare: 97, mount: 40, umount2: 39, dup3: 24, setgroups: 159};
+const GENERIC: Calls = {
+  prctl: 167,
+  unshare: 97,
+  mount: 40,
+  umount2: 39,
+  dup3: 24,
+  setgroups: 159,
+  prlimit: 261,
+  getrusage: 165,
+};
 const CALLS: Partial<Record<string, Calls>> = {
-  x64: {prctl: 157, unshare: 272, mount: 165, umount2: 166, dup3: 292, setgroups: 116},
-  ia32: {prctl: 172, unshare: 310, mount: 21, umount2: 52, dup3: 330, setgroups: 206},
-  arm: {prctl: 172, unshare: 337, mount: 21, umount2: 52, dup3: 358, setgroups: 206},
-  ppc64: {prctl: 171, unshare: 282, mount: 21, umount2: 52, dup3: 316, setgroups: 81},
-  s390x: {prctl: 172, unshare: 303, mount: 21, umount2: 52, dup3: 326, setgroups: 206},
+  x64: {
+    prctl: 157,
+    unshare: 272,
+    mount: 165,
+    umount2: 166,
+    dup3: 292,
+    setgroups: 116,
+    prlimit: 302,
+    getrusage: 98,
+  },
+  ia32: {
+    prctl: 172,
+    unshare: 310,
+    mount: 21,
+    umount2: 52,
+    dup3: 330,
+    setgroups: 206,
+    prlimit: 340,
+    getrusage: 77,
+  },
+  arm: {
+    prctl: 172,
+    unshare: 337,
+    mount: 21,
+    umount2: 52,
+    dup3: 358,
+    setgroups: 206,
+    prlimit: 369,
+    getrusage: 77,
+  },
+  ppc64: {
+    prctl: 171,
+    unshare: 282,
+    mount: 21,
+    umount2: 52,
+    dup3: 316,
+    setgroups: 81,
+    prlimit: 325,
+    getrusage: 77,
+  },
+  s390x: {
+    prctl: 172,
+    unshare: 303,
+    mount: 21,
+    umount2: 52,
+    dup3: 326,
+    setgroups: 206,
+    prlimit: 334,
+    getrusage: 77,
+  },
   arm64: GENERIC,
   riscv64: GENERIC,
   loong64: GENERIC,
@@ -86,9 +147,10 @@ sub piped {
 BEGIN { $^H |= 0x400000 }
 $^F = 1024;
 syscall(PRCTL, 1, 9);
-my ($words, $made, $groups, $detach, $mounts, $directories, $files, $pipes, $filter, $options, $command) =
+my ($words, $made, $groups, $detach, $mounts, $directories, $files, $ulimits, $pipes, $filter, $options, $command) =
   list(told(unpack 'V', told(4)));
-my ($parent, $spaces, $first, $directory, $patient, $root) = list($words);
+my ($parent, $spaces, $first, $directory, $patient, $root, $measured) = list($words);
+my $io;
 exit 1 if getppid != $parent;
 syscall(SETGROUPS, 0, 0);
 if (syscall(436, $first + 0, 0xffffffff, 0) != 0) {
@@ -106,10 +168,17 @@ if ($made ne '') { print STDERR "PIPED\n"; told(1) }
 $SIG{$_} = sub {} for qw(HUP INT QUIT PIPE ALRM TERM USR1 USR2);
 syscall(UNSHARE, $spaces + 0) == 0 or fail('unshare');
 attach('none', '/', '', 0x84000, '') or fail('mount: /');
+open $io, '<', '/proc/self/io' if $measured;
 defined(my $child = fork) or fail('fork');
 if ($child) {
   1 while waitpid($child, 0) == -1 && $! == 4;
-  exit($? >> 8);
+  if ($measured) {
+    syscall(GETRUSAGE, -1, my $usage = "\0" x 256);
+    my ($written) = join('', <$io>) =~ /^write_bytes: (\d+)/m;
+    open my $status, '>&=', STATUS;
+    syswrite $status, join(' ', 'usage', unpack('l!5', $usage), $written // '-') . "\n";
+  }
+  exit 0;
 }
 syscall(PRCTL, 1, 9);
 umask 0;
@@ -143,6 +212,11 @@ while (my ($path, $content) = splice @files, 0, 2) {
 my ($bwrap) = grep { -x } map { "$_/bwrap" } split /:/, $ENV{PATH};
 if (!defined $bwrap) { print STDERR "bwrap: not found\n"; exit 1 }
 attach($bwrap, $bwrap, '', 4096, '') && attach('none', $bwrap, '', 4129, '') or fail("mount: $bwrap");
+my @ulimits = list($ulimits);
+while (my ($resource, $soft, $hard) = splice @ulimits, 0, 3) {
+  my $limit = pack 'qq', $soft, $hard;
+  syscall(PRLIMIT, 0, $resource + 0, $limit, 0) == 0 or fail('ulimit');
+}
 my ($owner, @pipes) = list($pipes);
 my @open = map { open my $pipe, '<&=', $_ or fail('pipe'); chown $owner, -1, $pipe; $pipe } @pipes;
 my @filter = $filter eq '' ? () : ('--seccomp', fileno(push(@open, piped($filter)) && $open[-1]));
@@ -162,7 +236,10 @@ export function outerWords(architecture: string = process.arch): string[] {
   if (calls === undefined)
     throw new ChrootctlError('FAILED', `chrootctl cannot run commands on this processor (${architecture})`);
   const program = PROGRAM.replace('PIPED', PIPED)
+    .replace('STATUS', String(DESCRIPTORS.status))
     .replaceAll('PRCTL', String(calls.prctl))
+    .replaceAll('PRLIMIT', String(calls.prlimit))
+    .replaceAll('GETRUSAGE', String(calls.getrusage))
     .replaceAll('SETGROUPS', String(calls.setgroups))
     .replaceAll('DUP3', String(calls.dup3))
     .replaceAll('UNSHARE', String(calls.unshare))
@@ -173,7 +250,21 @@ export function outerWords(architecture: string = process.arch): string[] {
 
 /** What the program reads, up to where the innermost shell goes on. `first`: the first descriptor that is nobody's. */
 export function outerInput(outer: Outer, first: number): Buffer {
-  const {parent, groups, detach, mount, ownNetwork, ownSys, root, directories, files, made, pipes} = outer;
+  const {
+    parent,
+    groups,
+    detach,
+    mount,
+    ownNetwork,
+    ownSys,
+    root,
+    directories,
+    files,
+    ulimits,
+    measured,
+    made,
+    pipes,
+  } = outer;
   const spaces = CLONE_NEWNS | CLONE_NEWPID | (ownNetwork ? CLONE_NEWNET : 0);
   const plan = mount?.plan;
   const mounts = [
@@ -183,7 +274,15 @@ export function outerInput(outer: Outer, first: number): Buffer {
     ...(ownSys ? [{...SYSFS, source: 'sysfs', target: '/sys', type: 'sysfs'}] : []),
   ];
   const input = listed([
-    listed([parent, spaces, first, plan?.workingDirectory ?? '/', plan?.contended === true ? 1 : 0, root]),
+    listed([
+      parent,
+      spaces,
+      first,
+      plan?.workingDirectory ?? '/',
+      plan?.contended === true ? 1 : 0,
+      root,
+      measured ? 1 : 0,
+    ]),
     listed(
       made.map(
         ({number, end}) =>
@@ -195,6 +294,7 @@ export function outerInput(outer: Outer, first: number): Buffer {
     listed(mounts.flatMap(({source, target, type, flags, data}) => [source, target, type, flags, data])),
     listed(directories),
     listed(files.flatMap(({path, content}) => [path, content])),
+    listed(ulimits.flatMap(({resource, soft, hard}) => [resource, soft, hard])),
     listed([pipes.owner, ...pipes.numbers]),
     outer.filter ?? '',
     outer.options.map((option) => `${option}\0`).join(''),

@@ -12,6 +12,7 @@ import {lookUp, type View} from './in-root.ts';
 import {nameFiles} from './names.ts';
 import {outerInput, type Outer} from './outer.ts';
 import type {Place} from './places.ts';
+import {resourceLimit} from './resources.ts';
 import {seccompFilter} from './seccomp.ts';
 import type {SandboxSpec} from './spec.ts';
 import type {Streams} from './streams.ts';
@@ -33,7 +34,7 @@ export interface Prepared {
  */
 export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Toolbox): Prepared {
   checkWords(spec);
-  const volumes = bindsOf(rootViews, spec.volumes, spec.privileged);
+  const volumes = bindsOf(rootViews, spec);
   const views = withBinds(rootViews, volumes);
   const account = resolveUser(views, spec.user);
   const capabilities = capabilitiesOf(spec);
@@ -46,6 +47,7 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
     privileged: spec.privileged,
     network: spec.network,
     hostname: spec.hostname,
+    shm: spec.shm,
     binds: volumes,
     toolbox: {directory: box.directory, target: place},
     capabilities: [...new Set([...capabilities, ...NEEDED_TO_SWITCH])],
@@ -67,6 +69,8 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
     root,
     directories: names.flatMap(({directories}) => directories),
     files: names,
+    ulimits: spec.ulimits.map(resourceLimit),
+    measured: spec.measured ?? false,
     filter: spec.privileged
       ? undefined
       : seccompFilter({

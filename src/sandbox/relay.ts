@@ -34,14 +34,10 @@ export class InputRelay {
   async #feed(): Promise<void> {
     const chunk = Buffer.allocUnsafe(CHUNK);
     try {
-      while (!this.#state.isEnding) {
+      for (;;) {
         const count = readSync(this.#file, chunk, 0, CHUNK, this.#start + this.#written);
-        if (count === 0) return;
-        for (let at = 0; at < count && !this.#state.isEnding;) {
-          const written = await writeTo(this.#to ?? -1, chunk.subarray(at, count));
-          at += written;
-          this.#written += written;
-        }
+        if (count === 0 || this.#state.isEnding) return;
+        this.#written += await writeTo(this.#to ?? -1, chunk.subarray(0, count));
       }
     } catch (error) {
       throw failed('cannot read standard input', error);

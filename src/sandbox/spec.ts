@@ -19,6 +19,11 @@ export interface SandboxSpec {
   /** The root itself cannot be written; volumes still can. */
   readOnly: boolean;
   volumes: readonly Volume[];
+  devices: readonly Device[];
+  tmpfs: readonly Tmpfs[];
+  /** Bytes that /dev/shm may hold. Default: half of the memory. */
+  shm?: number;
+  ulimits: readonly Ulimit[];
   capabilities: {add: readonly string[]; drop: readonly string[]};
   /** All capabilities, the host's devices, /sys writable, no system call filter. */
   privileged: boolean;
@@ -30,6 +35,8 @@ export interface SandboxSpec {
    * where the host's are private, an unmount there does not reach it.
    */
   detach?: readonly string[];
+  /** Tell what it took. */
+  measured?: boolean;
   /** Seconds after which the command is told to end (SIGTERM), and ten seconds later killed. */
   timeout?: number;
 }
@@ -47,6 +54,30 @@ export interface Volume {
   readOnly: boolean;
 }
 
+/** `--device SOURCE:TARGET:ACCESS`: a device of the host, or all in a directory. */
+export interface Device {
+  source: string;
+  target: string;
+  /** Some of `r`, `w`, and `m` (mknod(2)). */
+  access: string;
+}
+
+/** A file system of its own at `target`, empty, in memory. */
+export interface Tmpfs {
+  target: string;
+  /** Bytes. */
+  size?: number | undefined;
+  mode: number;
+  readOnly: boolean;
+}
+
+/** A limit of each process by itself (getrlimit(2)); -1 for none. */
+export interface Ulimit {
+  name: string;
+  soft: number;
+  hard: number;
+}
+
 export interface Limits {
   /** Bytes. */
   memory?: number;
@@ -54,6 +85,16 @@ export interface Limits {
   cpus?: number;
   /** Processes and threads. */
   pids?: number;
+  /** Only these devices, and those that every sandbox has. */
+  devices?: readonly DeviceRule[];
+}
+
+/** What may be done with a device, as control groups name it. */
+export interface DeviceRule {
+  type: 'b' | 'c';
+  major: number;
+  minor: number;
+  access: string;
 }
 
 /**
@@ -67,4 +108,21 @@ export interface SandboxResult {
   exitCode: number;
   /** The time limit ended it (its exit code is then 124, as timeout(1) has it). */
   timedOut: boolean;
+  /** Processes that the kernel killed because of the memory limit. */
+  outOfMemory?: number;
+  /** What it took, where that was asked for. */
+  usage?: Usage;
+}
+
+/** What a command and all that it started took. Null is what the kernel does not tell here. */
+export interface Usage {
+  /** Seconds. */
+  wall: number;
+  user: number | null;
+  system: number | null;
+  /** Bytes: of all processes together, and of the largest. */
+  peakMemory: number | null;
+  largestProcess: number | null;
+  /** Bytes that it caused to be written to disks. */
+  written: number | null;
 }

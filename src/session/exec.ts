@@ -15,13 +15,15 @@ import {mergeOptions, sandboxSpec} from './spec.ts';
 export interface ExecRequest {
   command: readonly string[];
   options?: RunOptions | undefined;
+  /** Tell what it took. */
+  measured?: boolean | undefined;
 }
 
 /** @throws ChrootctlError NOT_FOUND, BUSY */
 export async function exec(
   store: Store,
   id: string,
-  {command, options = {}}: ExecRequest,
+  {command, options = {}, measured}: ExecRequest,
 ): Promise<SandboxResult> {
   const record = kept(store, id);
   // The record comes first: whoever wants to unmount the root, or to commit it, sees that it is in use.
@@ -40,6 +42,8 @@ export async function exec(
         options: mergeOptions(record.options, options),
         detach: otherRoots(store, id),
         placed: copiesIn(places),
+        where: {image: record.image, version: record.version, session: id},
+        measured,
       });
       return untilReady(spec, (made) => {
         const all = addPlaces(places, made);

@@ -1,7 +1,8 @@
 /** Named sets of run options: what `--profile` starts from, before anything else that was asked for. */
-import {readFileSync} from 'node:fs';
+import {existsSync, readFileSync} from 'node:fs';
 import {userInfo} from 'node:os';
 import {ChrootctlError} from '../errors.ts';
+import {parsePasswd, type PasswdEntry} from '../sandbox/users.ts';
 import type {RunOptions} from '../store/records.ts';
 
 const PROFILES: Record<string, () => RunOptions> = {
@@ -11,12 +12,16 @@ const PROFILES: Record<string, () => RunOptions> = {
   /** As schroot's default: the caller's own user, home and working directory. */
   user: () => {
     const {uid, gid, name, home} = caller();
+    // A home of nobody's, or one that is not there, cannot be shown inside.
+    const hasHome = home !== '/' && existsSync(home);
+    const start = isBelow(process.cwd(), home) ? process.cwd() : home;
     return {
-      user: `${uid}:${gid}`,
-      workdir: isBelow(process.cwd(), home) ? process.cwd() : home,
+      // By number alone: the groups come from the host's files, which the root is shown.
+      user: entryOf(uid) === undefined ? `${uid}:${gid}` : String(uid),
+      workdir: hasHome ? start : '/',
       env: {HOME: home, USER: name, LOGNAME: name},
       volumes: [
-        {source: home, target: home, readOnly: false},
+        ...(hasHome ? [{source: home, target: home, readOnly: false}] : []),
         {source: '/etc/passwd', target: '/etc/passwd', readOnly: true},
         {source: '/etc/group', target: '/etc/group', readOnly: true},
       ],
@@ -53,7 +58,7 @@ function caller(): {uid: number; gid: number; name: string; home: string} {
     env['SUDO_GID'] !== undefined &&
     env['SUDO_USER'] !== undefined
   ) {
-    const home = homeOf(Number(env['SUDO_UID']));
+    const home = entryOf(Number(env['SUDO_UID']))?.home;
     if (home !== undefined) {
       return {uid: Number(env['SUDO_UID']), gid: Number(env['SUDO_GID']), name: env['SUDO_USER'], home};
     }
@@ -61,12 +66,9 @@ function caller(): {uid: number; gid: number; name: string; home: string} {
   return {uid, gid, name: username, home: homedir};
 }
 
-function homeOf(uid: number): string | undefined {
-  const line = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((entry) => entry.split(':'))
-    .find((fields) => fields[2] === String(uid));
-  return line?.[5];
+/** Of the host's passwd(5). */
+function entryOf(uid: number): PasswdEntry | undefined {
+  return parsePasswd(readFileSync('/etc/passwd', 'utf8')).find((entry) => entry.uid === uid);
 }
 
 function isBelow(path: string, directory: string): boolean {

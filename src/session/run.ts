@@ -4,6 +4,7 @@
  */
 import {formatReference, parseReference, type Reference} from '../reference.ts';
 import {launch} from '../sandbox/launch.ts';
+import type {SandboxResult} from '../sandbox/spec.ts';
 import type {RunOptions, SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {begin} from './begin.ts';
@@ -37,11 +38,11 @@ export interface RunRequest {
   /** Keep the session, under a name if one is given. */
   keep?: boolean | undefined;
   name?: string | undefined;
+  /** Tell what the command took. */
+  measured?: boolean | undefined;
 }
 
-export interface RunResult {
-  exitCode: number;
-  timedOut: boolean;
+export interface RunResult extends SandboxResult {
   committed?: Committed;
   /** Id of the session, where it was kept. */
   session?: string;
@@ -83,6 +84,8 @@ async function runEphemeral(store: Store, request: RunRequest): Promise<RunResul
         config: version.config,
         options,
         detach: otherRoots(store),
+        where: {image: version.image, version: version.id, session: record.id},
+        measured: request.measured,
       }),
       {onPlaces: (places) => (record = {...record, places: [...places]})},
     );
@@ -154,7 +157,7 @@ async function runKept(store: Store, request: RunRequest): Promise<RunResult> {
       command: request.command,
     },
   );
-  const result = await exec(store, record.id, {command: request.command});
+  const result = await exec(store, record.id, {command: request.command, measured: request.measured});
   if (result.exitCode !== 0 || request.commit === undefined) return {...result, session: record.id};
   const committed = await commitSession(store, record.id, {
     message: request.command.join(' '),

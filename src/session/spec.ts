@@ -14,23 +14,48 @@ export interface Wanted {
   detach: readonly string[];
   /** Files that the root has of its own already: see SandboxSpec. */
   placed?: readonly string[];
+  where: Where;
+  /** Tell what the command took. */
+  measured?: boolean | undefined;
+}
+
+/** In which clone a command is. */
+export interface Where {
+  image: string;
+  version: string | null;
+  session: string;
 }
 
 /** The profile gives way to the version's config, and that to the user's options. */
-export function sandboxSpec({id, root, command, config, options, detach, placed = []}: Wanted): SandboxSpec {
+export function sandboxSpec({
+  id,
+  root,
+  command,
+  config,
+  options,
+  detach,
+  placed = [],
+  where,
+  measured = false,
+}: Wanted): SandboxSpec {
   const profile = profileOptions(options.profile);
   const wanted = mergeOptions(mergeOptions(profile, configOptions(config)), options);
   return {
     id,
     root,
     command: command.length > 0 ? command : (config.command ?? []),
-    env: {...terminal(), ...wanted.env},
+    env: {...terminal(), ...signs(where), ...wanted.env},
     workdir: wanted.workdir ?? '/',
     ...(wanted.user === undefined ? {} : {user: wanted.user}),
     ...(wanted.hostname === undefined ? {} : {hostname: wanted.hostname}),
     network: wanted.network ?? 'host',
     readOnly: wanted.readOnly ?? false,
     volumes: wanted.volumes ?? [],
+    devices: wanted.devices ?? [],
+    tmpfs: wanted.tmpfs ?? [],
+    ...(wanted.shm === undefined ? {} : {shm: wanted.shm}),
+    ulimits: wanted.ulimits ?? [],
+    measured,
     capabilities: {add: wanted.capAdd ?? [], drop: wanted.capDrop ?? []},
     privileged: wanted.privileged ?? false,
     detach,
@@ -52,6 +77,9 @@ export function mergeOptions(base: RunOptions, over: RunOptions): RunOptions {
     ...defined,
     env: {...base.env, ...over.env},
     volumes: [...(base.volumes ?? []), ...(over.volumes ?? [])],
+    devices: [...(base.devices ?? []), ...(over.devices ?? [])],
+    tmpfs: [...(base.tmpfs ?? []), ...(over.tmpfs ?? [])],
+    ulimits: [...(base.ulimits ?? []), ...(over.ulimits ?? [])],
     capAdd: [...(base.capAdd ?? []), ...(over.capAdd ?? [])],
     capDrop: [...(base.capDrop ?? []), ...(over.capDrop ?? [])],
   };
@@ -64,6 +92,16 @@ export function limitOf({storage}: RunOptions): {limit?: number} {
 
 function configOptions(config: RunConfig): RunOptions {
   return {env: config.env, user: config.user, workdir: config.workdir, volumes: config.mounts};
+}
+
+/** By these a command knows where it is; Debian's shells put the last into their prompt. */
+function signs({image, version, session}: Where): Record<string, string> {
+  return {
+    CHROOTCTL_IMAGE: image,
+    ...(version === null ? {} : {CHROOTCTL_VERSION: version}),
+    CHROOTCTL_SESSION: session,
+    debian_chroot: image,
+  };
 }
 
 /** A command at a terminal needs to know which one; nothing else of the caller's environment goes in. */

@@ -40,6 +40,7 @@ export async function update(store: Store, request: UpdateRequest): Promise<RunR
         command: request.command,
         options: request.options,
         labels: request.labels,
+        measured: request.measured,
         commit: request.commit ?? {},
         onConflict: 'discard',
       });

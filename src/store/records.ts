@@ -12,6 +12,16 @@ const Labels = v.record(v.string(), v.string());
 
 const Mount = v.object({source: v.string(), target: v.string(), readOnly: v.boolean()});
 
+const Device = v.object({source: v.string(), target: v.string(), access: v.string()});
+const Tmpfs = v.object({
+  target: v.string(),
+  /** Bytes. */
+  size: v.optional(v.number()),
+  mode: v.number(),
+  readOnly: v.boolean(),
+});
+const Ulimit = v.object({name: v.string(), soft: v.number(), hard: v.number()});
+
 /** How commands run in a version unless told otherwise. */
 export const RunConfig = v.object({
   env: v.optional(v.record(v.string(), v.string()), {}),
@@ -31,6 +41,11 @@ export const RunOptions = v.object({
   network: v.optional(v.picklist(['host', 'none'])),
   readOnly: v.optional(v.boolean()),
   volumes: v.optional(v.array(Mount)),
+  devices: v.optional(v.array(Device)),
+  tmpfs: v.optional(v.array(Tmpfs)),
+  /** Bytes. */
+  shm: v.optional(v.number()),
+  ulimits: v.optional(v.array(Ulimit)),
   capAdd: v.optional(v.array(v.string())),
   capDrop: v.optional(v.array(v.string())),
   privileged: v.optional(v.boolean()),
