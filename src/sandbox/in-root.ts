@@ -64,6 +64,11 @@ export function lookUp(views: readonly View[], path: string): Found {
   return {path: arrived, source: entry.stats && entry.source, kind: kindOf(entry)};
 }
 
+/** Where on the host a path is whose parents are no links; itself it may be one. Undefined when there is nothing. */
+export function entryOf(views: readonly View[], path: string): string | undefined {
+  return entryAt(views, path).source;
+}
+
 type Entry =
   {stats: Stats; source: string; known: true} | {stats: undefined; known: boolean; source?: undefined};
 

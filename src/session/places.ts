@@ -6,15 +6,15 @@ import {
   closeSync,
   lstatSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmdirSync,
   unlinkSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs';
-import {dirname, join} from 'node:path';
+import {dirname, join, posix} from 'node:path';
 import {errnoOf} from '../errors.ts';
-import {lookUp} from '../sandbox/in-root.ts';
+import {entryOf, lookUp, type View} from '../sandbox/in-root.ts';
 import {missingDirectories, type Place} from '../sandbox/places.ts';
 import {viewsOf} from '../sandbox/volumes.ts';
 import type {Change} from '../storage/driver.ts';
@@ -45,36 +45,90 @@ export async function removePlaces(store: Store, record: Rooted): Promise<void> 
   await inOwnTree(store, record.volume, clear);
 }
 
-/**
- * The same for a copy of the volume, given the directory of its own layer or tree.
- */
+/** The same for a copy of the volume, given the directory of its own layer or tree. */
 export async function clearing(store: Store, record: Rooted): Promise<(tree: string) => Promise<void>> {
-  const {layers} = await store.driver.plan(record.volume);
+  const {places} = record;
+  const [, ...below] = (await store.driver.plan(record.volume)).layers;
   // Where the version lies below, it shows again.
-  if (layers.length > 1) return (tree) => clear(tree, record.places, undefined);
+  if (below.length > 0) return (tree) => clear({tree, places, version: rootOf(below), isLayer: true});
   const version = record.version === null ? undefined : store.image(record.image).version(record.version);
-  if (version === undefined) return (tree) => clear(tree, record.places, undefined);
-  return (tree) => store.driver.withTree(version.volume, (original) => clear(tree, record.places, original));
+  if (version === undefined) return (tree) => clear({tree, places, version: [], isLayer: false});
+  return (tree) =>
+    store.driver.withTree(version.volume, (original) =>
+      clear({tree, places, version: rootOf([original]), isLayer: false}),
+    );
 }
 
-async function clear(tree: string, places: readonly Place[], original: string | undefined): Promise<void> {
+interface Clearing {
+  tree: string;
+  places: readonly Place[];
+  /** How the version looks from inside; none where there is none. */
+  version: readonly View[];
+  /** The tree is only what lies upon the version. */
+  isLayer: boolean;
+}
+
+async function clear({tree, places, version, isLayer}: Clearing): Promise<void> {
+  const touched = new Set<string>();
   for (const {path, kind} of places.toReversed()) {
-    const stats = isReal(tree, dirname(path))
-      ? lstatSync(join(tree, path), {throwIfNoEntry: false})
-      : undefined;
-    if (stats === undefined) continue;
     const at = join(tree, path);
-    const parent = lstatSync(dirname(at));
+    const stats = isReal(tree, dirname(path)) ? lstatSync(at, {throwIfNoEntry: false}) : undefined;
+    if (stats === undefined) continue;
+    touched.add(dirname(path));
     if (kind === 'directory' && stats.isDirectory()) removeIfEmpty(at);
     // A link in its place is the command's doing: resolvconf and systemd-resolved put one there.
-    if (kind !== 'directory' && stats.isFile() && (kind === 'copy' || stats.size === 0)) {
-      unlinkSync(at);
-      const before = kind === 'copy' && original !== undefined ? fileIn(original, path) : undefined;
-      if (before !== undefined)
-        await run('cp', ['-a', '--reflink=auto', '--no-target-directory', '--', before, at]);
-    }
-    utimesSync(dirname(at), parent.atime, parent.mtime);
+    if (kind === 'directory' || !stats.isFile() || (kind === 'file' && stats.size > 0)) continue;
+    unlinkSync(at);
+    const before = kind === 'copy' && !isLayer ? originalOf(version, path) : undefined;
+    if (before?.kind === 'file')
+      await run('cp', ['-a', '--reflink=auto', '--no-target-directory', '--', before.source, at]);
   }
+  for (const directory of [...touched].sort().reverse())
+    await restoreTime(directory, {tree, version, isLayer});
+}
+
+/** A directory with the names that the version has there has its time too. */
+async function restoreTime(
+  directory: string,
+  {tree, version, isLayer}: Omit<Clearing, 'places'>,
+): Promise<void> {
+  const original = originalOf(version, directory);
+  const at = join(tree, directory);
+  if (original?.kind !== 'directory' || !isReal(tree, directory)) return;
+  const names = readdirSync(at);
+  const isKnown = (name: string): boolean => {
+    const before = originalOf(version, posix.join(directory, name));
+    return (
+      before !== undefined && before.kind === (lstatSync(join(at, name)).isDirectory() ? 'directory' : 'file')
+    );
+  };
+  const count = isLayer ? names.length : readdirSync(original.source).length;
+  if (names.length !== count || !names.every((name) => isKnown(name) && !isWhiteout(join(at, name)))) return;
+  // Node's own times have microseconds.
+  await run('touch', ['--no-create', `--reference=${original.source}`, '--', at]);
+}
+
+/** A root of these directories, top first, with nothing mounted on it. */
+function rootOf(layers: readonly string[]): View[] {
+  return [{target: '/', layers}];
+}
+
+function isWhiteout(path: string): boolean {
+  const stats = lstatSync(path);
+  return stats.isCharacterDevice() && stats.rdev === 0;
+}
+
+/** What the version has at a path, itself and not where a link of it leads. */
+function originalOf(
+  version: readonly View[],
+  path: string,
+): {source: string; kind: 'file' | 'directory'} | undefined {
+  if (version.length === 0) return undefined;
+  const parent = lookUp(version, dirname(path));
+  if (parent.path !== dirname(path)) return undefined;
+  const source = entryOf(version, path);
+  if (source === undefined) return undefined;
+  return {source, kind: lstatSync(source).isDirectory() ? 'directory' : 'file'};
 }
 
 /** The changes of a session without those that its sandboxes have made. */
@@ -155,11 +209,6 @@ function isReal(tree: string, path: string): boolean {
     isReal(tree, dirname(path)) &&
     lstatSync(join(tree, path), {throwIfNoEntry: false})?.isDirectory() === true
   );
-}
-
-function fileIn(tree: string, path: string): string | undefined {
-  const {path: found, kind, source} = lookUp(viewsOf([tree]), path);
-  return found === path && kind === 'file' ? source : undefined;
 }
 
 function removeIfEmpty(directory: string): void {
