@@ -2,7 +2,7 @@
 export {ChrootctlError, EXIT_CODES, type ErrorCode} from './errors.ts';
 export {parseReference, parseTarget, type Reference} from './reference.ts';
 export {Store, storeRoot, type StoreOptions} from './store/store.ts';
-export {resolveReference} from './store/resolve.ts';
+export {readReference, resolveReference} from './store/resolve.ts';
 export type {HistoryEntry, RunConfig, RunOptions, SessionRecord, VersionRecord} from './store/records.ts';
 export type {Change, MountPlan, StorageDriver} from './storage/driver.ts';
 export {begin, type BeginOptions, type Begun} from './session/begin.ts';

@@ -1,8 +1,8 @@
 /** A version's root file system as a tar. */
 import type {Writable} from 'node:stream';
 import {packRoot, type PackOptions} from '../archive/pack.ts';
-import {parseReference} from '../reference.ts';
 import {pin} from '../session/pin.ts';
+import {readReference} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 
 /**
@@ -15,7 +15,7 @@ export async function exportVersion(
   out: string | Writable,
   options: PackOptions,
 ): Promise<void> {
-  const {record, version} = await pin(store, parseReference(reference), {
+  const {record, version} = await pin(store, readReference(store, reference), {
     kind: 'run',
     ephemeral: true,
     command: ['export'],

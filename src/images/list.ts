@@ -1,7 +1,8 @@
 /** What the store holds, as users see it. */
-import {parseReference} from '../reference.ts';
+import type {Reference} from '../reference.ts';
+import type {Image} from '../store/image.ts';
 import type {HistoryEntry, RunConfig, VersionRecord} from '../store/records.ts';
-import {resolveReference, tagsOf} from '../store/resolve.ts';
+import {readReference, resolveReference, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 
 /** One version, as `images --json` shows it. */
@@ -28,7 +29,8 @@ export interface InspectedVersion extends ListedVersion {
 
 /** Images by name, versions newest first. */
 export function listVersions(store: Store, image?: string): ListedVersion[] {
-  const names = image === undefined ? store.imageNames() : [imageNamed(store, image)];
+  const names =
+    image === undefined ? store.imageNames() : [existing(store, readReference(store, image)).name];
   return names.flatMap((name) => {
     const {tags} = store.image(name).refs();
     const byVersion = Map.groupBy(Object.entries(tags), ([, id]) => id);
@@ -42,7 +44,7 @@ export function listVersions(store: Store, image?: string): ListedVersion[] {
 
 /** @throws ChrootctlError NOT_FOUND */
 export function inspectVersion(store: Store, reference: string): InspectedVersion {
-  const version = resolveReference(store, parseReference(reference));
+  const version = resolveReference(store, readReference(store, reference));
   const image = store.image(version.image);
   return {
     ...listed(version, tagsOf(image.refs().tags, version.id)),
@@ -58,17 +60,15 @@ export function inspectVersion(store: Store, reference: string): InspectedVersio
 
 /** Who moved what pointer when, newest first. @throws ChrootctlError NOT_FOUND */
 export function listHistory(store: Store, image: string): HistoryEntry[] {
-  return store
-    .image(imageNamed(store, image))
+  return existing(store, readReference(store, image))
     .history()
     .sort((a, b) => b.seq - a.seq); // Stable: the tags of one move stay in their order.
 }
 
-/** The checked name of an image that exists. @throws ChrootctlError NOT_FOUND, USAGE */
-function imageNamed(store: Store, text: string): string {
-  const reference = parseReference(text);
-  const {image} = reference;
-  if (!store.image(image).exists()) resolveReference(store, reference); // Throws, with a good hint.
+/** The image of a reference, one of whose versions need not be there. @throws ChrootctlError NOT_FOUND */
+export function existing(store: Store, reference: Reference): Image {
+  const image = store.image(reference.image);
+  if (!image.exists()) resolveReference(store, reference); // Throws, with a good hint.
   return image;
 }
 

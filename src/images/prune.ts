@@ -1,7 +1,8 @@
 /** Dropping versions that nothing refers to: no tag points at them and no session uses them. */
+import {parseReference} from '../reference.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
-import {listVersions} from './list.ts';
+import {existing} from './list.ts';
 import {removeUnused, type Removed} from './remove.ts';
 
 export interface PruneOptions {
@@ -30,8 +31,8 @@ async function pruneImages(
   store: Store,
   {image, keep = 0, olderThan = 0, dryRun = false}: PruneOptions,
 ): Promise<Pruned> {
-  const names =
-    image === undefined ? store.imageNames() : [...new Set(listVersions(store, image).map((v) => v.image))];
+  // By its name only: who gives the id of a version does not mean the others of its image.
+  const names = image === undefined ? store.imageNames() : [existing(store, parseReference(image)).name];
   const latestDate = Date.now() - olderThan * 1000;
   const removed: Pruned['removed'] = [];
   for (const name of names) {

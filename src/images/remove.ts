@@ -3,11 +3,10 @@
  * either is seen here, and the version put back, or finds the version gone and resolves its reference anew.
  */
 import {ChrootctlError} from '../errors.ts';
-import {parseReference} from '../reference.ts';
 import {currentUser} from '../session/publish.ts';
 import type {ImageChange} from '../store/image.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
-import {resolveReference, tagsOf} from '../store/resolve.ts';
+import {readReference, resolveReference, tagsOf} from '../store/resolve.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
 
@@ -29,7 +28,7 @@ export async function removeReference(
 }
 
 async function remove(store: Store, text: string, force: boolean): Promise<Removed[]> {
-  const reference = parseReference(text);
+  const reference = readReference(store, text);
   const image = store.image(reference.image);
   if (reference.selector.kind !== 'latest' || !image.exists()) {
     resolveReference(store, reference);

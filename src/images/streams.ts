@@ -5,10 +5,11 @@ import {compressed} from '../archive/filter.ts';
 import {checkEnded, writeOutput} from '../archive/output.ts';
 import type {PackOptions} from '../archive/pack.ts';
 import {ChrootctlError} from '../errors.ts';
-import {parseReference, type Reference} from '../reference.ts';
+import type {Reference} from '../reference.ts';
 import {pin, type Pinned} from '../session/pin.ts';
 import type {Sending, VolumeStreams} from '../storage/streams.ts';
 import type {VersionRecord} from '../store/records.ts';
+import {readReference} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 
 export interface StreamOptions extends PackOptions {
@@ -27,14 +28,14 @@ export async function exportStream(
   {from, ...options}: StreamOptions,
 ): Promise<void> {
   const streams = streamsOf(store);
-  await pinned(store, parseReference(reference), async ({version}) => {
+  await pinned(store, readReference(store, reference), async ({version}) => {
     // Blocks that are compressed already would only be compressed once more.
     const compressedBlocks = options.compression === 'none';
     const send = async (base?: VersionRecord): Promise<void> => {
       await write(await streams.send(version.volume, {from: base?.volume, compressedBlocks}), out, options);
     };
     if (from === undefined) return send();
-    await pinned(store, parseReference(from), async ({version: base}) => {
+    await pinned(store, readReference(store, from), async ({version: base}) => {
       const ancestors = await streams.ancestors(version.volume);
       if (!ancestors.includes(base.volume)) throw noAncestor(store, base, version, ancestors);
       await send(base);

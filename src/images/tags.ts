@@ -3,7 +3,7 @@ import {ChrootctlError} from '../errors.ts';
 import {isId} from '../ids.ts';
 import {checkTag, parseReference, type Reference} from '../reference.ts';
 import {currentUser} from '../session/publish.ts';
-import {resolveReference} from '../store/resolve.ts';
+import {readReference, resolveReference} from '../store/resolve.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
 
@@ -16,7 +16,7 @@ export interface Moved {
 
 /** Points a tag of the same image at a version. @throws ChrootctlError NOT_FOUND, USAGE */
 export async function tagVersion(store: Store, reference: string, tag: string): Promise<Moved> {
-  const parsed = parseReference(reference);
+  const parsed = readReference(store, reference);
   return moveTag(store, parsed.image, checkTag(tag), 'tag', () => resolveReference(store, parsed).id);
 }
 

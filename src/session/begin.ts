@@ -1,6 +1,6 @@
 /** Beginning a session that is kept: a writable clone, mounted in the host's mount namespace until it is ended. */
-import {parseReference} from '../reference.ts';
 import type {RunOptions, SessionRecord} from '../store/records.ts';
+import {readReference} from '../store/resolve.ts';
 import {checkSessionName} from '../store/sessions.ts';
 import type {Store} from '../store/store.ts';
 import {randomId} from '../ids.ts';
@@ -27,7 +27,7 @@ export async function begin(store: Store, reference: string, wanted: BeginOption
   const id = wanted.name === undefined ? randomId(12) : checkSessionName(wanted.name);
   // From before there is a record: else somebody could use, or end, what is not all there yet.
   return store.sessions.locked(id, async () => {
-    const {record, version} = await pin(store, parseReference(reference), {
+    const {record, version} = await pin(store, readReference(store, reference), {
       id,
       kind: 'session',
       ephemeral: false,

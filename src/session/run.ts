@@ -2,10 +2,11 @@
  * The main job: a command in a fresh clone of a version, which is thrown away afterwards, or becomes the next version
  * when the command succeeded and that was asked for.
  */
-import {formatReference, parseReference, type Reference} from '../reference.ts';
+import {formatReference, type Reference} from '../reference.ts';
 import {launch} from '../sandbox/launch.ts';
 import type {SandboxResult} from '../sandbox/spec.ts';
 import type {RunOptions, SessionRecord} from '../store/records.ts';
+import {readReference} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 import {begin} from './begin.ts';
 import {commitSession} from './commit.ts';
@@ -59,7 +60,7 @@ export async function run(store: Store, request: RunRequest): Promise<RunResult>
 async function runEphemeral(store: Store, request: RunRequest): Promise<RunResult> {
   const {command, options = {}, commit} = request;
   const reference =
-    typeof request.reference === 'string' ? parseReference(request.reference) : request.reference;
+    typeof request.reference === 'string' ? readReference(store, request.reference) : request.reference;
   const {record: pinned, version} = await pin(store, reference, {
     kind: 'run',
     ephemeral: true,

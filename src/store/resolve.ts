@@ -2,10 +2,52 @@
 import {closest, distance} from 'fastest-levenshtein';
 import semver from 'semver';
 import {ChrootctlError} from '../errors.ts';
-import {formatReference, type Reference} from '../reference.ts';
+import {isId} from '../ids.ts';
+import {formatReference, parseReference, type Reference} from '../reference.ts';
 import type {Image} from './image.ts';
 import type {VersionRecord} from './records.ts';
 import type {Store} from './store.ts';
+
+/** Of a version id that stands without its image, this much must be there: what is shorter is a name as people give it. */
+const BARE_ID_LENGTH = 8;
+
+/**
+ * What a user typed, where an existing version is meant. As everywhere an id is printed, it may stand for itself: a version
+ * id, or its unique beginning, is as good as IMAGE@VERSION. An image of that name comes first, and only where there is none
+ * are the others looked through.
+ * @throws ChrootctlError USAGE, also when several versions begin so
+ */
+export function readReference(store: Store, text: string): Reference {
+  const reference = parseReference(text);
+  const {image: id, selector} = reference;
+  if (selector.kind !== 'latest' || id.length < BARE_ID_LENGTH || !isId(id)) return reference;
+  if (store.image(id).exists()) return reference;
+  const [found, ...others] = versionsBeginning(store, id);
+  if (found === undefined) return reference;
+  if (others.length > 0) {
+    throw new ChrootctlError('USAGE', `${id} matches ${others.length + 1} versions`, {
+      hint: `give more of the id: ${[found, ...others].slice(-3).map(formatReference).join(', ')}`,
+    });
+  }
+  return found;
+}
+
+/** The versions of all images whose ids begin so; those too that are being removed and may yet be put back. */
+function versionsBeginning(store: Store, prefix: string): Reference[] {
+  return store.imageNames().flatMap((name) => {
+    const image = store.image(name);
+    return [...image.versionIds(), ...image.removingIds()]
+      .filter((id) => id.startsWith(prefix))
+      .map((id) => ({image: name, selector: {kind: 'version', prefix: id}}) as const);
+  });
+}
+
+/** Where a version is found whose image may be another one than is thought, as a parent's may. Undefined when it is gone. */
+export function locateVersion(store: Store, id: string, thought: string): Reference | undefined {
+  const names = [thought, ...store.imageNames().filter((name) => name !== thought)];
+  const image = names.find((name) => store.image(name).version(id) !== undefined);
+  return image === undefined ? undefined : {image, selector: {kind: 'version', prefix: id}};
+}
 
 /** @throws ChrootctlError NOT_FOUND, or USAGE when a version prefix is not unique */
 export function resolveReference(store: Store, reference: Reference): VersionRecord {
@@ -83,13 +125,22 @@ function notFound(store: Store, image: Image, reference: Reference): ChrootctlEr
           : 'it has no tags',
     });
   }
-  const near = nearest(reference.image, store.imageNames());
   return new ChrootctlError('NOT_FOUND', `there is no image '${reference.image}'`, {
-    hint:
-      near === undefined
-        ? `make one: chrootctl bootstrap stable ${reference.image}, or chrootctl import SOURCE ${reference.image}`
-        : `did you mean ${near}? chrootctl images shows all`,
+    hint: instead(store, reference.image),
   });
+}
+
+/** What somebody may have meant who named an image that does not exist. */
+function instead(store: Store, name: string): string {
+  const versions = isId(name) ? versionsBeginning(store, name) : [];
+  if (versions.length > 0)
+    return `the id of a version begins so: write ${versions.slice(-3).map(formatReference).join(', ')}`;
+  const near = nearest(name, store.imageNames());
+  if (near !== undefined) return `did you mean ${near}? chrootctl images shows all`;
+  // No name that people give begins as ids do.
+  if (name.length >= BARE_ID_LENGTH && isId(name) && name.startsWith('0'))
+    return 'there is no version of that id either: chrootctl images shows all';
+  return `make one: chrootctl bootstrap stable ${name}, or chrootctl import SOURCE ${name}`;
 }
 
 /** The closest name, if it is close enough to be a typing error. */
