@@ -1,18 +1,20 @@
 /** What differs between two versions, or a session and the version it was made from. */
 import {ChrootctlError} from '../errors.ts';
-import {parseReference} from '../reference.ts';
-import {withoutPlaces} from '../session/places.ts';
+import type {Reference} from '../reference.ts';
 import {pin} from '../session/pin.ts';
+import {withoutPlaces} from '../session/places.ts';
 import type {Change} from '../storage/driver.ts';
 import type {SessionRecord} from '../store/records.ts';
+import {locateVersion, readReference} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 
 interface Compared {
   volume: string;
   /** The session whose volume it is. */
   session: SessionRecord | undefined;
-  /** Reference of the version it was made from. */
+  /** The version it was made from, and the image in which that is thought to be. */
   parent: string | null;
+  image: string;
 }
 
 /**
@@ -29,8 +31,14 @@ export async function diff(store: Store, a: string, b?: string): Promise<readonl
         hint: `name two versions: chrootctl diff A ${a}`,
       });
     }
-    const base = await volumeOf(first.parent);
-    return await changes(base, first);
+    // A version may have been made from one of another image.
+    const parent = locateVersion(store, first.parent, first.image);
+    if (parent === undefined) {
+      throw new ChrootctlError('NOT_FOUND', `the version that ${a} was made from is gone (${first.parent})`, {
+        hint: `name two versions: chrootctl diff A ${a}`,
+      });
+    }
+    return await changes(await volumeOfVersion(parent), first);
   } finally {
     for (const record of pins) store.sessions.drop(record.id);
   }
@@ -38,22 +46,23 @@ export async function diff(store: Store, a: string, b?: string): Promise<readonl
   async function changes(from: Compared, to: Compared): Promise<readonly Change[]> {
     try {
       const found = await store.driver.changes(from.volume, to.volume);
-      return to.session !== undefined ? await withoutPlaces(store, to.session, found) : found;
+      return await withoutTraces(from, await withoutTraces(to, found));
     } catch (error) {
       for (const {session, volume} of [from, to]) {
         // Nothing keeps a session from being ended, or going on in another volume, while it is read.
         if (session === undefined || store.sessions.find(session.id)?.volume === volume) continue;
-        throw new ChrootctlError(
-          'BUSY',
-          `session ${session.id} was committed or ended while it was compared`,
-          {
-            hint: 'look at chrootctl ps, then try again',
-            cause: error,
-          },
-        );
+        throw new ChrootctlError('BUSY', `session ${session.id} was committed or ended while it was compared`, {
+          hint: 'look at chrootctl ps, then try again',
+          cause: error,
+        });
       }
       throw error;
     }
+  }
+
+  /** What its sandboxes have made in a session is no difference, on whichever side. */
+  async function withoutTraces({session}: Compared, found: readonly Change[]): Promise<readonly Change[]> {
+    return session === undefined ? found : withoutPlaces(store, session, found);
   }
 
   /** A session's volume is its own; a version is pinned while it is read. */
@@ -63,10 +72,15 @@ export async function diff(store: Store, a: string, b?: string): Promise<readonl
       return {
         volume: session.volume,
         session,
-        parent: session.version === null ? null : `${session.image}@${session.version}`,
+        parent: session.version,
+        image: session.image,
       };
     }
-    const {record, version} = await pin(store, parseReference(text), {
+    return volumeOfVersion(readReference(store, text));
+  }
+
+  async function volumeOfVersion(reference: Reference): Promise<Compared> {
+    const {record, version} = await pin(store, reference, {
       kind: 'run',
       ephemeral: true,
       command: ['diff'],
@@ -77,7 +91,8 @@ export async function diff(store: Store, a: string, b?: string): Promise<readonl
     return {
       volume: version.volume,
       session: undefined,
-      parent: version.parent === null ? null : `${version.image}@${version.parent}`,
+      parent: version.parent,
+      image: version.image,
     };
   }
 }
