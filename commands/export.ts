@@ -1,6 +1,7 @@
 import {string as stringArg} from '@oclif/core/args';
 import {string} from '@oclif/core/flags';
 import {chooseCompression} from '../src/archive/compression.ts';
+import {refuseTerminal} from '../src/archive/output.ts';
 import {ChrootctlError} from '../src/errors.ts';
 import {exportVersion} from '../src/images/export.ts';
 import {exportStream, resumeStream} from '../src/images/streams.ts';
@@ -47,6 +48,7 @@ export default class Export extends BaseCommand {
       throw usage('--resume takes only a FILE', 'the token says which version it is');
     if (flags.from !== undefined && flags.format !== 'zfs')
       throw usage('--from needs --format zfs', 'a tar always holds the whole version');
+    if (file === '-') refuseTerminal(1, 'standard output');
     const store = await this.openStore(flags);
     const out = file === '-' ? stdout() : file;
     const options = {signal: interruption, compression: chooseCompression(flags.compression, file)};

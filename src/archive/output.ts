@@ -3,11 +3,20 @@ import {closeSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSy
 import {basename, dirname, join, resolve} from 'node:path';
 import type {Writable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
+import {isatty} from 'node:tty';
 import {ChrootctlError, errnoOf, toChrootctlError} from '../errors.ts';
 import {BROKEN_PIPE, isFull, type Child, type Ended} from '../system/child.ts';
 import {syncDirectory, temporaryBeside} from '../system/files.ts';
 import {stoppable} from '../system/interruption.ts';
 import {lastLine, notStarted} from '../system/process.ts';
+
+/** A screen has no use for an archive, and may take some of it for orders. @throws ChrootctlError USAGE */
+export function refuseTerminal(fd: number, name: string): void {
+  if (!isatty(fd)) return;
+  throw new ChrootctlError('USAGE', `${name} is a terminal, and an archive is no text`, {
+    hint: 'give the name of a FILE, or send it on, as in: chrootctl export REFERENCE - | ssh host …',
+  });
+}
 
 /** What is asked of a program that writes an archive. */
 export type Producer = Pick<Child, 'stdout' | 'ended' | 'cutOff' | 'kill'>;
@@ -50,6 +59,7 @@ export async function writeOutput(out: Writable | string, production: Production
 async function writeFile(path: string, flags: 'w' | 'wx', {start, check, signal}: Production): Promise<void> {
   const fd = openToWrite(path, flags);
   try {
+    refuseTerminal(fd, path);
     const producer = start(fd);
     check(await stoppable(producer.ended, signal, () => producer.kill()));
     if (flags === 'wx') fsyncSync(fd);

@@ -5,6 +5,7 @@ import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {mountLoop} from '../contract/loop.ts';
 import {temporaryDataset, temporaryDirectory} from '../temporary.ts';
+import {Terminal} from '../terminal.ts';
 
 export {cleanUp} from '../temporary.ts';
 
@@ -65,6 +66,12 @@ export class Cli {
     });
     started.push(child);
     return child;
+  }
+
+  /** A terminal in which `chrootctl` is this one, with this store. */
+  terminal(): Terminal {
+    const path = `${dirname(BINARY)}:${process.env['PATH'] ?? ''}`;
+    return new Terminal({env: {...this.#environment, PATH: path}, cwd: this.directory});
   }
 
   async call(args: readonly string[], options: CallOptions = {}): Promise<Outcome> {

@@ -8,6 +8,8 @@ import type {SandboxSpec} from '../../src/sandbox/spec.ts';
 import {unpackedRoot} from '../debian-root.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
+export {eventually} from '../eventually.ts';
+
 export const LAUNCH_ONE = join(import.meta.dirname, 'launch-one.ts');
 export const CACHE = join(
   process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
@@ -137,13 +139,4 @@ function mentions(path: string, text: string): boolean {
   } catch {
     return false; // Ended meanwhile.
   }
-}
-
-/** Waits until `condition` holds, at most ten seconds; says whether it came to hold. */
-export async function eventually(condition: () => boolean): Promise<boolean> {
-  for (let tries = 0; tries < 500; tries++) {
-    if (condition()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return condition();
 }
