@@ -1,17 +1,18 @@
 import {boolean, string} from '@oclif/core/flags';
 import {run} from '../src/session/run.ts';
-import {BaseCommand} from './shared/base.ts';
 import {referenceArg} from './shared/reference-arg.ts';
-import {commitOptions, describeCommit, messageFlags} from './shared/commit-flags.ts';
+import {commitOptions, messageFlags} from './shared/commit-flags.ts';
 import {takeCommitFlag} from './shared/commit-flag.ts';
 import {passthrough} from './shared/passthrough.ts';
 import {labels, runFlags, runOptions, storageFlags} from './shared/run-flags.ts';
+import {isInteractive, RunnerCommand} from './shared/runner.ts';
 
-export default class Run extends BaseCommand {
+export default class Run extends RunnerCommand {
   static override summary = 'Run a command in a fresh clone of a version, and throw the clone away.';
   static override description =
     'The exit code is that of the command; 125 if chrootctl failed, 126 if the command cannot be executed, 127 if ' +
-    'there is none of that name. With --commit the result becomes the next version, if the command ends with 0.';
+    'there is none of that name. With --commit the result becomes the next version, if the command ends with 0. If not, ' +
+    'what it has done is kept as a session when it ran at a terminal, and is thrown away else.';
   static override usage = 'run REF [FLAGS] -- COMMAND…';
   static override examples = [
     '<%= config.bin %> run debian -- cat /etc/os-release',
@@ -28,7 +29,6 @@ export default class Run extends BaseCommand {
     keep: boolean({description: 'keep the session'}),
     name: string({description: 'keep the session under this name', helpValue: 'NAME'}),
   };
-  protected override readonly takesCommand = true;
 
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Run, takeCommitFlag(this.argv));
@@ -44,13 +44,8 @@ export default class Run extends BaseCommand {
         flags.commit || tag !== undefined || flags.bump !== undefined
           ? {...commitOptions(flags), tag}
           : undefined,
+      onFailure: isInteractive() ? 'keep' : 'discard',
     });
-    // stdout is the command's: what we have to say goes beside it.
-    if (result.committed !== undefined) {
-      if (flags.json) process.stderr.write(`${JSON.stringify(result.committed, null, 2)}\n`);
-      else this.remark(flags, describeCommit(result.committed));
-    }
-    if (result.session !== undefined) this.remark(flags, `session ${result.session} is kept`);
-    process.exitCode = result.exitCode;
+    this.report(flags, result, {...flags, tag});
   }
 }

@@ -1,17 +1,18 @@
 import {string as stringArg} from '@oclif/core/args';
 import {integer} from '@oclif/core/flags';
 import {update} from '../src/session/update.ts';
-import {BaseCommand} from './shared/base.ts';
-import {commitOptions, describeCommit, messageFlags} from './shared/commit-flags.ts';
+import {commitOptions, messageFlags} from './shared/commit-flags.ts';
 import {passthrough} from './shared/passthrough.ts';
 import {labels, runFlags, runOptions, storageFlags} from './shared/run-flags.ts';
+import {isInteractive, RunnerCommand} from './shared/runner.ts';
 
-export default class Update extends BaseCommand {
+export default class Update extends RunnerCommand {
   static override summary =
     'Change an image safely: run a command on its latest version and commit the result.';
   static override description =
     'When another commit got there first, the command is run again on the new version, a bounded number of times; ' +
-    'then the exit code is 4 and nothing has changed. A command that fails changes nothing, and its exit code is ours.';
+    'then the exit code is 4 and nothing has changed. A command that fails changes nothing, and its exit code is ours; ' +
+    'what it has done at a terminal is kept as a session.';
   static override usage = 'update IMAGE [FLAGS] -- COMMAND…';
   static override examples = [
     '<%= config.bin %> update debian --bump patch -- sh -c "apt-get update && apt-get -y upgrade"',
@@ -23,7 +24,6 @@ export default class Update extends BaseCommand {
     ...messageFlags,
     retries: integer({description: 'runs again after a conflict', default: 3, min: 0, helpValue: 'N'}),
   };
-  protected override readonly takesCommand = true;
 
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Update);
@@ -35,11 +35,8 @@ export default class Update extends BaseCommand {
       commit: commitOptions(flags),
       retries: flags.retries,
       onRetry: (conflict) => this.remark(flags, `${conflict.message}: running again`),
+      onFailure: isInteractive() ? 'keep' : 'discard',
     });
-    if (result.committed !== undefined) {
-      if (flags.json) process.stderr.write(`${JSON.stringify(result.committed, null, 2)}\n`);
-      else this.remark(flags, describeCommit(result.committed));
-    }
-    process.exitCode = result.exitCode;
+    this.report(flags, result, flags);
   }
 }

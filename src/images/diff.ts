@@ -51,10 +51,14 @@ export async function diff(store: Store, a: string, b?: string): Promise<readonl
       for (const {session, volume} of [from, to]) {
         // Nothing keeps a session from being ended, or going on in another volume, while it is read.
         if (session === undefined || store.sessions.find(session.id)?.volume === volume) continue;
-        throw new ChrootctlError('BUSY', `session ${session.id} was committed or ended while it was compared`, {
-          hint: 'look at chrootctl ps, then try again',
-          cause: error,
-        });
+        throw new ChrootctlError(
+          'BUSY',
+          `session ${session.id} was committed or ended while it was compared`,
+          {
+            hint: 'look at chrootctl ps, then try again',
+            cause: error,
+          },
+        );
       }
       throw error;
     }

@@ -118,7 +118,7 @@ async function commitIdle(store: Store, record: SessionRecord, publication: Unfr
     freeze: (note) => frozen(store, record, note),
   });
   const version = committed.image === record.image ? committed.version : record.version;
-  const next = await continueInClone(store, record, version);
+  const next = await continueInClone(store, {...record, saved: record.volume}, version);
   const places = putBack(await mountVolume(store, next), files);
   if (places.length > 0) store.sessions.replace({...next, places});
   return committed;
@@ -139,7 +139,7 @@ async function commitLive(store: Store, record: SessionRecord, publication: Unfr
       },
     });
     const version = committed.image === record.image ? committed.version : record.version;
-    store.sessions.replace({...record, version});
+    store.sessions.replace({...record, version, saved: copy});
     return committed;
   } catch (error) {
     if (publishedOf(store, publication.image, [copy]).length === 0) await store.driver.remove(copy);

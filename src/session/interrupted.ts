@@ -52,13 +52,17 @@ export async function settle(store: Store, record: SessionRecord): Promise<Sessi
     if (volume !== record.volume && !made.has(volume)) await store.driver.remove(volume);
   const copies = record.pending.flatMap((volume) => made.get(volume) ?? []);
   const version = copies.find(({image}) => image === record.image)?.id ?? record.version;
-  const settled = {...record, pending: [], version};
+  const settled = {...record, pending: [], version, saved: copies.at(-1)?.volume ?? record.saved};
   if (own.state === 'active') {
     store.sessions.replace(settled);
     return settled;
   }
   const became = made.get(record.volume);
-  const next = await continueInClone(store, settled, became?.image === record.image ? became.id : version);
+  const next = await continueInClone(
+    store,
+    {...settled, saved: became?.volume ?? settled.saved},
+    became?.image === record.image ? became.id : version,
+  );
   // One that became no version is needed by nobody but the clone, which outlives it.
   if (became === undefined) await store.driver.remove(record.volume);
   return next;

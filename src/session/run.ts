@@ -2,6 +2,7 @@
  * The main job: a command in a fresh clone of a version, which is thrown away afterwards, or becomes the next version
  * when the command succeeded and that was asked for.
  */
+import {ChrootctlError, messageOf} from '../errors.ts';
 import {formatReference, type Reference} from '../reference.ts';
 import {launch} from '../sandbox/launch.ts';
 import type {SandboxResult} from '../sandbox/spec.ts';
@@ -25,6 +26,7 @@ import {
 } from './publish.ts';
 import {otherRoots, restoreRoot} from './root.ts';
 import {limitOf, sandboxSpec} from './spec.ts';
+import {hasChanged} from './unsaved.ts';
 
 export interface RunRequest {
   reference: string | Reference;
@@ -36,6 +38,8 @@ export interface RunRequest {
   commit?: CommitOptions | undefined;
   /** What becomes of a result that cannot be committed because a tag has moved. Default: it is kept as a session. */
   onConflict?: 'keep' | 'discard' | undefined;
+  /** The same for what a command has done that ended with another code than 0. Default: it is thrown away. */
+  onFailure?: 'keep' | 'discard' | undefined;
   /** Keep the session, under a name if one is given. */
   keep?: boolean | undefined;
   name?: string | undefined;
@@ -45,8 +49,18 @@ export interface RunRequest {
 
 export interface RunResult extends SandboxResult {
   committed?: Committed;
+  /** What became of a commit that was asked for, when the command failed. */
+  uncommitted?: Uncommitted;
   /** Id of the session, where it was kept. */
   session?: string;
+}
+
+export interface Uncommitted {
+  image: string;
+  /** The version on which the command ran. */
+  parent: string | null;
+  /** What became of all that the command has done; `unchanged`: it has done nothing to the root. */
+  work: 'kept' | 'discarded' | 'unchanged';
 }
 
 /** @throws ChrootctlError; CONFLICT when a commit came too late: the result is then kept as a session */
@@ -90,7 +104,14 @@ async function runEphemeral(store: Store, request: RunRequest): Promise<RunResul
       }),
       {onPlaces: (places) => (record = {...record, places: [...places]})},
     );
-    if (result.exitCode !== 0 || commit === undefined) return result;
+    if (commit === undefined) return result;
+    if (result.exitCode !== 0) {
+      const isKept = request.onFailure === 'keep' && (await hasChanged(store, record));
+      if (isKept) await keepSession(store, record, fate);
+      const work = isKept ? 'kept' : request.onFailure === 'keep' ? 'unchanged' : 'discarded';
+      const uncommitted: Uncommitted = {image: record.image, parent: record.version, work};
+      return {...result, uncommitted, ...(isKept ? {session: record.id} : {})};
+    }
     try {
       const committed = await publishRun(store, record, commit);
       fate.published = [record.volume];
@@ -98,8 +119,7 @@ async function runEphemeral(store: Store, request: RunRequest): Promise<RunResul
     } catch (error) {
       fate.published = publishedOf(store, record.image, [record.volume]);
       if (request.onConflict === 'discard' || !isConflict(error)) throw error;
-      await keepSession(store, record);
-      fate.isKept = true;
+      await keepSession(store, record, fate);
       throw explainConflict(error, record.id);
     }
   } finally {
@@ -115,15 +135,37 @@ interface Fate {
 }
 
 /** Turns a run whose result found no place into a session that is kept, so that no work is lost. */
-async function keepSession(store: Store, record: SessionRecord): Promise<void> {
-  // The volume did without syncs so far; frozen, it is safe on disk, and the session goes on in a clone of it.
-  await store.driver.freeze(record.volume);
-  // Whoever sees it kept can change it.
-  await store.sessions.locked(record.id, async () => {
-    const changing: SessionRecord = {...record, kind: 'session', ephemeral: false, changing: true};
-    store.sessions.replace(changing);
-    await restoreRoot(store, changing);
-  });
+async function keepSession(store: Store, record: SessionRecord, fate: Fate): Promise<void> {
+  const {id, volume} = record;
+  let {places} = record;
+  try {
+    try {
+      await removePlaces(store, record);
+      places = [];
+      // The volume did without syncs so far; frozen, it is safe on disk, and the session goes on in a clone of it.
+      await store.driver.freeze(volume);
+    } finally {
+      // It stays, also when it cannot be brought to the disk. Whoever sees it kept can change it.
+      await store.sessions.locked(id, async () => {
+        const changing: SessionRecord = {
+          ...record,
+          kind: 'session',
+          ephemeral: false,
+          changing: true,
+          places,
+        };
+        store.sessions.replace(changing);
+        fate.isKept = true;
+        await restoreRoot(store, changing);
+      });
+    }
+  } catch (error) {
+    if (!fate.isKept) throw error;
+    throw new ChrootctlError('FAILED', `session ${id} keeps the work, but not safely: ${messageOf(error)}`, {
+      hint: `commit it when that is mended (chrootctl commit ${id}); look at it now (chrootctl diff ${id})`,
+      cause: error,
+    });
+  }
 }
 
 async function publishRun(store: Store, record: SessionRecord, commit: CommitOptions): Promise<Committed> {
@@ -159,7 +201,11 @@ async function runKept(store: Store, request: RunRequest): Promise<RunResult> {
     },
   );
   const result = await exec(store, record.id, {command: request.command, measured: request.measured});
-  if (result.exitCode !== 0 || request.commit === undefined) return {...result, session: record.id};
+  if (request.commit === undefined) return {...result, session: record.id};
+  if (result.exitCode !== 0) {
+    const uncommitted: Uncommitted = {image: record.image, parent: record.version, work: 'kept'};
+    return {...result, uncommitted, session: record.id};
+  }
   const committed = await commitSession(store, record.id, {
     message: request.command.join(' '),
     ...request.commit,

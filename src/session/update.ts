@@ -43,6 +43,7 @@ export async function update(store: Store, request: UpdateRequest): Promise<RunR
         measured: request.measured,
         commit: request.commit ?? {},
         onConflict: 'discard',
+        onFailure: request.onFailure,
       });
     } catch (error) {
       if (!isConflict(error)) throw error;

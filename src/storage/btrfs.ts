@@ -11,7 +11,7 @@ import {changesBetween} from './changes.ts';
 import type {Finding} from './check.ts';
 import {syncFileSystem} from './copy.ts';
 import {deleteTree} from './delete.ts';
-import type {Change, SnapshotOptions} from './driver.ts';
+import type {Change, Enough, SnapshotOptions} from './driver.ts';
 import {copyNested, deleteSubvolume, nestedIn} from './nested.ts';
 import {readRecord, type VolumeRecord} from './record.ts';
 import {
@@ -41,10 +41,11 @@ export class BtrfsDriver extends WholeTrees {
     return (await extentsAfter(layer, sinceOf(record))).bytes;
   }
 
-  override async changes(from: string, to: string): Promise<Change[]> {
+  override async changes(from: string, to: string, options: {enough?: Enough} = {}): Promise<Change[]> {
     const [a, b] = [this.volume(from), this.volume(to)];
     const ancestor = this.#descends(b, from) ? a : this.#descends(a, to) ? b : undefined;
-    return changesBetween([this.ownLayer(a)], [this.ownLayer(b)], {clonedAfter: ancestor?.btrfs?.frozen?.at});
+    const clonedAfter = ancestor?.btrfs?.frozen?.at;
+    return changesBetween([this.ownLayer(a)], [this.ownLayer(b)], {...options, clonedAfter});
   }
 
   /** What takes long, the kernel does later by itself. */

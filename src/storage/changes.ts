@@ -6,8 +6,8 @@
 import {lstatSync, readlinkSync, type Stats} from 'node:fs';
 import {asBytes, asText, joinBytes, type BytePath} from './bytes.ts';
 import {sameContent} from './content.ts';
-import type {Change} from './driver.ts';
-import {listUnion, openStack, placeOf, rootOf, type Layer, type Shown} from './union.ts';
+import type {Change, Enough} from './driver.ts';
+import {listUnion, openStacks, placeOf, rootOf, type Layer, type Shown} from './union.ts';
 import {readAttributes} from './xattrs.ts';
 
 /** A path that is in both, once as the one volume has it and once as the other. */
@@ -20,6 +20,8 @@ interface Comparison {
   from: readonly Layer[];
   to: readonly Layer[];
   clonedAfter: number;
+  enough: Enough;
+  isOver: boolean;
   changes: {path: BytePath; kind: Change['kind']}[];
   /** Alike in all that lstat(2) and reading tell; their extended attributes are still to be compared. */
   alike: Pair[];
@@ -32,6 +34,7 @@ export interface ComparisonOptions {
    * of change is the same, untouched: whatever is done to a file sets that time, and nobody can set it otherwise.
    */
   clonedAfter?: number | undefined;
+  enough?: Enough | undefined;
 }
 
 /**
@@ -41,12 +44,15 @@ export interface ComparisonOptions {
 export async function changesBetween(
   from: readonly string[],
   to: readonly string[],
-  {clonedAfter = 0}: ComparisonOptions = {},
+  {clonedAfter = 0, enough = () => false}: ComparisonOptions = {},
 ): Promise<Change[]> {
+  const [before = [], after = []] = await openStacks(from, to);
   const comparison: Comparison = {
-    from: await openStack(from),
-    to: await openStack(to),
+    from: before,
+    to: after,
     clonedAfter,
+    enough,
+    isOver: false,
     changes: [],
     alike: [],
   };
@@ -55,14 +61,20 @@ export async function changesBetween(
     {kind: 'directory', in: rootOf(comparison.to), opaque: false},
   ];
   comparePair(comparison, '', ...roots);
-  await compareAttributes(comparison);
+  if (!isOver(comparison)) await compareAttributes(comparison);
   return comparison.changes
     .map(({path, kind}) => ({path: `/${asText(path)}`, kind}))
     .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
+/** Stays so, once it is. */
+function isOver(comparison: Comparison): boolean {
+  comparison.isOver ||= comparison.enough(comparison.changes.length);
+  return comparison.isOver;
+}
+
 function comparePair(comparison: Comparison, path: BytePath, from: Shown, to: Shown): void {
-  if (sameOrigin(comparison, from, to)) return;
+  if (sameOrigin(comparison, from, to) || isOver(comparison)) return;
   const places = [placeOf(comparison.from, from, path), placeOf(comparison.to, to, path)] as const;
   if (places[0] !== places[1]) {
     const [a, b] = [lstatSync(asBytes(places[0])), lstatSync(asBytes(places[1]))];
@@ -88,6 +100,7 @@ function listTree(
   shown: Shown,
   kind: Change['kind'],
 ): void {
+  if (isOver(comparison)) return;
   comparison.changes.push({path, kind});
   for (const [name, child] of namesOf(stack, shown, path))
     listTree(comparison, stack, joinBytes(path, name), child, kind);

@@ -97,8 +97,11 @@ export interface StorageDriver {
   /** The same of every volume, where one look tells all of them. */
   usages?(): Promise<Map<string, number>>;
 
-  /** Paths that differ between two volumes, sorted by path. A directory counts only for its own attributes. */
-  changes(from: string, to: string): Promise<Change[]>;
+  /**
+   * Paths that differ between two volumes, sorted by path. A directory counts only for its own attributes. With `enough`
+   * the answer is what was found until that was so.
+   */
+  changes(from: string, to: string, options?: {enough?: Enough}): Promise<Change[]>;
 
   /** Looks for damage and leftovers within the driver's own room. Changes nothing unless `fix` is asked for. */
   check(options?: {fix?: boolean}): Promise<VolumeProblem[]>;
@@ -135,6 +138,9 @@ export interface Change {
   path: string;
   kind: 'added' | 'changed' | 'deleted';
 }
+
+/** Asked before each path that is looked at, with the number of changes found so far: whether to stop looking. */
+export type Enough = (found: number) => boolean;
 
 export interface VolumeProblem {
   /** `foreign`: somebody else's, in our room or built upon what is ours; never touched. */

@@ -18,17 +18,20 @@ export type Shown =
   | {kind: 'directory'; /** Those that contribute, top first. */ in: readonly number[]; opaque: boolean}
   | {kind: 'file' | 'whiteout'; in: readonly [number]};
 
-/** Absolute directories, top first, ready to be listed. */
-export async function openStack(directories: readonly string[]): Promise<Layer[]> {
+/** Stacks of absolute directories, top first, ready to be listed. What they share is read once. */
+export async function openStacks(...stacks: readonly (readonly string[])[]): Promise<Layer[][]> {
   // Nothing lies below the last layer that it could hide.
-  const opaque = await opaqueDirectories(directories.slice(0, -1));
-  return directories.map((directory, index) => ({
-    root: bytePath(directory),
-    opaque: opaque[index] ?? new Set(),
-  }));
+  const upper = [...new Set(stacks.flatMap((directories) => directories.slice(0, -1)))];
+  const opaque = await opaqueDirectories(upper);
+  return stacks.map((directories) =>
+    directories.map((directory) => ({
+      root: bytePath(directory),
+      opaque: opaque[upper.indexOf(directory)] ?? new Set(),
+    })),
+  );
 }
 
-/** The same with the last layer's opaque directories too: for a part of a stack that has layers below it. */
+/** A part of a stack that has layers below it: with the last layer's opaque directories too. */
 export async function openPartOfStack(directories: readonly string[]): Promise<Layer[]> {
   const opaque = await opaqueDirectories(directories);
   return directories.map((directory, index) => ({

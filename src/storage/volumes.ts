@@ -24,6 +24,7 @@ import {deleteTree} from './delete.ts';
 import type {
   Change,
   CreateOptions,
+  Enough,
   MountPlan,
   SnapshotOptions,
   StorageDriver,
@@ -126,9 +127,9 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     return bytesBeyond([...shared, layers[0] ?? ''].map((layer) => join(this.volumes, layer)));
   }
 
-  async changes(from: string, to: string): Promise<Change[]> {
+  async changes(from: string, to: string, options: {enough?: Enough} = {}): Promise<Change[]> {
     const paths = (id: string): string[] => this.volume(id).layers.map((layer) => join(this.volumes, layer));
-    return changesBetween(paths(from), paths(to));
+    return changesBetween(paths(from), paths(to), options);
   }
 
   async check(options: {fix?: boolean} = {}): Promise<VolumeProblem[]> {

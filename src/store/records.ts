@@ -152,6 +152,8 @@ export const SessionRecord = v.object({
   volume: Id,
   /** Volumes made on the way to a commit. */
   pending: v.array(Id),
+  /** The volume of the version that was last committed from it, in whatever image: what it holds beyond that is in none. */
+  saved: v.optional(Id),
   /** Ends with its owner; what it leaves is anybody's to collect. */
   ephemeral: v.boolean(),
   owner: OwnerRecord,

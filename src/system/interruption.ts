@@ -1,5 +1,5 @@
 /**
- * Ctrl-C and SIGTERM: long work is told to stop and cleans up after itself; a second signal ends the program at once
+ * Ctrl-C and SIGTERM: long work is told to stop and cleans up after itself; a second one ends the program at once
  * (what it leaves then is collected like after a crash).
  */
 import {constants} from 'node:os';
@@ -16,7 +16,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export function watchForInterruption(): void {
   for (const signal of SIGNALS) {
     process.on(signal, () => {
-      if (interruption.aborted) process.exit(128 + constants.signals[signal]);
+      // The kernel tells of a hangup, and so does every shell on the way: that is nobody's impatience.
+      if (interruption.aborted && signal !== 'SIGHUP') process.exit(128 + constants.signals[signal]);
       controller.abort(new Interrupted(signal));
     });
   }

@@ -558,6 +558,35 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       expect(await driver.changes('next', 'next')).toEqual([]);
     });
 
+    test('changes are looked for until there are enough', async () => {
+      await driver.create('base');
+      const fill = (tree: string, text: string): Promise<void> => {
+        for (let at = 0; at < 20; at++) {
+          mkdirSync(join(tree, `d${at}`), {recursive: true});
+          writeFileSync(join(tree, `d${at}`, 'file'), text);
+        }
+        return Promise.resolve();
+      };
+      await driver.withTree('base', (tree) => fill(tree, 'base'));
+      await driver.freeze('base');
+      await driver.create('next', {parent: 'base'});
+      await driver.withTree('next', (tree) => fill(tree, 'next'));
+      const all = await driver.changes('base', 'next');
+      expect(all).toHaveLength(20);
+      const asked: number[] = [];
+      const enough = (found: number): boolean => {
+        asked.push(found);
+        return found >= 5;
+      };
+      const some = await driver.changes('base', 'next', {enough});
+      expect(some).toHaveLength(5);
+      expect(all).toEqual(expect.arrayContaining(some));
+      // Once it was so, it is not asked again, nor is any path looked at.
+      expect(asked.filter((found) => found >= 5)).toEqual([5]);
+      expect(await driver.changes('base', 'next', {enough: () => true})).toEqual([]);
+      expect(await driver.changes('base', 'next', {enough: () => false})).toEqual(all);
+    });
+
     test('changes of a mounted session can be told, and of volumes that share nothing', async () => {
       await frozen('base');
       await frozen('apart');

@@ -11,6 +11,7 @@ import {syncFileSystem} from '../copy.ts';
 import type {
   Change,
   CreateOptions,
+  Enough,
   MountPlan,
   SnapshotOptions,
   StorageDriver,
@@ -210,8 +211,10 @@ export class ZfsDriver implements StorageDriver {
     return new Map(volumes.map((id) => [id, Number(written.get(placeOf(datasets, id)?.source ?? ''))]));
   }
 
-  async changes(from: string, to: string): Promise<Change[]> {
-    return this.withTree(from, (before) => this.withTree(to, (after) => changesBetween([before], [after])));
+  async changes(from: string, to: string, options: {enough?: Enough} = {}): Promise<Change[]> {
+    return this.withTree(from, (before) =>
+      this.withTree(to, (after) => changesBetween([before], [after], options)),
+    );
   }
 
   async check({fix = false}: {fix?: boolean} = {}): Promise<VolumeProblem[]> {

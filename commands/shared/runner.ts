@@ -1,0 +1,77 @@
+/** What run and update say of how it went. stdout is the command's: what we have to say goes beside it. */
+import {constants} from 'node:os';
+import {isatty} from 'node:tty';
+import type {RunResult} from '../../src/session/run.ts';
+import {BaseCommand} from './base.ts';
+import {describeCommit} from './commit-flags.ts';
+
+/** How the result was to be committed, as far as a later commit has to be told. */
+export interface Wanted {
+  tag?: string | undefined;
+  bump?: string | undefined;
+  force?: boolean | undefined;
+}
+
+export abstract class RunnerCommand extends BaseCommand {
+  protected override readonly takesCommand = true;
+
+  /** Ends with the command's exit code. */
+  protected report(flags: {json: boolean; quiet: boolean}, result: RunResult, wanted: Wanted): void {
+    const {committed, uncommitted, session} = result;
+    if (committed !== undefined) {
+      if (flags.json) this.outcome(committed);
+      else this.remark(flags, describeCommit(committed));
+    }
+    if (uncommitted !== undefined) {
+      const {image, parent, work} = uncommitted;
+      const {exitCode, timedOut} = result;
+      // No remark: what was asked for has not come to be, and only here is it said where the work is.
+      if (flags.json)
+        this.outcome({
+          image,
+          version: null,
+          tags: [],
+          parent,
+          exitCode,
+          timedOut,
+          work,
+          session: session ?? null,
+        });
+      else process.stderr.write(describeFailure(result, wanted));
+    } else if (session !== undefined) this.remark(flags, `session ${session} is kept`);
+    process.exitCode = result.exitCode;
+  }
+
+  private outcome(value: object): void {
+    process.stderr.write(`${JSON.stringify(value, null, 2)}\n`);
+  }
+}
+
+/** Whether a person is at work, who would have to do it all again; to be asked before the terminal can be gone. */
+export function isInteractive(): boolean {
+  return isatty(0) && (isatty(1) || isatty(2));
+}
+
+function describeFailure({exitCode, timedOut, uncommitted, session}: RunResult, wanted: Wanted): string {
+  const cause = timedOut ? ' (timed out)' : signalOf(exitCode);
+  const line = `not committed: the command ended with ${exitCode}${cause}`;
+  if (session !== undefined && uncommitted !== undefined)
+    return `${line}; session ${session} keeps the work\n  ${waysOn(session, uncommitted.image, wanted)}\n`;
+  return `${line}${uncommitted?.work === 'unchanged' ? '; it has changed nothing' : ''}\n`;
+}
+
+/** A shell reports the death of what it ran in the same way. */
+function signalOf(exitCode: number): string {
+  const name = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0];
+  return name === undefined ? '' : ` (${name})`;
+}
+
+function waysOn(session: string, image: string, {tag, bump, force}: Wanted): string {
+  const target = tag === undefined ? '' : ` ${image}:${tag}`;
+  const step = bump === undefined ? '' : ` --bump ${bump}`;
+  return (
+    `commit it (chrootctl commit ${session}${target}${step}${force === true ? ' --force' : ''}), ` +
+    `look at it (chrootctl diff ${session}), go on (chrootctl exec ${session}), ` +
+    `or throw it away (chrootctl session rm ${session})`
+  );
+}
