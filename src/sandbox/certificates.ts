@@ -1,0 +1,48 @@
+/** Why apt may have failed in a root: its sources are read by https, and it has no certificates to check them with. */
+import {existsSync, lstatSync, readdirSync, readFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {lookUp} from './in-root.ts';
+import {viewsOf} from './volumes.ts';
+
+/** What apt ends with when it has failed (apt-get(8)). */
+const APT_FAILED = 100;
+
+/** Where Debian's packages look for certificates, which ca-certificates puts there. */
+const BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
+
+/** Larger ones are no lists of sources. */
+const MOST_BYTES = 2 ** 20;
+
+/**
+ * What to tell somebody whose command ended with `exitCode` in a root made of these directories, top first; undefined
+ * when it is not that.
+ */
+export function certificatesHint(exitCode: number, layers: readonly string[]): string | undefined {
+  return exitCode === APT_FAILED ? missingCertificates(layers) : undefined;
+}
+
+/** The same of a root that has just been made. */
+export function missingCertificates(layers: readonly string[]): string | undefined {
+  if (layers.length === 0 || lookUp(viewsOf(layers), BUNDLE).kind !== 'missing') return undefined;
+  if (!layers.some(hasHttpsSources)) return undefined;
+  return (
+    `apt's sources in this root are https, and it has no certificates: add the package ca-certificates ` +
+    `(bootstrap --include ca-certificates), or show it the host's: -v ${existsSync(BUNDLE) ? BUNDLE : '/BUNDLE'}:${BUNDLE}:ro`
+  );
+}
+
+/** One layer is looked at by itself: that one above hides a list is a reason to tell more, not less. */
+function hasHttpsSources(layer: string): boolean {
+  const apt = join(layer, 'etc/apt');
+  const more = join(apt, 'sources.list.d');
+  const lists = [join(apt, 'sources.list'), ...namesIn(more).map((name) => join(more, name))];
+  return lists.some((path) => {
+    const stats = lstatSync(path, {throwIfNoEntry: false});
+    if (stats?.isFile() !== true || stats.size > MOST_BYTES) return false;
+    return /^(?!\s*#).*\bhttps:\/\//m.test(readFileSync(path, 'utf8'));
+  });
+}
+
+function namesIn(directory: string): string[] {
+  return lstatSync(directory, {throwIfNoEntry: false})?.isDirectory() === true ? readdirSync(directory) : [];
+}
