@@ -1,15 +1,14 @@
 /** Which process is whose child, and who has the terminal (proc_pid_stat(5), proc_pid_task(5)). */
-import {readdirSync, readFileSync} from 'node:fs';
 import {readIfExists} from '../system/files.ts';
+import {entries, entryOf, ownEntry, processAt, statOf, type Process} from '../system/processes.ts';
 
 /** The children of a process, oldest first; none when it has ended. */
-export function childrenOf(pid: number): number[] {
-  const listed = readListed(`/proc/${pid}/task/${pid}/children`);
+export function childrenOf(entry: number): number[] {
+  const listed = readListed(`/proc/${entry}/task/${entry}/children`);
   if (listed !== undefined) return listed.trim().split(' ').filter(Boolean).map(Number);
   // A kernel without CONFIG_PROC_CHILDREN.
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && statOf(name)?.parent === pid)
-    .map(Number)
+  return entries()
+    .filter((each) => statOf(each)?.parent === entry)
     .sort((a, b) => a - b);
 }
 
@@ -22,29 +21,27 @@ function readListed(path: string): string | undefined {
 }
 
 /**
+ * The first child of our child with the number `child`, the first child of that, …: as deep as `generations`. Undefined
+ * where there is none, or when one of them has ended meanwhile: somebody else may have its number then.
+ */
+export function descendantOf(child: number, generations: number): Process | undefined {
+  const line = [entryOf(child)];
+  while (line.length <= generations) {
+    const last = line.at(-1);
+    line.push(last === undefined ? undefined : childrenOf(last)[0]);
+  }
+  const entry = line.at(-1);
+  const found = entry === undefined ? undefined : processAt(entry);
+  const parents = [ownEntry(), ...line];
+  const isOurs = line.every((each, index) => each !== undefined && statOf(each)?.parent === parents[index]);
+  return isOurs ? found : undefined;
+}
+
+/**
  * Whether a key such as Ctrl-C reaches us from a terminal: then it reaches the command too, which is in the same
  * foreground process group.
  */
 export function hasTerminal(): boolean {
   const own = statOf('self');
   return own !== undefined && own.terminal !== 0 && own.foreground === own.group;
-}
-
-function statOf(
-  pid: string,
-): {parent: number; group: number; terminal: number; foreground: number} | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    return undefined; // Ended meanwhile.
-  }
-  // The command name may hold spaces and parentheses; fields are counted after the last ')'.
-  const [, parent, group, , terminal, foreground] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .map(Number);
-  if (parent === undefined || group === undefined || terminal === undefined || foreground === undefined)
-    return undefined;
-  return {parent, group, terminal, foreground};
 }

@@ -133,6 +133,7 @@ export const OwnerRecord = v.object({
   started: v.string(),
   boot: v.string(),
   namespace: v.string(),
+  time: v.optional(v.string()),
 });
 
 /** What a sandbox makes in a root: see sandbox/places.ts. */
@@ -172,7 +173,16 @@ export const SessionRecord = v.object({
 export type SessionRecord = v.InferOutput<typeof SessionRecord>;
 
 /** A command that runs in a kept session. */
-export const ExecRecord = v.object({session: v.string(), owner: OwnerRecord, command: v.array(v.string())});
+export const ExecRecord = v.object({
+  session: v.string(),
+  owner: OwnerRecord,
+  command: v.array(v.string()),
+  /**
+   * The process that its sandbox descends from, in the owner's namespaces; null until it is started, which only the holder
+   * of the session's lock does. Older records do not tell: there it is the owner.
+   */
+  sandbox: v.optional(v.nullable(v.object({pid: v.number(), started: v.string()}))),
+});
 export type ExecRecord = v.InferOutput<typeof ExecRecord>;
 
 export const StoreFormat = v.object({

@@ -1,5 +1,6 @@
 /** Who keeps a directory busy: processes that work in it, have it as their root, or hold a file in it open. */
 import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
+import {entries, ownEntry} from './processes.ts';
 
 export interface Holder {
   pid: number;
@@ -9,24 +10,25 @@ export interface Holder {
 
 /** The processes, ours excluded, that hold something at or below `directory`. Processes that end meanwhile are left out. */
 export function holdersOf(directory: string): Holder[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+  const own = ownEntry();
+  return entries()
+    .filter((pid) => pid !== own)
     .filter((pid) => linksOf(pid).some((link) => link === directory || link.startsWith(`${directory}/`)))
-    .map((pid) => ({pid: Number(pid), command: commOf(pid)}));
+    .map((pid) => ({pid, command: commOf(pid)}));
 }
 
 export function describeHolders(holders: readonly Holder[]): string {
   return holders.map(({pid, command}) => `${command} (pid ${pid})`).join(', ');
 }
 
-function linksOf(pid: string): string[] {
+function linksOf(pid: number): string[] {
   const fds = ignoringGone(() => readdirSync(`/proc/${pid}/fd`), []).map((fd) => `fd/${fd}`);
   return ['cwd', 'root', 'exe', ...fds].map((link) =>
     ignoringGone(() => readlinkSync(`/proc/${pid}/${link}`), ''),
   );
 }
 
-function commOf(pid: string): string {
+function commOf(pid: number): string {
   return ignoringGone(() => readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), '?');
 }
 

@@ -1,9 +1,11 @@
 /**
  * Who owns something on disk. A pid alone is reused; a pid with its start time and the boot it belongs to is not
  * (proc_pid_stat(5), field 22). The pid namespace is part of it, so that a store shared by two containers never
- * takes the other's owner for dead.
+ * takes the other's owner for dead, and the time namespace, in which the start is counted.
  */
 import {readFileSync, readlinkSync} from 'node:fs';
+import {errnoOf} from '../errors.ts';
+import {entryOf, isOver, statOf} from './processes.ts';
 
 export interface Owner {
   pid: number;
@@ -13,6 +15,8 @@ export interface Owner {
   boot: string;
   /** The pid namespace that `pid` is counted in, as /proc/self/ns/pid names it. */
   namespace: string;
+  /** The time namespace that `started` is counted in; none in older records, and where the kernel has none. */
+  time?: string | undefined;
 }
 
 let own: Owner | undefined;
@@ -21,11 +25,16 @@ let own: Owner | undefined;
 export function self(): Owner {
   own ??= {
     pid: process.pid,
-    started: startOf(process.pid) ?? '',
+    started: statOf('self')?.started ?? '',
     boot: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
     namespace: readlinkSync('/proc/self/ns/pid'),
+    time: timeNamespace(),
   };
   return own;
+}
+
+export function isSelf(owner: Owner): boolean {
+  return keyOf(owner) === keyOf(self());
 }
 
 /**
@@ -33,21 +42,60 @@ export function self(): Owner {
  * alive: to leave something behind is better than to delete what is in use.
  */
 export function isAlive(owner: Owner): boolean {
-  const me = self();
-  if (owner.boot !== me.boot) return false;
-  if (owner.namespace !== me.namespace) return true;
-  return startOf(owner.pid) === owner.started;
+  if (owner.boot !== self().boot || ended.has(keyOf(owner))) return false;
+  if (!sharesNamespaces(owner)) return true;
+  const entry = entryOf(owner.pid);
+  const stat = entry === undefined ? undefined : statOf(entry);
+  if (stat === undefined) return isHidden(owner.pid);
+  return stat.started === owner.started && !isOver(stat);
+}
+
+/** Whether its number and its start mean here what they mean there. */
+export function sharesNamespaces(owner: Owner): boolean {
+  return owner.namespace === self().namespace && sharesTime(owner);
+}
+
+export function sharesTime({time}: Owner): boolean {
+  return time === undefined || time === self().time;
+}
+
+/** Owners of other namespaces that this process knows to have ended. */
+const ended = new Set<string>();
+
+/** For who has seen the owner end: from here on it counts as dead in this process. */
+export function rememberEnd(owner: Owner): void {
+  ended.add(keyOf(owner));
+}
+
+function keyOf({pid, started, boot, namespace}: Owner): string {
+  return [pid, started, boot, namespace].join(' ');
+}
+
+/** Whether there is such a process, though /proc does not show it (its mount option hidepid, proc(5)). */
+function isHidden(pid: number): boolean {
+  try {
+    process.kill(pid, 0); // No signal: it only asks.
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ESRCH') return false;
+    if (errnoOf(error) === 'EPERM') return true;
+    throw error;
+  }
 }
 
 /** Start time of a process in clock ticks since boot; undefined when there is no such process or only its zombie. */
 export function startOf(pid: number): string | undefined {
-  let stat: string;
+  const entry = entryOf(pid);
+  const stat = entry === undefined ? undefined : statOf(entry);
+  return stat === undefined || isOver(stat) ? undefined : stat.started;
+}
+
+/** Undefined on a kernel without time namespaces (time_namespaces(7)). */
+function timeNamespace(): string | undefined {
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    return undefined; // Gone (ENOENT), or gone between open and read (ESRCH).
+    return readlinkSync('/proc/self/ns/time');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
   }
-  // The command name may hold spaces and parentheses; fields are counted after the last ')'.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
 }
