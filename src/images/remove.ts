@@ -9,6 +9,7 @@ import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import {readReference, resolveReference, tagsOf} from '../store/resolve.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
+import {describeOwner} from '../system/owners.ts';
 
 export interface Removed {
   image: string;
@@ -119,7 +120,7 @@ function inUse(what: string, user: SessionRecord | undefined): ChrootctlError {
   return new ChrootctlError('BUSY', `${what} is in use by session ${user?.id ?? ''}`, {
     hint:
       user?.ephemeral === true
-        ? `wait until it ends (pid ${user.owner.pid})`
+        ? `wait until it ends (${describeOwner(user.owner)})`
         : `end it: chrootctl session end ${user?.id ?? ''}`,
   });
 }

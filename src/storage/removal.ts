@@ -12,8 +12,9 @@ import {constants, setPriority} from 'node:os';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {removeIfExists} from '../system/files.ts';
-import {isAlive, self, startOf} from '../system/identity.ts';
+import {isAlive, isSelf, self, startOf} from '../system/identity.ts';
 import {withLock} from '../system/lock.ts';
+import {describeOwner} from '../system/owners.ts';
 import {assertMountedNowhere, layerOf} from './busy.ts';
 import {assertNothingMountedBelow, deleteTree} from './delete.ts';
 import {ATTRIBUTES} from './merge.ts';
@@ -120,10 +121,14 @@ async function removeActive(room: Room, record: VolumeRecord): Promise<void> {
 async function letGo(room: Room, record: VolumeRecord): Promise<void> {
   const {volumes} = room;
   const {id, maker, parent} = record;
-  if (maker !== undefined && maker.pid !== process.pid && isAlive(maker)) {
-    throw new ChrootctlError('BUSY', `volume ${id} is being made or deleted by process ${maker.pid}`, {
-      hint: 'try again later',
-    });
+  if (maker !== undefined && !isSelf(maker) && isAlive(maker)) {
+    throw new ChrootctlError(
+      'BUSY',
+      `volume ${id} is being made or deleted by a process (${describeOwner(maker)})`,
+      {
+        hint: 'try again later',
+      },
+    );
   }
   if (!record.ephemeral) await assertMountedNowhere(layerOf(volumes, id));
   assertDeletable(volumes, id);
