@@ -6,6 +6,7 @@ import type {Note} from '../storage/ledger.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {self} from '../system/identity.ts';
+import {describeOwner} from '../system/owners.ts';
 import {explainConflict, isConflict} from './conflict.ts';
 import {discard} from './discard.ts';
 import {continueInClone, isInterrupted, versionsMade} from './interrupted.ts';
@@ -21,6 +22,7 @@ import {
   type Publication,
 } from './publish.ts';
 import {mountVolume, restoreRoot, unmountRoot} from './root.ts';
+import {runningIn, sandboxesOf} from './running.ts';
 
 export interface SessionCommitOptions extends CommitOptions {
   /** `IMAGE[:TAG]`; default: the session's image. */
@@ -35,11 +37,12 @@ export async function commitSession(
 ): Promise<Committed> {
   return explaining(id, () =>
     store.sessions.locked(id, async () => {
+      sandboxesOf(runningIn(store, id)); // Before anything is changed in vain.
       const record = await whole(store, id);
       const publication = publicationOf(record, options);
       checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
-        if (store.sessions.execs(id).length > 0 || !(await unmounted(store, id))) {
+        if (runningIn(store, id).length > 0 || !(await unmounted(store, id))) {
           return commitLive(store, record, publication);
         }
         return commitIdle(store, record, publication);
@@ -59,20 +62,11 @@ export async function endSession(
 ): Promise<Committed | undefined> {
   return explaining(id, () =>
     store.sessions.locked(id, async () => {
+      assertUnused(store, id);
       const record = options.commit === undefined ? kept(store, id) : await whole(store, id);
       const publication = options.commit === undefined ? undefined : publicationOf(record, options.commit);
       if (publication !== undefined) checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
-        const [running] = store.sessions.execs(id);
-        if (running !== undefined) {
-          throw new ChrootctlError(
-            'BUSY',
-            `session ${id} is in use: ${running.command.join(' ')} (pid ${running.owner.pid})`,
-            {
-              hint: 'wait for it or kill it, then end the session',
-            },
-          );
-        }
         await unmountRoot(store, id);
         if (publication === undefined) {
           const made = isInterrupted(record) ? await versionsMade(store, record) : undefined;
@@ -87,6 +81,20 @@ export async function endSession(
         return committed;
       });
     }),
+  );
+}
+
+/** @throws ChrootctlError BUSY while a command runs in the session, wherever */
+function assertUnused(store: Store, id: string): void {
+  const [running] = runningIn(store, id);
+  if (running === undefined) return;
+  const {command, owner} = running;
+  throw new ChrootctlError(
+    'BUSY',
+    `session ${id} is in use: ${command.join(' ')} (${describeOwner(owner)})`,
+    {
+      hint: 'wait for it or kill it, then end the session',
+    },
   );
 }
 
@@ -132,9 +140,9 @@ async function commitLive(store: Store, record: SessionRecord, publication: Unfr
     const committed = await publish(store, {
       ...publication,
       freeze: async (note) => {
-        const owners = store.sessions.execs(record.id).map(({owner}) => owner.pid);
+        const execs = runningIn(store, record.id);
         const amend = record.places.length === 0 ? undefined : await clearing(store, record);
-        await withPaused(owners, () => store.driver.snapshot(record.volume, copy, {note, amend}));
+        await withPaused(execs, () => store.driver.snapshot(record.volume, copy, {note, amend}));
         return copy;
       },
     });

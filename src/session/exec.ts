@@ -1,15 +1,16 @@
 /** A command in a kept session. */
-import {launch} from '../sandbox/launch.ts';
-import type {Place} from '../sandbox/places.ts';
+import {launch, type LaunchOptions} from '../sandbox/launch.ts';
 import type {SandboxResult, SandboxSpec} from '../sandbox/spec.ts';
 import {randomId} from '../ids.ts';
 import type {RunOptions} from '../store/records.ts';
+import type {Exec} from '../store/sessions.ts';
 import type {Store} from '../store/store.ts';
-import {self} from '../system/identity.ts';
+import {self, startOf} from '../system/identity.ts';
 import {kept} from './kept.ts';
 import {withPaused} from './pause.ts';
 import {addPlaces, copiesIn} from './places.ts';
 import {otherRoots, restoreRoot} from './root.ts';
+import {runningIn} from './running.ts';
 import {mergeOptions, sandboxSpec} from './spec.ts';
 
 export interface ExecRequest {
@@ -27,10 +28,9 @@ export async function exec(
 ): Promise<SandboxResult> {
   const record = kept(store, id);
   // The record comes first: whoever wants to unmount the root, or to commit it, sees that it is in use.
-  const running = {session: id, owner: self(), command: [...command]};
-  store.sessions.addExec(running);
+  const running = store.sessions.addExec({session: id, owner: self(), command: [...command], sandbox: null});
   try {
-    const {result} = await undisturbed(store, id, async () => {
+    const {result} = await undisturbed(store, running, async () => {
       const directory = await restoreRoot(store, kept(store, id));
       // As it is now: to bring the root back may have changed it.
       const {places} = kept(store, id);
@@ -45,9 +45,14 @@ export async function exec(
         where: {image: record.image, version: record.version, session: id},
         measured,
       });
-      return untilReady(spec, (made) => {
-        const all = addPlaces(places, made);
-        if (all.length > places.length) store.sessions.replace({...kept(store, id), places: all});
+      return untilReady(spec, {
+        onPlaces: (made) => {
+          const all = addPlaces(places, made);
+          if (all.length > places.length) store.sessions.replace({...kept(store, id), places: all});
+        },
+        onStart: (pid) => {
+          store.sessions.replaceExec({...running, sandbox: {pid, started: startOf(pid) ?? ''}});
+        },
       });
     });
     return await result;
@@ -61,13 +66,10 @@ export async function exec(
  * looked up and then mounted on, by bubblewrap and by path. Whoever put a symbolic link there in between would have
  * mount points made for him anywhere on the host.
  */
-async function undisturbed<T>(store: Store, id: string, work: () => Promise<T>): Promise<T> {
-  return store.sessions.locked(id, async () => {
-    const others = store.sessions.execs(id).map(({owner}) => owner.pid);
-    return withPaused(
-      others.filter((pid) => pid !== process.pid),
-      work,
-    );
+async function undisturbed<T>(store: Store, {id, session}: Exec, work: () => Promise<T>): Promise<T> {
+  return store.sessions.locked(session, async () => {
+    const others = runningIn(store, session).filter((exec) => exec.id !== id);
+    return withPaused(others, work);
   });
 }
 
@@ -76,9 +78,21 @@ interface Launched {
 }
 
 /** Starts the command and waits until its sandbox is complete, or has failed. */
-async function untilReady(spec: SandboxSpec, onPlaces: (made: readonly Place[]) => void): Promise<Launched> {
+async function untilReady(
+  spec: SandboxSpec,
+  {onPlaces, onStart}: Required<Pick<LaunchOptions, 'onPlaces' | 'onStart'>>,
+): Promise<Launched> {
+  const started = (pid: number): void => {
+    try {
+      onStart(pid);
+    } catch (error) {
+      // What nobody could find must not run.
+      process.kill(pid, 'SIGKILL');
+      throw error;
+    }
+  };
   return new Promise((resolve) => {
-    const result = launch(spec, {onPlaces, onReady: () => resolve({result})});
+    const result = launch(spec, {onPlaces, onStart: started, onReady: () => resolve({result})});
     const ended = (): void => resolve({result});
     result.then(ended, ended);
   });

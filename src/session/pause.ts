@@ -1,46 +1,84 @@
 /** Stopping the processes of a session while its state is copied, or its root is prepared for another command. */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
+import {readdirSync} from 'node:fs';
+import type {Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError} from '../errors.ts';
+import type {Exec} from '../store/sessions.ts';
+import {entries, isRunning, numbersOf, processAt, signal, statOf, type Process} from '../system/processes.ts';
+import {sandboxesOf} from './running.ts';
 
 /** States of a thread that does nothing any more: stopped, traced, ended. */
 const AT_REST = new Set(['T', 't', 'Z', 'X']);
 
 const PATIENCE_MS = 10_000;
 
-/** Gets process ids as two words: in the order in which they are stopped, and in that in which they go on. */
-const HOLD = 'kill -STOP $1; echo; read -r _; kill -CONT $2';
+/**
+ * Gets processes as words: ENTRY:STARTED:PID (system/processes.ts). The last line of a stat has what follows the program's
+ * name, in which there may be line ends too; the 20th of it is the start.
+ */
+const GO_ON = `
+set -f
+read -r _
+for process; do
+  rest=\${process#*:}
+  stat=
+  while read -r line; do stat=$line; done <"/proc/\${process%%:*}/stat"
+  set -- \${stat##*) }
+  [ "\${20}" = "\${rest%:*}" ] && kill -CONT "\${rest#*:}"
+done`;
 
 /**
- * Runs `work` while every process that the given sandboxes run is stopped. A holder process sends the SIGCONT when
- * its standard input ends, so they go on even if we are killed meanwhile. Children go on before their parents: a shell
- * that found one of its jobs stopped would take it for the user's doing.
+ * Runs `work` while every process that the given commands run is stopped. For the holder of the session's lock. A
+ * holder process sends the SIGCONT when its standard input ends, so they go on even if we are killed meanwhile. Children
+ * go on before their parents: a shell that found one of its jobs stopped would take it for the user's doing.
+ * @throws ChrootctlError BUSY for processes that cannot be stopped, or not be seen from here
  */
-export async function withPaused<T>(owners: readonly number[], work: () => Promise<T>): Promise<T> {
-  const stopped = new Set<number>();
-  const holders: ReturnType<typeof spawn>[] = [];
+export async function withPaused<T>(execs: readonly Exec[], work: () => Promise<T>): Promise<T> {
+  const sandboxes = sandboxesOf(execs);
+  const stopped = new Map<string, Process>();
+  const holders: Holder[] = [];
   try {
     // A process may fork until it is stopped: look again until nothing new is found.
-    for (let found = sandboxed(owners, stopped); found.length > 0; found = sandboxed(owners, stopped)) {
-      const [downwards, upwards] = [found.join(' '), found.toReversed().join(' ')];
-      const holder = spawn('sh', ['-c', HOLD, 'sh', downwards, upwards], {stdio: ['pipe', 'pipe', 'ignore']});
-      holders.push(holder);
-      await once(holder.stdout, 'data');
-      for (const pid of found) {
-        await untilStopped(pid);
-        stopped.add(pid);
+    for (;;) {
+      const found = processesIn(sandboxes).filter((process) => !stopped.has(wordOf(process)));
+      if (found.length === 0) break;
+      // One that somebody has stopped before stays so afterwards.
+      const active = found.filter(({entry}) => statOf(entry)?.state !== 'T');
+      holders.push(await holderOf(active.toReversed()));
+      for (const process of active) signal(process, 'SIGSTOP');
+      for (const process of found) {
+        await untilStopped(process);
+        stopped.set(wordOf(process), process);
       }
     }
     return await work();
   } finally {
     for (const holder of holders.toReversed()) {
-      const ended = once(holder, 'exit');
-      holder.stdin?.end();
-      await ended;
+      holder.stdin.end();
+      await holder.ended;
     }
   }
+}
+
+interface Holder {
+  stdin: Writable;
+  ended: Promise<unknown>;
+}
+
+/** In a session of its own: Ctrl-C at the terminal must not take it away. */
+async function holderOf(processes: readonly Process[]): Promise<Holder> {
+  const holder = spawn('sh', ['-c', GO_ON, 'sh', ...processes.map(wordOf)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  await once(holder, 'spawn');
+  return {stdin: holder.stdin, ended: once(holder, 'exit')};
+}
+
+function wordOf({entry, started, pid}: Process): string {
+  return `${entry}:${started}:${pid}`;
 }
 
 /**
@@ -48,11 +86,11 @@ export async function withPaused<T>(owners: readonly number[], work: () => Promi
  * that has ended.
  * @throws ChrootctlError BUSY for one that does not
  */
-async function untilStopped(pid: number): Promise<void> {
+async function untilStopped(process: Process): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
-  while (!threadsOf(pid).every((thread) => AT_REST.has(statOf(`${pid}/task/${thread}`)[0] ?? 'X'))) {
+  while (!isAtRest(process)) {
     if (Date.now() > deadline) {
-      throw new ChrootctlError('BUSY', `process ${pid} of the session cannot be stopped`, {
+      throw new ChrootctlError('BUSY', `process ${process.pid} of the session cannot be stopped`, {
         hint: 'it waits in the kernel, for a disk or for a server: try again later, or kill it',
       });
     }
@@ -60,56 +98,45 @@ async function untilStopped(pid: number): Promise<void> {
   }
 }
 
-/** Descendants of the owners that live in a pid namespace of their own, parents first, those in `known` left out. */
-function sandboxed(owners: readonly number[], known: ReadonlySet<number>): number[] {
-  const parents = new Map<number, number>();
-  for (const name of readdirSync('/proc')) if (/^\d+$/.test(name)) parents.set(Number(name), parentOf(name));
-  const home = readlinkSync('/proc/self/ns/pid');
-  return [...parents.keys()]
-    .map((pid) => ({pid, depth: depthOf(pid, owners, parents)}))
-    .filter(({pid, depth}) => depth !== undefined && !known.has(pid) && namespaceOf(pid) !== home)
-    .sort((a, b) => (a.depth ?? 0) - (b.depth ?? 0))
-    .map(({pid}) => pid);
+function isAtRest({entry, started}: Process): boolean {
+  return (
+    statOf(entry)?.started !== started ||
+    threadsOf(entry).every((thread) => AT_REST.has(statOf(`${entry}/task/${thread}`)?.state ?? 'X'))
+  );
 }
 
-/** How many generations after one of the owners; undefined for who does not descend from them. */
-function depthOf(
-  pid: number,
-  owners: readonly number[],
-  parents: ReadonlyMap<number, number>,
-): number | undefined {
-  let depth = 1;
-  for (let at = parents.get(pid) ?? 0; at > 0; at = parents.get(at) ?? 0, depth++)
-    if (owners.includes(at)) return depth;
-  return undefined;
+/**
+ * Descendants of the given processes that live in pid namespaces further in, parents first. Whoever was born in a
+ * sandbox stays a descendant: its process 1 adopts those whose parents end.
+ */
+function processesIn(sandboxes: readonly Process[]): Process[] {
+  if (sandboxes.length === 0) return [];
+  const parents = new Map(entries().map((entry) => [entry, statOf(entry)?.parent ?? 0]));
+  return sandboxes.filter(isRunning).flatMap((sandbox) => {
+    const outside = numbersOf(sandbox.entry).length;
+    return [...parents.keys()]
+      .map((entry) => ({entry, generations: generationsBelow(sandbox.entry, entry, parents)}))
+      .filter(({entry, generations}) => generations > 0 && numbersOf(entry).length > outside)
+      .sort((a, b) => a.generations - b.generations)
+      .flatMap(({entry}) => processAt(entry) ?? []);
+  });
 }
 
-function threadsOf(pid: number): string[] {
+/** How many generations after `ancestor`; 0 for who does not descend from it. */
+function generationsBelow(ancestor: number, entry: number, parents: ReadonlyMap<number, number>): number {
+  let at = parents.get(entry);
+  // Bounded: the parents were not all read at one moment.
+  for (let generations = 1; at !== undefined && generations <= parents.size; generations++) {
+    if (at === ancestor) return generations;
+    at = parents.get(at);
+  }
+  return 0;
+}
+
+function threadsOf(entry: number): string[] {
   try {
-    return readdirSync(`/proc/${pid}/task`);
+    return readdirSync(`/proc/${entry}/task`);
   } catch {
     return []; // It ended.
-  }
-}
-
-function parentOf(pid: string): number {
-  return Number(statOf(pid)[1] ?? 0);
-}
-
-/** The fields after the program's name, which may have anything in it: the first is the state (proc(5)). */
-function statOf(process: string): string[] {
-  try {
-    const stat = readFileSync(`/proc/${process}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return []; // It ended.
-  }
-}
-
-function namespaceOf(pid: number): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/pid`);
-  } catch {
-    return readlinkSync('/proc/self/ns/pid'); // It ended: nothing to stop.
   }
 }

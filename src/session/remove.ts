@@ -3,10 +3,13 @@ import {ChrootctlError} from '../errors.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
-import {isAlive} from '../system/identity.ts';
+import {isSelf, type Owner} from '../system/identity.ts';
+import {describeOwner, find, kill} from '../system/owners.ts';
+import type {Process} from '../system/processes.ts';
 import {endSession} from './commit.ts';
 import {discardDead} from './discard.ts';
 import {versionsMade} from './interrupted.ts';
+import {runningIn, UNSEEN_HINT} from './running.ts';
 
 /**
  * @throws ChrootctlError NOT_FOUND; BUSY while something runs in it, unless `force` is given: then that is killed
@@ -27,17 +30,18 @@ async function remove(store: Store, id: string, force: boolean): Promise<void> {
   }
   if (record.ephemeral) {
     if (!force) {
-      throw new ChrootctlError('BUSY', `session ${id} is running (pid ${record.owner.pid})`, {
+      throw new ChrootctlError('BUSY', `session ${id} is running (${describeOwner(record.owner)})`, {
         hint: 'wait until it ends, or kill it with --force',
       });
     }
-    const {owner} = record;
-    await killed([owner.pid], () => !isAlive(owner));
+    await killAll(id, [record.owner]);
     if (await discardedDead(store, record)) return;
   }
   if (force) {
-    const owners = store.sessions.execs(id).map(({owner}) => owner.pid);
-    await killed(owners, () => store.sessions.execs(id).length === 0);
+    await killAll(
+      id,
+      runningIn(store, id).map(({owner}) => owner),
+    );
   }
   await endSession(store, id);
 }
@@ -52,20 +56,31 @@ async function discardedDead(store: Store, record: SessionRecord): Promise<boole
   return discardDead(store, last, [...(await versionsMade(store, last)).keys()]);
 }
 
-const WAIT_MS = 5000;
-const PAUSE_MS = 20;
-
-/** What a runner runs dies with it, so it is enough to kill the runners. */
-async function killed(pids: readonly number[], gone: () => boolean): Promise<void> {
-  const {setTimeout: sleep} = await import('node:timers/promises');
-  for (const pid of pids) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch (error) {
-      // ESRCH: it ended by itself.
-      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
-    }
+/**
+ * What a runner runs dies with it, so it is enough to kill the runners.
+ * @throws ChrootctlError BUSY for one that is not to be found or not to be killed; the former before any is
+ */
+async function killAll(id: string, owners: readonly Owner[]): Promise<void> {
+  const targets = owners.map((owner) => ({owner, found: findToKill(id, owner)}));
+  for (const {owner, found} of targets) {
+    if (found === 'ended' || (await kill(owner, found))) continue;
+    throw new ChrootctlError(
+      'BUSY',
+      `session ${id} is in use by a process that does not end (pid ${found.pid})`,
+      {
+        hint: 'it waits in the kernel, for a disk or for a server: try again later',
+      },
+    );
   }
-  const deadline = Date.now() + WAIT_MS;
-  while (!gone() && Date.now() < deadline) await sleep(PAUSE_MS);
+}
+
+function findToKill(id: string, owner: Owner): Process | 'ended' {
+  if (isSelf(owner)) {
+    throw new ChrootctlError('BUSY', `session ${id} is in use by this process itself`, {
+      hint: 'wait until it ends',
+    });
+  }
+  const found = find(owner);
+  if (found !== 'unseen') return found;
+  throw new ChrootctlError('BUSY', `session ${id} is in use (${describeOwner(owner)})`, {hint: UNSEEN_HINT});
 }

@@ -5,6 +5,7 @@
 import {existsSync, linkSync, readdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
+import {randomId} from '../ids.ts';
 import {
   isTorn,
   readIfExists,
@@ -36,6 +37,11 @@ export function checkSessionName(name: string): string {
     });
   }
   return name;
+}
+
+/** A command that runs in a kept session, with the name of its record. */
+export interface Exec extends ExecRecord {
+  id: string;
 }
 
 export class Sessions {
@@ -110,7 +116,7 @@ export class Sessions {
   damaged(): {path: string; torn: boolean}[] {
     const files = [
       ...this.#names(this.#layout.sessions).map((id) => this.#layout.session(id)),
-      ...this.#names(this.#layout.execs).map((name) => join(this.#layout.execs, `${name}.json`)),
+      ...this.#names(this.#layout.execs).map((id) => this.#execFile(id)),
     ];
     return files.flatMap((path) => {
       const schema = path.startsWith(this.#layout.execs) ? ExecRecord : SessionRecord;
@@ -169,36 +175,46 @@ export class Sessions {
     });
   }
 
-  addExec(record: ExecRecord): void {
-    writeAtomically(this.#execFile(record), formatRecord(record), 0o600);
+  /** Adds a record of a command, in a file of its own: pids are the same in many namespaces. */
+  addExec(record: ExecRecord): Exec {
+    const exec = {...record, id: `${record.session}.${randomId(12)}`};
+    this.replaceExec(exec);
+    return exec;
   }
 
-  dropExec(record: ExecRecord): void {
-    removeIfExists(this.#execFile(record));
+  /** For its owner. */
+  replaceExec({id, ...record}: Exec): void {
+    writeAtomically(this.#execFile(id), formatRecord(record), 0o600);
+  }
+
+  dropExec({id}: Pick<Exec, 'id'>): void {
+    removeIfExists(this.#execFile(id));
   }
 
   /** Commands that run in kept sessions now. Records whose owner died are removed on the way. */
-  execs(session?: string): ExecRecord[] {
-    const records = this.#execRecords().filter(
-      (record) => session === undefined || record.session === session,
-    );
-    for (const record of records) if (!isAlive(record.owner)) this.dropExec(record);
-    return records.filter(({owner}) => isAlive(owner));
+  execs(session?: string): Exec[] {
+    const execs = this.#allExecs().filter((exec) => session === undefined || exec.session === session);
+    return execs.filter((exec) => {
+      const alive = isAlive(exec.owner);
+      if (!alive) this.dropExec(exec);
+      return alive;
+    });
   }
 
   /** Records of commands whose chrootctl died. */
-  deadExecs(): ExecRecord[] {
-    return this.#execRecords().filter(({owner}) => !isAlive(owner));
+  deadExecs(): Exec[] {
+    return this.#allExecs().filter(({owner}) => !isAlive(owner));
   }
 
-  #execRecords(): ExecRecord[] {
-    return this.#names(this.#layout.execs).flatMap(
-      (name) => readable(() => readRecord(ExecRecord, join(this.#layout.execs, `${name}.json`))) ?? [],
-    );
+  #allExecs(): Exec[] {
+    return this.#names(this.#layout.execs).flatMap((id) => {
+      const record = readable(() => readRecord(ExecRecord, this.#execFile(id)));
+      return record === undefined ? [] : [{...record, id}];
+    });
   }
 
-  #execFile({session, owner}: ExecRecord): string {
-    return join(this.#layout.execs, `${session}.${owner.pid}.json`);
+  #execFile(id: string): string {
+    return join(this.#layout.execs, `${id}.json`);
   }
 
   #names(directory: string): string[] {

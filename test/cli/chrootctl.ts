@@ -34,7 +34,12 @@ export interface CallOptions {
   cwd?: string;
   /** In a process group of its own. */
   detached?: boolean;
+  /** Words of a program that starts it. */
+  through?: readonly string[];
 }
+
+/** What a container is here: a pid namespace with a /proc of its own. All in it end when what is started with this does. */
+export const CONTAINER = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'] as const;
 
 /** A store and a way to call chrootctl on it. */
 export class Cli {
@@ -58,7 +63,8 @@ export class Cli {
   }
 
   start(args: readonly string[], options: CallOptions = {}): ChildProcess {
-    const child = spawn(BINARY, args, {
+    const [file = BINARY, ...words] = [...(options.through ?? []), BINARY, ...args];
+    const child = spawn(file, words, {
       cwd: options.cwd ?? this.directory,
       env: {PATH: process.env['PATH'], HOME: this.directory, ...this.#environment, ...options.env},
       stdio: ['pipe', 'pipe', 'pipe'],

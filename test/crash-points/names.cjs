@@ -17,7 +17,7 @@ function nameOfPath(path) {
   return path
     .replace(/\.\d+\.\d+\.tmp\b/g, '.tmp')
     .replace(/(\.chrootctl-trial-)\w+/, '$1…')
-    .replace(/(\/execs\/\w+)\.\d+\.json/, '$1.PID.json')
+    .replace(/(\/execs\/\w+)\.\w+\.json/, '$1.ID.json')
     .replace(/^(store\/(?:volumes|mnt)\/[^/]+\/(?:fs|merged)|store\/mnt\/[^/]+)\/.*/s, '$1/…')
     .split('/')
     .map((part) => part.replace(/(?<=^|^session-)[0-9a-hjkmnp-tv-z]+(?=\.|$)/, (id) => IDS[id.length] ?? id))
