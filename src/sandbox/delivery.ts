@@ -1,6 +1,6 @@
 /** Sends signals to the command of a sandbox, keeping those that come before there is one. */
-import {errnoOf} from '../errors.ts';
-import {childrenOf} from './processes.ts';
+import {signal, type Process} from '../system/processes.ts';
+import {descendantOf} from './processes.ts';
 
 /** How often to look for the command when it should be there any moment. */
 const LOOK_AGAIN_MS = 2;
@@ -26,14 +26,14 @@ export class Delivery {
   }
 
   /** The terminal sends this one to the command itself. */
-  note(signal: NodeJS.Signals): void {
-    this.#first ??= signal;
+  note(name: NodeJS.Signals): void {
+    this.#first ??= name;
   }
 
   /** Signals go to the command as soon as there is one. */
-  send(signal: NodeJS.Signals): void {
-    this.note(signal);
-    this.#waiting.push(signal);
+  send(name: NodeJS.Signals): void {
+    this.note(name);
+    this.#waiting.push(name);
     this.#flush();
   }
 
@@ -46,8 +46,8 @@ export class Delivery {
 
   /** Ends process 1 of the outer namespace, and with it all there is; our child then ends by itself. */
   kill(): void {
-    const target = this.#descendant(1) ?? this.#outer;
-    if (target !== undefined) sendTo(target, 'SIGKILL');
+    const target = this.#descendant(1) ?? this.#descendant(0);
+    if (target !== undefined) signal(target, 'SIGKILL');
   }
 
   close(): void {
@@ -63,22 +63,10 @@ export class Delivery {
       this.#timer = setTimeout(() => this.#flush(), LOOK_AGAIN_MS);
       return;
     }
-    for (const signal of this.#waiting.splice(0)) sendTo(command, signal);
+    for (const name of this.#waiting.splice(0)) signal(command, name);
   }
 
-  /** The first child, its first child, …: as deep as `generations`. */
-  #descendant(generations: number): number | undefined {
-    let pid = this.#outer;
-    for (let depth = 0; depth < generations && pid !== undefined; depth++) pid = childrenOf(pid)[0];
-    return pid;
-  }
-}
-
-/** A process that has just ended needs no signal. */
-function sendTo(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (errnoOf(error) !== 'ESRCH') throw error;
+  #descendant(generations: number): Process | undefined {
+    return this.#outer === undefined ? undefined : descendantOf(this.#outer, generations);
   }
 }
