@@ -48,11 +48,15 @@ export function createLimits(id: string, limits: Limits): string[] {
 
 /**
  * The name of a sandbox's groups. Groups are the host's, not a store's, so the name itself says whose they are: our
- * pid, start and pid namespace (system/identity.ts; none of them outlives a boot).
+ * pid, start, pid namespace and time namespace (system/identity.ts; none of them outlives a boot).
  */
 export function groupIdOf(id: string): string {
-  const {pid, started, namespace} = self();
-  return `${id}.${pid}.${started}.${namespace.replace(/\D/g, '')}`;
+  const {pid, started, namespace, time} = self();
+  return [id, pid, started, numberOf(namespace), ...(time === undefined ? [] : [numberOf(time)])].join('.');
+}
+
+function numberOf(namespace: string): string {
+  return namespace.replace(/\D/g, '');
 }
 
 /** Groups whose makers are gone. */
@@ -67,9 +71,15 @@ export function leftoverLimits(): {id: string; path: string}[] {
 
 /** A group that was not named by us is not for us to judge. */
 function isOwnerless(id: string): boolean {
-  const [, pid, started, namespace] = /\.(\d+)\.(\d+)\.(\d+)$/.exec(id) ?? [];
+  const [, pid, started, namespace, time] = /\.(\d+)\.(\d+)\.(\d+)(?:\.(\d+))?$/.exec(id) ?? [];
   if (pid === undefined || started === undefined || namespace === undefined) return false;
-  return !isAlive({pid: Number(pid), started, boot: self().boot, namespace: `pid:[${namespace}]`});
+  return !isAlive({
+    pid: Number(pid),
+    started,
+    boot: self().boot,
+    namespace: `pid:[${namespace}]`,
+    time: time === undefined ? undefined : `time:[${time}]`,
+  });
 }
 
 /**

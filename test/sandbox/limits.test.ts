@@ -70,8 +70,10 @@ test.each([{memory: 1000}, {memory: 1e7 + 0.5}, {cpus: 0}, {cpus: NaN}, {pids: 0
   },
 );
 
-test('groups of a live maker, and those that somebody else named, are not listed', () => {
-  for (const id of [groupIdOf(randomId()), randomId(), `${randomId()}.4194303.1.1`]) {
+test('groups of makers that live, or cannot be seen, and those that somebody else named, are not listed', () => {
+  const own = readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
+  const elsewhere = [`${randomId()}.4194303.1.1`, `${randomId()}.4194303.1.${own}.1`];
+  for (const id of [groupIdOf(randomId()), randomId(), ...elsewhere]) {
     createLimits(id, {pids: 10});
     expect(leftoverLimits().filter((each) => each.id === id)).toEqual([]);
     removeLimits(id);
@@ -84,7 +86,8 @@ test('an id cannot lead elsewhere', () => {
 });
 
 test('groups are listed when their maker is gone, and removed', () => {
-  const id = `${randomId()}.4194303.1.${readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')}`;
+  const namespaces = ['pid', 'time'].map((name) => readlinkSync(`/proc/self/ns/${name}`).replace(/\D/g, ''));
+  const id = `${randomId()}.4194303.1.${namespaces.join('.')}`;
   const groups = createLimits(id, {pids: 10, memory: 2 ** 24});
   expect(groups.length).toBeGreaterThan(0);
   expect(
