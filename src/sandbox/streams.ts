@@ -6,6 +6,7 @@
 import {closeSync, fstatSync, openSync, readlinkSync, type Stats} from 'node:fs';
 import {isatty} from 'node:tty';
 import {ChrootctlError} from '../errors.ts';
+import {directoryOf} from '../system/processes.ts';
 import {DESCRIPTORS} from './chain.ts';
 import {openFile} from './descriptors.ts';
 import {InputRelay, OutputRelay} from './relay.ts';
@@ -55,8 +56,9 @@ export class Streams {
 
   /** The chain, whose first process is `pid`, has made its pipes: begins to relay. */
   begin(pid: number): void {
+    const directory = directoryOf(pid);
     for (const {number, end} of this.made) {
-      const path = `/proc/${pid}/fd/${number}`;
+      const path = `${directory}/fd/${number}`;
       const index = NUMBERS.findIndex((each) => each === number);
       const file = this.#files[index] ?? -1;
       if (end === 'reading') this.#relays.push(new InputRelay(file, path));

@@ -90,6 +90,11 @@ export function entryOf(pid: number): number | undefined {
   return entries().find((entry) => numbersOf(entry).at(-1) === pid && namespaceOf(entry) === own);
 }
 
+/** The directory in /proc of the process that has a number in our own pid namespace; there is none for who has ended. */
+export function directoryOf(pid: number): string {
+  return `/proc/${entryOf(pid) ?? 0}`;
+}
+
 /** A process of our own pid namespace or one further in, such as a descendant of ours; undefined when it has ended. */
 export function processAt(entry: number): Process | undefined {
   const stat = statOf(entry);

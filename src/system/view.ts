@@ -8,6 +8,7 @@ import {realpathSync} from 'node:fs';
 import {mountFunction, type MountPlan} from './mount-plan.ts';
 import {ChrootctlError} from '../errors.ts';
 import {lastLine, notStarted} from './process.ts';
+import {directoryOf} from './processes.ts';
 
 /**
  * The plan is mounted over its own working directory: it is there for certain, and nothing has to be made that a
@@ -50,7 +51,7 @@ export async function withMounted<T>(plan: MountPlan, work: (directory: string) 
   });
   try {
     await ready(holder);
-    return await work(`/proc/${holder.pid ?? ''}/root${mountPoint}`);
+    return await work(`${directoryOf(holder.pid ?? 0)}/root${mountPoint}`);
   } finally {
     holder.stdin.destroy();
     if (holder.pid !== undefined) await ended;
