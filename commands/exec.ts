@@ -1,12 +1,13 @@
 import {string as stringArg} from '@oclif/core/args';
 import {exec} from '../src/session/exec.ts';
-import {BaseCommand} from './shared/base.ts';
+import {ReportFile} from '../src/session/report.ts';
 import {passthrough} from './shared/passthrough.ts';
-import {runFlags, runOptions} from './shared/run-flags.ts';
+import {reportFlags, runFlags, runOptions} from './shared/run-flags.ts';
+import {RunnerCommand} from './shared/runner.ts';
 
 const {label: _label, ...execFlags} = runFlags;
 
-export default class Exec extends BaseCommand {
+export default class Exec extends RunnerCommand {
   static override summary = 'Run a command in a kept session.';
   static override usage = 'exec SESSION [FLAGS] -- COMMAND…';
   static override examples = [
@@ -14,16 +15,18 @@ export default class Exec extends BaseCommand {
     '<%= config.bin %> exec build -u nobody -- id',
   ];
   static override args = {session: stringArg({required: true, ignoreStdin: true, description: 'id or name'})};
-  static override flags = execFlags;
-  protected override readonly takesCommand = true;
+  static override flags = {...execFlags, ...reportFlags};
 
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Exec);
     const store = await this.openStore(flags);
-    const {exitCode} = await exec(store, args.session, {
+    const report = flags.report === undefined ? undefined : new ReportFile(flags.report);
+    const result = await exec(store, args.session, {
       command: passthrough() ?? [],
       options: runOptions(flags),
+      measured: report !== undefined,
     });
-    process.exitCode = exitCode;
+    report?.write(result);
+    this.report(flags, result, {});
   }
 }

@@ -1,10 +1,11 @@
 import {boolean, string} from '@oclif/core/flags';
+import {ReportFile} from '../src/session/report.ts';
 import {run} from '../src/session/run.ts';
 import {referenceArg} from './shared/reference-arg.ts';
 import {commitOptions, messageFlags} from './shared/commit-flags.ts';
 import {takeCommitFlag} from './shared/commit-flag.ts';
 import {passthrough} from './shared/passthrough.ts';
-import {labels, runFlags, runOptions, storageFlags} from './shared/run-flags.ts';
+import {labels, reportFlags, runFlags, runOptions, storageFlags} from './shared/run-flags.ts';
 import {isInteractive, RunnerCommand} from './shared/runner.ts';
 
 export default class Run extends RunnerCommand {
@@ -22,6 +23,7 @@ export default class Run extends RunnerCommand {
   static override args = {reference: referenceArg};
   static override flags = {
     ...runFlags,
+    ...reportFlags,
     ...storageFlags,
     ...messageFlags,
     commit: boolean({description: 'keep the result as a new version (--commit=TAG: under that tag too)'}),
@@ -33,6 +35,7 @@ export default class Run extends RunnerCommand {
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Run, takeCommitFlag(this.argv));
     const tag = flags['commit-tag'];
+    const report = flags.report === undefined ? undefined : new ReportFile(flags.report);
     const result = await run(await this.openStore(flags), {
       reference: args.reference,
       command: passthrough() ?? [],
@@ -44,8 +47,10 @@ export default class Run extends RunnerCommand {
         flags.commit || tag !== undefined || flags.bump !== undefined
           ? {...commitOptions(flags), tag}
           : undefined,
+      measured: report !== undefined,
       onFailure: isInteractive() ? 'keep' : 'discard',
     });
+    report?.write(result);
     this.report(flags, result, {...flags, tag});
   }
 }

@@ -1,9 +1,10 @@
 import {string as stringArg} from '@oclif/core/args';
 import {integer} from '@oclif/core/flags';
+import {ReportFile} from '../src/session/report.ts';
 import {update} from '../src/session/update.ts';
 import {commitOptions, messageFlags} from './shared/commit-flags.ts';
 import {passthrough} from './shared/passthrough.ts';
-import {labels, runFlags, runOptions, storageFlags} from './shared/run-flags.ts';
+import {labels, reportFlags, runFlags, runOptions, storageFlags} from './shared/run-flags.ts';
 import {isInteractive, RunnerCommand} from './shared/runner.ts';
 
 export default class Update extends RunnerCommand {
@@ -20,6 +21,7 @@ export default class Update extends RunnerCommand {
   static override args = {image: stringArg({required: true, ignoreStdin: true, description: 'the image'})};
   static override flags = {
     ...runFlags,
+    ...reportFlags,
     ...storageFlags,
     ...messageFlags,
     retries: integer({description: 'runs again after a conflict', default: 3, min: 0, helpValue: 'N'}),
@@ -27,6 +29,7 @@ export default class Update extends RunnerCommand {
 
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Update);
+    const report = flags.report === undefined ? undefined : new ReportFile(flags.report);
     const result = await update(await this.openStore(flags), {
       image: args.image,
       command: passthrough() ?? [],
@@ -35,8 +38,10 @@ export default class Update extends RunnerCommand {
       commit: commitOptions(flags),
       retries: flags.retries,
       onRetry: (conflict) => this.remark(flags, `${conflict.message}: running again`),
+      measured: report !== undefined,
       onFailure: isInteractive() ? 'keep' : 'discard',
     });
+    report?.write(result);
     this.report(flags, result, flags);
   }
 }

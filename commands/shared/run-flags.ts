@@ -74,6 +74,14 @@ export const runFlags = {
   profile: string({description: 'start from a named set of flags: default, user, buildd', helpValue: 'NAME'}),
 };
 
+/** For commands that run one to its end. */
+export const reportFlags = {
+  report: string({
+    description: 'write how it ended, and what it took, to this file (JSON)',
+    helpValue: 'FILE',
+  }),
+};
+
 /** For commands that make a session. */
 export const storageFlags = {
   'storage-limit': string({description: 'limit of what is written to the root (zfs)', helpValue: 'SIZE'}),

@@ -1,6 +1,6 @@
 /** What run and update say of how it went. stdout is the command's: what we have to say goes beside it. */
-import {constants} from 'node:os';
 import {isatty} from 'node:tty';
+import {signalOf} from '../../src/session/report.ts';
 import type {RunResult} from '../../src/session/run.ts';
 import {BaseCommand} from './base.ts';
 import {describeCommit} from './commit-flags.ts';
@@ -12,12 +12,21 @@ export interface Wanted {
   force?: boolean | undefined;
 }
 
+interface RunnerFlags {
+  json: boolean;
+  quiet: boolean;
+  memory?: string | undefined;
+  timeout?: string | undefined;
+}
+
 export abstract class RunnerCommand extends BaseCommand {
   protected override readonly takesCommand = true;
 
   /** Ends with the command's exit code. */
-  protected report(flags: {json: boolean; quiet: boolean}, result: RunResult, wanted: Wanted): void {
-    const {committed, uncommitted, session} = result;
+  protected report(flags: RunnerFlags, result: RunResult, wanted: Wanted): void {
+    const {committed, uncommitted, session, advice} = result;
+    for (const line of limitsMet(flags, result)) this.remark(flags, line);
+    if (advice !== undefined) this.remark(flags, advice);
     if (committed !== undefined) {
       if (flags.json) this.outcome(committed);
       else this.remark(flags, describeCommit(committed));
@@ -53,17 +62,21 @@ export function isInteractive(): boolean {
 }
 
 function describeFailure({exitCode, timedOut, uncommitted, session}: RunResult, wanted: Wanted): string {
-  const cause = timedOut ? ' (timed out)' : signalOf(exitCode);
+  const signal = signalOf(exitCode);
+  const cause = timedOut ? ' (timed out)' : signal === null ? '' : ` (${signal})`;
   const line = `not committed: the command ended with ${exitCode}${cause}`;
   if (session !== undefined && uncommitted !== undefined)
     return `${line}; session ${session} keeps the work\n  ${waysOn(session, uncommitted.image, wanted)}\n`;
   return `${line}${uncommitted?.work === 'unchanged' ? '; it has changed nothing' : ''}\n`;
 }
 
-/** A shell reports the death of what it ran in the same way. */
-function signalOf(exitCode: number): string {
-  const name = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0];
-  return name === undefined ? '' : ` (${name})`;
+/** Which of the limits ended it, or a part of it: by its exit code alone nobody can tell. */
+function limitsMet({memory, timeout}: RunnerFlags, {timedOut, outOfMemory = 0}: RunResult): string[] {
+  const limit = (text: string | undefined): string => (text === undefined ? '' : ` (limit ${text})`);
+  return [
+    ...(outOfMemory > 0 ? [`killed: out of memory${limit(memory)}`] : []),
+    ...(timedOut ? [`killed: out of time${limit(timeout)}`] : []),
+  ];
 }
 
 function waysOn(session: string, image: string, {tag, bump, force}: Wanted): string {

@@ -4,7 +4,9 @@
  */
 import type {Mount} from '../system/mounts.ts';
 
-export type ControllerName = 'memory' | 'cpu' | 'pids';
+export type ControllerName = 'memory' | 'cpu' | 'pids' | 'devices';
+/** Those that keep to an amount. */
+export type LimitName = Exclude<ControllerName, 'devices'>;
 
 export interface Controller {
   name: ControllerName;
@@ -47,7 +49,7 @@ const CPU_PERIOD = 100_000;
 
 /** What to write, in this order, so that the controller keeps to `amount` (bytes, processors or tasks). */
 export function settingsFor(
-  {name, version}: Pick<Controller, 'name' | 'version'>,
+  {name, version}: {name: LimitName; version: Controller['version']},
   amount: number,
 ): Setting[] {
   switch (name) {

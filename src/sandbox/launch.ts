@@ -7,10 +7,11 @@ import {ChrootctlError, toChrootctlError} from '../errors.ts';
 import {notStarted} from '../system/process.ts';
 import {withMounted} from '../system/view.ts';
 import {DESCRIPTORS, PROCEED} from './chain.ts';
+import {killedFor, peakOf, usageOf} from './consumption.ts';
 import {Delivery} from './delivery.ts';
 import {createLimits, groupIdOf, removeLimits} from './limits.ts';
 import {failureOf, hasStarted, isBorn, reportedExitCode} from './outcome.ts';
-import {outerWords, PIPED} from './outer.ts';
+import {outerWords, PIPED} from './outer-program.ts';
 import type {Place} from './places.ts';
 import {prepare, type Prepared} from './prepare.ts';
 import {relaySignals} from './signals.ts';
@@ -60,9 +61,21 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
   options.onPlaces?.(prepared.places);
   if ('plan' in spec.root) mkdirSync(spec.root.mountPoint, {recursive: true});
   const group = groupIdOf(spec.id);
-  const groups = createLimits(group, spec.limits);
+  const groups = createLimits(group, spec);
   try {
-    return await runChain({...prepared, outer: prepared.outer(groups, streams)}, streams, spec, options);
+    const begun = performance.now();
+    const {status, ...result} = await runChain(
+      {...prepared, outer: prepared.outer(groups, streams)},
+      streams,
+      spec,
+      options,
+    );
+    const wall = (performance.now() - begun) / 1000;
+    return {
+      ...result,
+      ...(spec.limits.memory === undefined ? {} : {outOfMemory: killedFor(groups)}),
+      ...(spec.measured === true ? {usage: usageOf(status, wall, peakOf(groups))} : {}),
+    };
   } finally {
     if (groups.length > 0) removeLimits(group);
   }
@@ -82,12 +95,19 @@ function withLayers(
     : withMounted(root.plan.look ?? root.plan, (directory) => work([directory]));
 }
 
+interface Ended {
+  exitCode: number;
+  timedOut: boolean;
+  /** What the chain reported. */
+  status: string;
+}
+
 async function runChain(
   input: {outer: Buffer; innermost: string},
   streams: Streams,
   spec: SandboxSpec,
   options: LaunchOptions,
-): Promise<SandboxResult> {
+): Promise<Ended> {
   const delivery = new Delivery();
   // Before there is anything to send to: from the first process on, a signal is the command's.
   const stopRelay = relaySignals(delivery);
@@ -124,11 +144,12 @@ async function runChain(
     const signal = await ended(child, options.onStart).finally(() => streams.end());
     if (failure !== undefined) throw failure;
     const exitCode = reportedExitCode(status());
-    if (timer.expired()) return {exitCode: TIMED_OUT, timedOut: true};
-    if (exitCode !== undefined) return {exitCode, timedOut: false};
+    const ending = {timedOut: timer.expired(), status: status()};
+    if (ending.timedOut) return {...ending, exitCode: TIMED_OUT};
+    if (exitCode !== undefined) return {...ending, exitCode};
     // A signal met the sandbox before it had come to its command, and did there what it would have done to that.
     if (delivery.first !== undefined && !hasStarted(setup())) {
-      return {exitCode: 128 + constants.signals[delivery.first], timedOut: false};
+      return {...ending, exitCode: 128 + constants.signals[delivery.first]};
     }
     throw failureOf(setup(), signal);
   } finally {

@@ -7,9 +7,18 @@ import {existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSy
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf, messageOf} from '../errors.ts';
 import {isAlive, self} from '../system/identity.ts';
-import {mountsOf} from '../system/mounts.ts';
-import {findController, hierarchies, settingsFor, type Controller, type ControllerName} from './cgroups.ts';
-import type {Limits} from './spec.ts';
+import {mountsOf, type Mount} from '../system/mounts.ts';
+import {
+  findController,
+  hierarchies,
+  settingsFor,
+  type Controller,
+  type ControllerName,
+  type LimitName,
+  type Setting,
+} from './cgroups.ts';
+import {deviceRules, isRestricted} from './devices.ts';
+import type {Device, Limits, SandboxSpec} from './spec.ts';
 
 const PARENT = 'chrootctl';
 
@@ -22,22 +31,32 @@ const SMALLEST_MEMORY = 6 * 1024 * 1024;
 /** The kernel takes no quota below a millisecond in the period of 100. */
 const SMALLEST_CPUS = 0.01;
 
+type Limited = Pick<SandboxSpec, 'limits' | 'devices' | 'privileged' | 'measured'>;
+
 /**
  * Makes the groups and sets their limits.
  * @returns the groups' directories, to be joined by writing to their `cgroup.procs`; none without limits
  * @throws ChrootctlError USAGE for a limit that cannot be, NOT_PERMITTED or FAILED when the host cannot enforce one;
  *   nothing is left behind then
  */
-export function createLimits(id: string, limits: Limits): string[] {
+export function createLimits(id: string, {limits, devices, privileged, measured}: Limited): string[] {
   const wanted = amountsOf(limits);
-  if (wanted.length === 0) return [];
+  if (wanted.length === 0 && devices.length === 0 && measured !== true) return [];
   const mounts = mountsOf();
   const groups = new Set<string>();
   try {
     for (const [name, amount] of wanted) {
       const controller = findController(mounts, name, controllersOf);
       if (controller === undefined) throw missing(name);
-      groups.add(setLimit(controller, id, amount));
+      groups.add(makeGroup(controller, id, settingsFor({name, version: controller.version}, amount)));
+    }
+    if (devices.length > 0 && !privileged) {
+      const group = makeDeviceGroup(mounts, id, devices);
+      if (group !== undefined) groups.add(group);
+    }
+    if (measured === true && limits.memory === undefined) {
+      const group = makeMeasuringGroup(mounts, id);
+      if (group !== undefined) groups.add(group);
     }
   } catch (error) {
     removeLimits(id);
@@ -101,8 +120,8 @@ export function removeLimits(id: string): void {
   }
 }
 
-function amountsOf({memory, cpus, pids}: Limits): [ControllerName, number][] {
-  const wanted: [ControllerName, number][] = [];
+function amountsOf({memory, cpus, pids}: Limits): [LimitName, number][] {
+  const wanted: [LimitName, number][] = [];
   if (memory !== undefined) {
     if (!Number.isSafeInteger(memory) || memory < SMALLEST_MEMORY) throw unusable('memory', '6 MiB');
     wanted.push(['memory', memory]);
@@ -128,7 +147,46 @@ function missing(name: ControllerName): ChrootctlError {
   });
 }
 
-function setLimit(controller: Controller, id: string, amount: number): string {
+/** Undefined where no controller keeps to it, and none is needed: a mount of a device gives no other. */
+function makeDeviceGroup(
+  mounts: readonly Mount[],
+  id: string,
+  devices: readonly Device[],
+): string | undefined {
+  const controller = findController(mounts, 'devices', controllersOf);
+  const restricted = devices.find(isRestricted);
+  if (controller?.version !== 1) {
+    if (restricted === undefined) return undefined;
+    throw new ChrootctlError(
+      'FAILED',
+      `this host cannot allow only '${restricted.access}' of ${restricted.source}`,
+      {
+        hint: 'there is no devices controller of control groups version 1; give it as a whole, or not at all',
+      },
+    );
+  }
+  const rules = deviceRules(devices).map((value) => ({file: 'devices.allow', value}));
+  try {
+    return makeGroup(controller, id, [{file: 'devices.deny', value: 'a'}, ...rules]);
+  } catch (error) {
+    if (restricted !== undefined) throw error;
+    return undefined;
+  }
+}
+
+/** A group that only counts. Where none can be made, there is nothing to tell. */
+function makeMeasuringGroup(mounts: readonly Mount[], id: string): string | undefined {
+  const controller = findController(mounts, 'memory', controllersOf);
+  if (controller === undefined) return undefined;
+  try {
+    return makeGroup(controller, id, []);
+  } catch (error) {
+    if (error instanceof ChrootctlError) return undefined;
+    throw error;
+  }
+}
+
+function makeGroup(controller: Controller, id: string, settings: readonly Setting[]): string {
   checkId(id);
   const {name, version, mountPoint} = controller;
   const parent = join(mountPoint, PARENT);
@@ -141,7 +199,7 @@ function setLimit(controller: Controller, id: string, amount: number): string {
         writeFileSync(join(level, 'cgroup.subtree_control'), `+${name}`);
     }
     mkdirSync(group, {recursive: true});
-    for (const {file, value, optional} of settingsFor(controller, amount)) {
+    for (const {file, value, optional} of settings) {
       const path = join(group, file);
       if (existsSync(path)) writeFileSync(path, value);
       else if (optional === undefined) throw new ChrootctlError('FAILED', `this kernel has no ${file}`);

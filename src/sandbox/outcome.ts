@@ -2,7 +2,7 @@
 import {ChrootctlError, FREE_SPACE} from '../errors.ts';
 import {lastLine} from '../system/process.ts';
 import {STARTED} from './chain.ts';
-import {PIPED} from './outer.ts';
+import {PIPED} from './outer-program.ts';
 
 /** The exit code that bwrap(1) reports on --json-status-fd: absent when the command has not run to its end. */
 export function reportedExitCode(status: string): number | undefined {

@@ -85,16 +85,6 @@ export interface Limits {
   cpus?: number;
   /** Processes and threads. */
   pids?: number;
-  /** Only these devices, and those that every sandbox has. */
-  devices?: readonly DeviceRule[];
-}
-
-/** What may be done with a device, as control groups name it. */
-export interface DeviceRule {
-  type: 'b' | 'c';
-  major: number;
-  minor: number;
-  access: string;
 }
 
 /**

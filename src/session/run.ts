@@ -4,6 +4,7 @@
  */
 import {ChrootctlError, messageOf} from '../errors.ts';
 import {formatReference, type Reference} from '../reference.ts';
+import {certificatesHint} from '../sandbox/certificates.ts';
 import {launch} from '../sandbox/launch.ts';
 import type {SandboxResult} from '../sandbox/spec.ts';
 import type {RunOptions, SessionRecord} from '../store/records.ts';
@@ -53,6 +54,8 @@ export interface RunResult extends SandboxResult {
   uncommitted?: Uncommitted;
   /** Id of the session, where it was kept. */
   session?: string;
+  /** What may help against how it ended. */
+  advice?: string;
 }
 
 export interface Uncommitted {
@@ -91,7 +94,7 @@ async function runEphemeral(store: Store, request: RunRequest): Promise<RunResul
       ...limitOf(options),
     });
     const root = {plan: await store.driver.plan(record.volume), mountPoint: store.layout.mounts};
-    const result = await launch(
+    const ending = await launch(
       sandboxSpec({
         id: record.id,
         root,
@@ -104,6 +107,8 @@ async function runEphemeral(store: Store, request: RunRequest): Promise<RunResul
       }),
       {onPlaces: (places) => (record = {...record, places: [...places]})},
     );
+    const advice = certificatesHint(ending.exitCode, root.plan.layers);
+    const result: RunResult = {...ending, ...(advice === undefined ? {} : {advice})};
     if (commit === undefined) return result;
     if (result.exitCode !== 0) {
       const isKept = request.onFailure === 'keep' && (await hasChanged(store, record));

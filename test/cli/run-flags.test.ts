@@ -71,6 +71,97 @@ describe('the flags of run', () => {
     }
   });
 
+  test('a limit that ends something says so', async () => {
+    const late = await run(['--timeout', '0.3'], 'sleep 20');
+    expect([late.code, late.stderr]).toEqual([124, 'killed: out of time (limit 0.3)\n']);
+    expect((await run(['-q', '--timeout', '0.3'], 'sleep 20')).stderr).toBe('');
+    const hog = await run(['--memory', '16m'], 'tail /dev/zero');
+    if (hog.code !== 125)
+      expect([hog.code, hog.stderr]).toEqual([137, 'killed: out of memory (limit 16m)\n']);
+  });
+
+  test('a report of how it ended and what it took', async () => {
+    const file = join(store, 'report.json');
+    await run(['--report', file], 'dd if=/dev/zero of=/big bs=1024 count=4096 2>/dev/null; sync; exit 3');
+    const report = JSON.parse(readFileSync(file, 'utf8')) as Record<string, number>;
+    expect(report).toMatchObject({exitCode: 3, signal: null, timedOut: false, outOfMemory: false});
+    expect(report['largestProcess']).toBeGreaterThan(1e5);
+    for (const name of ['wall', 'cpu', 'user', 'system']) expect(report[name]).toBeGreaterThanOrEqual(0);
+    await run(['--report', file], 'kill -9 $$');
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({exitCode: 137, signal: 'SIGKILL'});
+    const nowhere = await run(['--report', '/does/not/exist'], 'echo ran');
+    expect([nowhere.code, nowhere.stdout]).toEqual([125, '']);
+  });
+
+  test('devices, file systems in memory, limits of processes', async () => {
+    const script =
+      'test -w /dev/two && stat -c %t:%T /dev/two; df -k /in/memory /dev/shm | tail -n +2 | tr -s " " | cut -d" " -f2; ulimit -n';
+    const flags = [
+      '--device',
+      '/dev/full:/dev/two',
+      '--tmpfs',
+      '/in/memory:size=1m',
+      '--shm-size',
+      '2m',
+      '--ulimit',
+      'nofile=77:99',
+      '--init',
+    ];
+    const root = await run(flags, script.replace(/df .*?;/, 'stat -f -c %b:%s /in/memory /dev/shm;'));
+    expect([root.code, root.stdout]).toEqual([0, '1:7\n256:4096\n512:4096\n77\n']);
+    for (const [wrong, why] of [
+      [['--device', '/etc/passwd'], /not a device/],
+      [['--device', 'fuse'], /not a device/],
+      [['--tmpfs', '/x:size=1m,uid=3'], /no option 'uid=3'/],
+      [['--ulimit', 'nofile=2:1'], /above the hard one/],
+      [['--ulimit', 'files=1'], /there is no limit 'files'/],
+    ] as const) {
+      const {code, stderr} = await run([...wrong], 'true');
+      expect([code, stderr]).toEqual([2, expect.stringMatching(why)]);
+    }
+    expect((await run(['-v', '/dev/null:/dev/mine'], 'echo x >/dev/mine && echo written')).stdout).toBe(
+      'written\n',
+    );
+  });
+
+  test('a device for reading alone cannot be written, or is refused', async () => {
+    const {code, stdout, stderr} = await run(
+      ['--device', '/dev/loop-control:/dev/two:r'],
+      'exec 3</dev/two && echo read; (exec 3<>/dev/two) 2>/dev/null && echo written; echo x >/dev/null; exit 0',
+    );
+    if (code === 0) expect(stdout).toBe('read\n');
+    else expect(stderr).toMatch(/cannot allow only/);
+  });
+
+  test('a command knows where it is', async () => {
+    const {stdout} = await run(
+      [],
+      'echo "$CHROOTCTL_IMAGE $debian_chroot ${#CHROOTCTL_VERSION} ${CHROOTCTL_SESSION:+some}"',
+    );
+    expect(stdout).toBe('base base 16 some\n');
+  });
+
+  test.each(['root', 'guest'])(
+    'the working directory is that of %s too, in a session as well',
+    async (user) => {
+      expect((await run(['-u', user, '-w', '/usr/bin'], 'pwd')).stdout).toBe('/usr/bin\n');
+      const cli = new Cli({store: join(store, 'store')});
+      await cli.ok('session', 'begin', 'base', '--name', `there-${user}`, '-u', user, '-w', '/usr/bin');
+      expect(await cli.ok('exec', `there-${user}`, '--', 'pwd')).toBe('/usr/bin');
+      expect(await cli.ok('exec', `there-${user}`, '-w', '/etc', '--', 'pwd')).toBe('/etc');
+      await cli.ok('session', 'end', `there-${user}`);
+    },
+  );
+
+  test('the profile of the caller: his home, his groups, where he is', async () => {
+    // As sudo tells it; the user daemon is everywhere.
+    const {stdout} = await run(['--profile', 'user'], 'id -u; pwd; echo $HOME', {
+      cwd: '/',
+      env: {SUDO_UID: '1', SUDO_GID: '1', SUDO_USER: 'daemon'},
+    });
+    expect(stdout).toMatch(/^1\n\/usr\/sbin\n\/usr\/sbin\n$/);
+  });
+
   test('a session keeps the flags it was begun with', async () => {
     const cli = new Cli({store: join(store, 'store')});
     await cli.ok(

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import {spawnSync} from 'node:child_process';
 import {readdirSync} from 'node:fs';
 import {innerScript} from '../../src/sandbox/chain.ts';
-import {outerWords} from '../../src/sandbox/outer.ts';
+import {outerWords} from '../../src/sandbox/outer-program.ts';
 import {mountArguments} from '../../src/system/mount-plan.ts';
 import {runIn, sandbox, sh, start, end} from './sandbox.ts';
 

@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {randomId} from '../../src/ids.ts';
 import {findController, settingsFor} from '../../src/sandbox/cgroups.ts';
 import {createLimits, groupIdOf, leftoverLimits, removeLimits} from '../../src/sandbox/limits.ts';
+import type {Limits} from '../../src/sandbox/spec.ts';
 import {parseMountinfo} from '../../src/system/mounts.ts';
 import {end, runIn, sandbox, sh, start} from './sandbox.ts';
 
@@ -63,10 +64,12 @@ test('what is written', () => {
   expect(written('pids', 1, 7)).toEqual(['pids.max=7']);
 });
 
+const limited = (limits: Limits) => ({limits, devices: [], privileged: false, measured: false});
+
 test.each([{memory: 1000}, {memory: 1e7 + 0.5}, {cpus: 0}, {cpus: NaN}, {pids: 0}, {pids: 1.5}])(
   '%j is refused',
   (limits) => {
-    expect(() => createLimits(randomId(), limits)).toThrow(expect.objectContaining({code: 'USAGE'}));
+    expect(() => createLimits(randomId(), limited(limits))).toThrow(expect.objectContaining({code: 'USAGE'}));
   },
 );
 
@@ -74,7 +77,7 @@ test('groups of makers that live, or cannot be seen, and those that somebody els
   const own = readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
   const elsewhere = [`${randomId()}.4194303.1.1`, `${randomId()}.4194303.1.${own}.1`];
   for (const id of [groupIdOf(randomId()), randomId(), ...elsewhere]) {
-    createLimits(id, {pids: 10});
+    createLimits(id, limited({pids: 10}));
     expect(leftoverLimits().filter((each) => each.id === id)).toEqual([]);
     removeLimits(id);
   }
@@ -82,13 +85,13 @@ test('groups of makers that live, or cannot be seen, and those that somebody els
 
 test('an id cannot lead elsewhere', () => {
   expect(() => removeLimits('../x')).toThrow(expect.objectContaining({code: 'USAGE'}));
-  expect(() => createLimits('a/b', {pids: 3})).toThrow(expect.objectContaining({code: 'USAGE'}));
+  expect(() => createLimits('a/b', limited({pids: 3}))).toThrow(expect.objectContaining({code: 'USAGE'}));
 });
 
 test('groups are listed when their maker is gone, and removed', () => {
   const namespaces = ['pid', 'time'].map((name) => readlinkSync(`/proc/self/ns/${name}`).replace(/\D/g, ''));
   const id = `${randomId()}.4194303.1.${namespaces.join('.')}`;
-  const groups = createLimits(id, {pids: 10, memory: 2 ** 24});
+  const groups = createLimits(id, limited({pids: 10, memory: 2 ** 24}));
   expect(groups.length).toBeGreaterThan(0);
   expect(
     leftoverLimits()
@@ -119,7 +122,7 @@ describe('in force', () => {
 
   test('processors: the quota is written', () => {
     const id = randomId();
-    const groups = createLimits(id, {cpus: 0.5});
+    const groups = createLimits(id, limited({cpus: 0.5}));
     const text = groups.map((group) => {
       const file = ['cpu.cfs_quota_us', 'cpu.max'].map((name) => join(group, name)).find(existsSync);
       return file === undefined ? '' : readFileSync(file, 'utf8').trim();

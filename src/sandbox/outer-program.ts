@@ -1,0 +1,215 @@
+/**
+ * The text of the outer link (outer.ts says what it is for): a perl program, because one perl starts faster than the row of
+ * util-linux programs that would do the same, and Debian is never without it (perl-base).
+ */
+import {ChrootctlError} from '../errors.ts';
+import {DESCRIPTORS} from './chain.ts';
+
+/** Said on the set-up descriptor when the pipes are made: then we open their other ends, and say one byte. */
+export const PIPED = 'chrootctl: pipes';
+
+interface Calls {
+  prctl: number;
+  unshare: number;
+  mount: number;
+  umount2: number;
+  dup3: number;
+  setgroups: number;
+  prlimit: number;
+  getrusage: number;
+}
+
+/** System call numbers, from the kernel's tables, by Node's names of architectures. */
+const GENERIC: Calls = {
+  prctl: 167,
+  unshare: 97,
+  mount: 40,
+  umount2: 39,
+  dup3: 24,
+  setgroups: 159,
+  prlimit: 261,
+  getrusage: 165,
+};
+const CALLS: Partial<Record<string, Calls>> = {
+  x64: {
+    prctl: 157,
+    unshare: 272,
+    mount: 165,
+    umount2: 166,
+    dup3: 292,
+    setgroups: 116,
+    prlimit: 302,
+    getrusage: 98,
+  },
+  ia32: {
+    prctl: 172,
+    unshare: 310,
+    mount: 21,
+    umount2: 52,
+    dup3: 330,
+    setgroups: 206,
+    prlimit: 340,
+    getrusage: 77,
+  },
+  arm: {
+    prctl: 172,
+    unshare: 337,
+    mount: 21,
+    umount2: 52,
+    dup3: 358,
+    setgroups: 206,
+    prlimit: 369,
+    getrusage: 77,
+  },
+  ppc64: {
+    prctl: 171,
+    unshare: 282,
+    mount: 21,
+    umount2: 52,
+    dup3: 316,
+    setgroups: 81,
+    prlimit: 325,
+    getrusage: 77,
+  },
+  s390x: {
+    prctl: 172,
+    unshare: 303,
+    mount: 21,
+    umount2: 52,
+    dup3: 326,
+    setgroups: 206,
+    prlimit: 334,
+    getrusage: 77,
+  },
+  arm64: GENERIC,
+  riscv64: GENERIC,
+  loong64: GENERIC,
+};
+
+/**
+ * perl gives numbers to the kernel as they are and strings as pointers, so that numbers stand in the text.
+ *
+ * The parent only waits, and lives through what a terminal sends to the whole group. bwrap gets an empty environment, since
+ * process 1 inside shows it for ever, and runs from a mount that is read-only, since /proc/1/exe is its file there.
+ */
+const PROGRAM = String.raw`
+sub fail { print STDERR "$_[0]: $!\n"; exit 1 }
+sub list { unpack '(V/a)*', $_[0] }
+sub attach { my @to = @_; syscall(MOUNT, $to[0], $to[1], $to[2], $to[3] + 0, $to[4]) == 0 }
+sub told {
+  my ($count, $text) = ($_[0], '');
+  while (length $text < $count) { sysread(STDIN, $text, $count - length $text, length $text) or exit 1 }
+  $text
+}
+sub piped {
+  pipe my $from, my $to or fail('pipe');
+  fcntl $to, 1031, length $_[0] if length $_[0] > 65536;
+  syswrite($to, $_[0]) == length $_[0] or fail('pipe');
+  $from
+}
+BEGIN { $^H |= 0x400000 }
+$^F = 1024;
+syscall(PRCTL, 1, 9);
+my ($words, $made, $groups, $detach, $mounts, $directories, $files, $ulimits, $pipes, $filter, $options, $command) =
+  list(told(unpack 'V', told(4)));
+my ($parent, $spaces, $first, $directory, $patient, $root, $measured) = list($words);
+my $io;
+exit 1 if getppid != $parent;
+syscall(SETGROUPS, 0, 0);
+if (syscall(436, $first + 0, 0xffffffff, 0) != 0) {
+  opendir my $open, '/proc/self/fd' or fail('/proc/self/fd');
+  # What goes out of scope is closed.
+  for (grep { /^\d+$/ && $_ >= $first } readdir $open) { open my $gone, '<&=', $_ }
+}
+for (list($made)) {
+  my ($number, $kind, $like) = /(\d+)(.)(\d*)/;
+  my ($from, $to);
+  ($kind eq '=' ? open($to, '>&', $like) : pipe($from, $to)) or fail('pipe');
+  syscall(DUP3, fileno($kind eq '<' ? $from : $to), $number + 0, 0) == $number or fail('pipe');
+}
+if ($made ne '') { print STDERR "PIPED\n"; told(1) }
+my @streams;
+for (STREAMS) {
+  # Node reads its own streams without waiting, and tells only the children that have them at 0 to 2.
+  open my $stream, '+<&=', $_ or fail('stream');
+  push @streams, $stream;
+  fcntl $stream, 4, fcntl($stream, 3, 0) & ~2048;
+}
+$SIG{$_} = sub {} for qw(HUP INT QUIT PIPE ALRM TERM USR1 USR2);
+syscall(UNSHARE, $spaces + 0) == 0 or fail('unshare');
+attach('none', '/', '', 0x84000, '') or fail('mount: /');
+open $io, '<', '/proc/self/io' if $measured;
+defined(my $child = fork) or fail('fork');
+if ($child) {
+  1 while waitpid($child, 0) == -1 && $! == 4;
+  if ($measured) {
+    syscall(GETRUSAGE, -1, my $usage = "\0" x 256);
+    my ($written) = join('', <$io>) =~ /^write_bytes: (\d+)/m;
+    open my $status, '>&=', STATUS;
+    syswrite $status, join(' ', 'usage', unpack('l!5', $usage), $written // '-') . "\n";
+  }
+  exit 0;
+}
+syscall(PRCTL, 1, 9);
+umask 0;
+for (list($groups)) {
+  open my $group, '>', "$_/cgroup.procs" or fail("control group: $_");
+  syswrite $group, '0' or fail("control group: $_");
+}
+syscall(UMOUNT, $_, 2) for list($detach);
+chdir $directory or fail("mount: $directory");
+my ($tries, @mounts) = (0, list($mounts));
+while (my ($source, $target, $type, $flags, $data) = splice @mounts, 0, 5) {
+  # The kernel refuses to mount a sysfs upon itself.
+  syscall(UMOUNT, $target, 2) if $type eq 'sysfs';
+  until (attach($source, $target, $type, $flags, $data)) {
+    fail("mount: $target") unless $patient && $! == 16 && $tries++ < 100;
+    select undef, undef, undef, 0.05;
+  }
+  next if $type ne 'overlay' || $flags & 1 || -w $target;
+  print STDERR "mount: no space left on the device of the store: the root would be read-only\n";
+  exit 1;
+}
+attach('proc', '/proc', 'proc', 14, '') or fail('mount: /proc');
+for (list($directories)) { mkdir $root . $_, 0755 or $! == 17 or fail("mkdir: $_") }
+my @files = list($files);
+while (my ($path, $content) = splice @files, 0, 2) {
+  $path = $root . $path;
+  unlink $path or $! == 2 or next;
+  sysopen my $file, $path, 193, 0644 or fail("file: $path");
+  syswrite($file, $content) == length $content or fail("file: $path");
+}
+my ($bwrap) = grep { -x } map { "$_/bwrap" } split /:/, $ENV{PATH};
+if (!defined $bwrap) { print STDERR "bwrap: not found\n"; exit 1 }
+attach($bwrap, $bwrap, '', 4096, '') && attach('none', $bwrap, '', 4129, '') or fail("mount: $bwrap");
+my @ulimits = list($ulimits);
+while (my ($resource, $soft, $hard) = splice @ulimits, 0, 3) {
+  my $limit = pack 'qq', $soft, $hard;
+  syscall(PRLIMIT, 0, $resource + 0, $limit, 0) == 0 or fail('ulimit');
+}
+my ($owner, @pipes) = list($pipes);
+my @open = map { open my $pipe, '<&=', $_ or fail('pipe'); chown $owner, -1, $pipe; $pipe } @pipes;
+my @filter = $filter eq '' ? () : ('--seccomp', fileno(push(@open, piped($filter)) && $open[-1]));
+push @open, piped($options);
+%ENV = ();
+exec { $bwrap } 'bwrap', @filter, '--args', fileno $open[-1], '--', list($command) or fail('bwrap');
+`;
+
+/** The words that start the program. @throws ChrootctlError FAILED on a processor whose system calls are not known here */
+export function outerWords(architecture: string = process.arch): string[] {
+  const calls = CALLS[architecture];
+  if (calls === undefined)
+    throw new ChrootctlError('FAILED', `chrootctl cannot run commands on this processor (${architecture})`);
+  const program = PROGRAM.replace('PIPED', PIPED)
+    .replace('STREAMS', `${DESCRIPTORS.stdin}, ${DESCRIPTORS.stderr}`)
+    .replace('STATUS', String(DESCRIPTORS.status))
+    .replaceAll('PRCTL', String(calls.prctl))
+    .replaceAll('PRLIMIT', String(calls.prlimit))
+    .replaceAll('GETRUSAGE', String(calls.getrusage))
+    .replaceAll('SETGROUPS', String(calls.setgroups))
+    .replaceAll('DUP3', String(calls.dup3))
+    .replaceAll('UNSHARE', String(calls.unshare))
+    .replaceAll('UMOUNT', String(calls.umount2))
+    .replaceAll('MOUNT', String(calls.mount));
+  return ['perl', '-e', program];
+}

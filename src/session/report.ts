@@ -1,0 +1,40 @@
+/** `--report FILE`: how a command ended and what it took, as JSON for programs. */
+import {closeSync, openSync, writeFileSync} from 'node:fs';
+import {constants} from 'node:os';
+import type {SandboxResult} from '../sandbox/spec.ts';
+
+export class ReportFile {
+  readonly #fd: number;
+
+  /** Opened before the command runs, so that a place that cannot be written is told in time. */
+  constructor(path: string) {
+    this.#fd = openSync(path, 'w', 0o644);
+  }
+
+  /**
+   * Times are in seconds, memory and what was written in bytes; null is what the kernel does not tell here. A command that
+   * ends with a code above 128 by itself cannot be told from one that a signal ended.
+   */
+  write({exitCode, timedOut, outOfMemory, usage}: SandboxResult): void {
+    const report = {
+      exitCode,
+      signal: signalOf(exitCode),
+      timedOut,
+      outOfMemory: (outOfMemory ?? 0) > 0,
+      wall: usage?.wall ?? null,
+      cpu: usage === undefined || usage.user === null ? null : usage.user + (usage.system ?? 0),
+      user: usage?.user ?? null,
+      system: usage?.system ?? null,
+      peakMemory: usage?.peakMemory ?? null,
+      largestProcess: usage?.largestProcess ?? null,
+      written: usage?.written ?? null,
+    };
+    writeFileSync(this.#fd, `${JSON.stringify(report, null, 2)}\n`);
+    closeSync(this.#fd);
+  }
+}
+
+/** The name of the signal that a shell reports by this code; null for none. */
+export function signalOf(exitCode: number): string | null {
+  return Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0] ?? null;
+}
