@@ -179,7 +179,8 @@ while (my ($path, $content) = splice @files, 0, 2) {
   sysopen my $file, $path, 193, 0644 or fail("file: $path");
   syswrite($file, $content) == length $content or fail("file: $path");
 }
-my ($bwrap) = grep { -x } map { "$_/bwrap" } split /:/, $ENV{PATH};
+my $bwrap;
+for (split /:/, $ENV{PATH}) { if (-e "$_/bwrap") { $bwrap = "$_/bwrap"; last } }
 if (!defined $bwrap) { print STDERR "bwrap: not found\n"; exit 1 }
 attach($bwrap, $bwrap, '', 4096, '') && attach('none', $bwrap, '', 4129, '') or fail("mount: $bwrap");
 my @ulimits = list($ulimits);
