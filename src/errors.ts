@@ -2,6 +2,7 @@
  * Every failure that chrootctl foresees is a ChrootctlError: a code that scripts can test, a message of what
  * happened and a hint of what to do next. Exit codes follow from the code, here and nowhere else.
  */
+import {hasProc, moreRights, NO_PROC} from './system/rights.ts';
 
 /** Code of an error and the exit code that a command ends with because of it. */
 export const EXIT_CODES = {
@@ -60,13 +61,22 @@ const EDQUOT = 122;
 /** What to do when there is no space left. */
 export const FREE_SPACE = 'free some space (chrootctl prune, chrootctl gc) and try again; nothing was lost';
 
-const SYSTEM_ERRORS: Partial<Record<string, {code: ErrorCode; hint: string}>> = {
-  EACCES: {code: 'NOT_PERMITTED', hint: 'run as root (sudo), or choose a store of your own with --root'},
-  EPERM: {code: 'NOT_PERMITTED', hint: 'run as root (sudo), or choose a store of your own with --root'},
-  EROFS: {code: 'NOT_PERMITTED', hint: 'the file system is mounted read-only'},
-  ENOSPC: {code: 'FAILED', hint: FREE_SPACE},
-  EDQUOT: {code: 'FAILED', hint: 'the quota is used up: free some space and try again; nothing was lost'},
+const SYSTEM_ERRORS: Partial<Record<string, {code: ErrorCode; hint: () => string}>> = {
+  EACCES: {code: 'NOT_PERMITTED', hint: forStore},
+  EPERM: {code: 'NOT_PERMITTED', hint: forStore},
+  EROFS: {code: 'NOT_PERMITTED', hint: () => 'the file system is mounted read-only'},
+  ENOSPC: {code: 'FAILED', hint: () => FREE_SPACE},
+  EDQUOT: {
+    code: 'FAILED',
+    hint: () => 'the quota is used up: free some space and try again; nothing was lost',
+  },
 };
+
+function forStore(): string {
+  return process.geteuid?.() === 0
+    ? moreRights()
+    : `${moreRights()}, or choose a store of your own with --root`;
+}
 
 /** Any thrown value as a ChrootctlError; what nobody foresaw stays recognisable by its cause. */
 export function toChrootctlError(error: unknown): ChrootctlError {
@@ -74,8 +84,15 @@ export function toChrootctlError(error: unknown): ChrootctlError {
   const errno = errnoOf(error);
   const known = errno === undefined ? undefined : SYSTEM_ERRORS[errno];
   if (known !== undefined)
-    return new ChrootctlError(known.code, messageOf(error), {hint: known.hint, cause: error});
+    return new ChrootctlError(known.code, messageOf(error), {hint: known.hint(), cause: error});
+  if (errno === 'ENOENT' && /^\/proc\//.test(pathOf(error)) && !hasProc())
+    return new ChrootctlError('FAILED', NO_PROC.what, {hint: NO_PROC.remedy, cause: error});
   return new ChrootctlError('FAILED', messageOf(error), {cause: error});
+}
+
+/** The path in a Node system error. */
+function pathOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'path' in error ? String(error.path) : '';
 }
 
 export function messageOf(error: unknown): string {

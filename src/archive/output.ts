@@ -9,6 +9,7 @@ import {BROKEN_PIPE, isFull, type Child, type Ended} from '../system/child.ts';
 import {syncDirectory, temporaryBeside} from '../system/files.ts';
 import {stoppable} from '../system/interruption.ts';
 import {lastLine, notStarted} from '../system/process.ts';
+import {refusalOf} from '../system/refusal.ts';
 
 /** A screen has no use for an archive, and may take some of it for orders. @throws ChrootctlError USAGE */
 export function refuseTerminal(fd: number, name: string): void {
@@ -96,7 +97,7 @@ function openToWrite(path: string, flags: string): number {
 /**
  * @param compressor the command line of one that was there too
  * @param failing what is said of a failure
- * @throws ChrootctlError FAILED
+ * @throws ChrootctlError FAILED, NOT_PERMITTED
  */
 export function checkEnded({code, stderr}: Ended, compressor: string | undefined, failing: string): void {
   if (code === 0) return;
@@ -107,6 +108,8 @@ export function checkEnded({code, stderr}: Ended, compressor: string | undefined
   // A full disk comes first: the programs before the one that meets it see a broken pipe.
   if (!isFull(stderr) && (code === BROKEN_PIPE || stderr.includes('Broken pipe')))
     throw readerGone(undefined);
+  const notAllowed = isFull(stderr) ? undefined : refusalOf(failing, stderr);
+  if (notAllowed !== undefined) throw notAllowed;
   const line =
     stderr.split('\n').find((text) => (isFull(stderr) ? isFull(text) : text.includes(': Cannot '))) ??
     lastLine(stderr);

@@ -4,9 +4,11 @@ import {Readable} from 'node:stream';
 import {createGunzip} from 'node:zlib';
 import {ChrootctlError, errnoOf, messageOf, toChrootctlError} from '../errors.ts';
 import {lastLine} from '../system/process.ts';
+import {isOfBuilders, refusalOf} from '../system/refusal.ts';
+import {moreRights} from '../system/rights.ts';
 import {Child} from '../system/child.ts';
 import {compressionOfBytes, type Compression} from './compression.ts';
-import {hasNotStarted, startPacking} from './enclosure.ts';
+import {startPacking} from './enclosure.ts';
 import {refusal} from './refusal.ts';
 
 /** A path (of a directory, a tar, or anything that can be read, such as a named pipe), or a stream. */
@@ -110,7 +112,7 @@ function openToRead(path: string): number {
     }
     if (errnoOf(error) === 'EACCES' || errnoOf(error) === 'EPERM') {
       throw new ChrootctlError('NOT_PERMITTED', `${path} cannot be read`, {
-        hint: 'run as root (sudo)',
+        hint: moreRights(),
         cause: error,
       });
     }
@@ -196,13 +198,16 @@ function fromDecompressor(compression: Compression, child: Child): TarStream {
 }
 
 function fromDirectory(directory: string): TarStream {
-  return fromChild(startPacking(directory, 'pipe'), (stderr, code) => {
+  return fromChild(startPacking(directory, 'pipe'), (stderr, code) =>
     // tar(1) ends with 1 when files changed or vanished under it, as in the root of a running system.
-    if (code === 1 && !hasNotStarted(stderr)) return undefined;
-    return new ChrootctlError('FAILED', `${directory} cannot be read: ${lastLine(stderr)}`, {
-      hint: 'run as root (sudo)',
-    });
-  });
+    code === 1 && !isOfBuilders(stderr) ? undefined : unreadable(directory, stderr),
+  );
+}
+
+function unreadable(directory: string, stderr: string): ChrootctlError {
+  const failing = `${directory} cannot be read`;
+  const line = stderr.split('\n').find((text) => text.includes(': Cannot ')) ?? lastLine(stderr);
+  return refusalOf(failing, stderr) ?? new ChrootctlError('FAILED', `${failing}: ${line}`);
 }
 
 function fromChild(child: Child, failure: (stderr: string, code: number) => Error | undefined): TarStream {

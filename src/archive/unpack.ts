@@ -4,7 +4,8 @@ import {ChrootctlError} from '../errors.ts';
 import {lastLine} from '../system/process.ts';
 import {ArchiveCheck, checkFile, type Unpacked} from './check.ts';
 import {isFull, type Child, type Ended} from '../system/child.ts';
-import {hasNotStarted, startExtracting} from './enclosure.ts';
+import {startExtracting} from './enclosure.ts';
+import {isOfBuilders, refusalOf} from '../system/refusal.ts';
 import {refusal} from './refusal.ts';
 import {stoppable} from '../system/interruption.ts';
 import {closeSource, openSource, type Opened, type Source, type TarStream} from './source.ts';
@@ -131,14 +132,12 @@ function failure(stderr: string): ChrootctlError {
   // The last line only says that there was an error.
   const line =
     lines.find((text) => /: Cannot |Unexpected EOF|: Skipping to next header/.test(text)) ?? lastLine(stderr);
-  if (hasNotStarted(line)) {
-    return new ChrootctlError('FAILED', `tar cannot be shut in: ${line}`, {hint: 'run as root (sudo)'});
+  if (isOfBuilders(stderr)) {
+    const failing = 'tar cannot be shut in';
+    return refusalOf(failing, stderr) ?? new ChrootctlError('FAILED', `${failing}: ${line}`);
   }
-  if (/Operation not permitted|Permission denied/.test(line)) {
-    return new ChrootctlError('NOT_PERMITTED', line, {
-      hint: 'owners and devices can be unpacked by root only: use sudo',
-    });
-  }
+  const notAllowed = refusalOf('the archive cannot be unpacked', line);
+  if (notAllowed !== undefined) return notAllowed;
   if (/Read-only file system|Input\/output error/.test(line)) return new ChrootctlError('FAILED', line);
   return refusal(`the archive cannot be unpacked (${line})`);
 }

@@ -1,6 +1,7 @@
 /** What mmdebstrap and apt print when they fail, as an error that says what to do. */
 import {ChrootctlError} from '../errors.ts';
 import {lastLine, notStarted} from '../system/process.ts';
+import {isOfBuilders, refusalOf} from '../system/refusal.ts';
 
 const KNOWN: readonly (readonly [RegExp, message: (suite: string) => string, hint: string])[] = [
   [
@@ -38,14 +39,20 @@ const KNOWN: readonly (readonly [RegExp, message: (suite: string) => string, hin
 /** The error for a failed mmdebstrap(1) with this standard error. */
 export function bootstrapFailure(suite: string, stderr: string): ChrootctlError {
   if (/bwrap: execvp mmdebstrap/.test(stderr)) return notStarted('mmdebstrap', new Error(lastLine(stderr)));
+  const failing = `${suite} cannot be bootstrapped`;
+  const refusal = isOfBuilders(stderr) ? refusalOf(failing, stderr) : undefined;
+  if (refusal !== undefined) return refusal;
   const errors = stderr.split('\n').filter((line) => /^\s*(E|Err|W)(:|:?[0-9]+ )/.test(line));
   for (const [pattern, message, hint] of KNOWN) {
     const line = [...errors, ...stderr.split('\n')].find((text) => pattern.test(text));
     if (line !== undefined) return new ChrootctlError('FAILED', `${message(suite)} (${line.trim()})`, {hint});
   }
   const line = errors.find((text) => text.startsWith('E: ')) ?? lastLine(stderr);
-  return new ChrootctlError('FAILED', `${suite} cannot be bootstrapped: ${line.replace(/^E: /, '')}`, {
-    hint: '--debug shows all that mmdebstrap says',
-    cause: new Error(stderr),
-  });
+  return (
+    refusalOf(failing, line) ??
+    new ChrootctlError('FAILED', `${failing}: ${line.replace(/^E: /, '')}`, {
+      hint: '--debug shows all that mmdebstrap says',
+      cause: new Error(stderr),
+    })
+  );
 }

@@ -1,6 +1,7 @@
 /** How a sandbox ended, from what bubblewrap reported and what was said while it was set up. */
 import {ChrootctlError, FREE_SPACE} from '../errors.ts';
 import {lastLine} from '../system/process.ts';
+import {refusalOf} from '../system/refusal.ts';
 import {STARTED} from './chain.ts';
 import {PIPED} from './outer-program.ts';
 
@@ -39,9 +40,12 @@ export function failureOf(said: string, signal: NodeJS.Signals | null): Chrootct
       hint: missing === 'bwrap' ? 'install it: apt-get install bubblewrap' : `is ${missing} installed?`,
     });
   }
+  const failing = 'cannot set up the sandbox';
+  const refusal = refusalOf(failing, said);
+  if (refusal !== undefined) return refusal;
   return new ChrootctlError(
     'FAILED',
-    `cannot set up the sandbox: ${line === '' ? 'no reason was given' : line}`,
+    `${failing}: ${line === '' ? 'no reason was given' : line}`,
     /no space left/i.test(said) ? {hint: FREE_SPACE} : {},
   );
 }

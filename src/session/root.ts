@@ -8,7 +8,9 @@ import type {Store} from '../store/store.ts';
 import {describeHolders, holdersOf} from '../system/holders.ts';
 import {mountFunction} from '../system/mount-plan.ts';
 import {mountsOf} from '../system/mounts.ts';
-import {attempt, lastLine, run} from '../system/process.ts';
+import {attempt, lastLine} from '../system/process.ts';
+import {refusalOf} from '../system/refusal.ts';
+import {mountFailure} from '../system/view.ts';
 import {isInterrupted, settle} from './interrupted.ts';
 import {kept} from './kept.ts';
 
@@ -66,21 +68,23 @@ export async function mountVolume(store: Store, {id, volume}: SessionRecord): Pr
   mkdirSync(path, {recursive: true, mode: 0o700});
   const plan = await store.driver.plan(volume);
   const words = ['-t', plan.type, '-o', plan.options.join(','), '--', plan.source, path];
-  await run('sh', ['-c', `${mountFunction(plan)}\nmount_plan "$@"`, 'mount', ...words], {
-    cwd: plan.workingDirectory,
-  });
+  const script = `${mountFunction(plan)}\nmount_plan "$@"`;
+  const {code, stderr} = await attempt('sh', ['-c', script, 'mount', ...words], {cwd: plan.workingDirectory});
+  if (code !== 0) throw mountFailure(stderr);
   return path;
 }
 
 /**
  * Unmounts a session's root if it is mounted. For the holder of the session's lock.
- * @throws ChrootctlError BUSY naming the processes that hold it
+ * @throws ChrootctlError BUSY naming the processes that hold it, NOT_PERMITTED
  */
 export async function unmountRoot(store: Store, id: string): Promise<void> {
   const path = store.layout.mount(id);
   for (let tries = 1; isMounted(path); tries++) {
     const {code, stderr} = await attempt('umount', ['--', path]);
     if (code === 0) continue;
+    const refusal = refusalOf(`cannot unmount session ${id}`, stderr);
+    if (refusal !== undefined) throw refusal;
     if (tries < UNMOUNT_ATTEMPTS) {
       await sleep(PAUSE_MS);
       continue;

@@ -2,6 +2,7 @@
 import type {Options} from 'execa';
 import {ChrootctlError} from '../errors.ts';
 import {dyingWithUs} from './mortal.ts';
+import {isOfBuilders, refusalOf} from './refusal.ts';
 
 export type HelperOptions = Options & {
   /** It ends when we are killed, with all that it has started: for what writes into volumes. For root only. */
@@ -45,7 +46,7 @@ export async function attempt(
 
 /**
  * Runs a program that is expected to succeed and returns its standard output, without the last newline.
- * @throws ChrootctlError FAILED with the last line of its standard error.
+ * @throws ChrootctlError FAILED with the last line of its standard error, NOT_PERMITTED when that is why.
  */
 export async function run(
   file: string,
@@ -53,9 +54,12 @@ export async function run(
   options: HelperOptions = {},
 ): Promise<string> {
   const {code, stdout, stderr} = await attempt(file, args, options);
-  if (code !== 0)
-    throw new ChrootctlError('FAILED', `${file} failed (exit code ${code}): ${lastLine(stderr)}`);
-  return stdout;
+  if (code === 0) return stdout;
+  const failing =
+    options.diesWithUs === true && isOfBuilders(stderr)
+      ? `cannot start ${file}`
+      : `${file} failed (exit code ${code})`;
+  throw refusalOf(failing, stderr) ?? new ChrootctlError('FAILED', `${failing}: ${lastLine(stderr)}`);
 }
 
 export function lastLine(text: string): string {

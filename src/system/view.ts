@@ -9,6 +9,7 @@ import {mountFunction, type MountPlan} from './mount-plan.ts';
 import {ChrootctlError} from '../errors.ts';
 import {lastLine, notStarted} from './process.ts';
 import {directoryOf} from './processes.ts';
+import {refusalOf} from './refusal.ts';
 
 /**
  * The plan is mounted over its own working directory: it is there for certain, and nothing has to be made that a
@@ -20,7 +21,7 @@ const HOLD = 'mount_plan -t "$1" -o "$2" -- "$3" "$4" && echo && read _ || exit'
 /**
  * Runs `work` with a directory at which the tree of `plan` is mounted. The mount is gone when the promise settles,
  * provided that `work` has closed what it opened there.
- * @throws ChrootctlError FAILED when the mount is refused, NOT_PERMITTED when we may not mount at all
+ * @throws ChrootctlError FAILED when it cannot be mounted, NOT_PERMITTED when we may not
  */
 export async function withMounted<T>(plan: MountPlan, work: (directory: string) => Promise<T>): Promise<T> {
   const mountPoint = realpathSync(plan.workingDirectory);
@@ -65,18 +66,15 @@ function ready(holder: ChildProcess): Promise<void> {
     holder.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
     holder.once('error', (error) => reject(notStarted('unshare', error)));
     holder.stdout?.once('data', () => resolve());
-    holder.once('close', () => reject(refused(complaint)));
+    holder.once('close', () => reject(mountFailure(complaint)));
   });
 }
 
-function refused(complaint: string): ChrootctlError {
-  if (/^unshare: .*not permitted/m.test(complaint)) {
-    return new ChrootctlError('NOT_PERMITTED', 'mount namespaces cannot be made here', {
-      hint: 'run as root (sudo)',
-    });
-  }
+/** The error for what was said when a plan could not be mounted. */
+export function mountFailure(complaint: string): ChrootctlError {
+  const failing = 'cannot mount a volume';
+  const refusal = refusalOf(failing, complaint);
+  if (refusal !== undefined) return refusal;
   const why = complaint.split('\n').find((line) => line.startsWith('mount: ')) ?? lastLine(complaint);
-  return new ChrootctlError('FAILED', `cannot mount a volume: ${why}`, {
-    hint: 'the kernel log (dmesg) may say more',
-  });
+  return new ChrootctlError('FAILED', `${failing}: ${why}`, {hint: 'the kernel log (dmesg) may say more'});
 }

@@ -5,6 +5,7 @@
 import {execFile} from 'node:child_process';
 import {ChrootctlError, errnoOf, type ErrorCode} from '../../errors.ts';
 import {notStarted} from '../../system/process.ts';
+import {moreRights} from '../../system/rights.ts';
 
 export interface Answer {
   ok: boolean;
@@ -67,7 +68,7 @@ function meaningOf(stderr: string): [ErrorCode, string] {
   if (isBusy(stderr))
     return ['BUSY', 'something is mounted, held (zfs holds) or received there: try again later'];
   if (/permission denied|not permitted|must be superuser/i.test(stderr))
-    return ['NOT_PERMITTED', 'run as root (sudo); docs/zfs.md says what zfs allow can grant'];
+    return ['NOT_PERMITTED', `${moreRights()}; docs/zfs.md says what zfs allow can grant`];
   if (/out of space|no space left/i.test(stderr))
     return ['FAILED', 'the pool is full: free some space (chrootctl prune, chrootctl gc); nothing was lost'];
   if (/quota/i.test(stderr))
