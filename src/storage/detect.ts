@@ -1,16 +1,19 @@
 /** Which driver can work where: found out by trying, not by the name of the file system. */
-import {lstatSync, mkdirSync, rmdirSync, unlinkSync, writeFileSync} from 'node:fs';
-import {dirname, join} from 'node:path';
+import {dirname} from 'node:path';
 import {ChrootctlError, messageOf} from '../errors.ts';
-import {mountsOf} from '../system/mounts.ts';
-import {attempt} from '../system/process.ts';
-import {withMounted} from '../system/view.ts';
 import type {DriverName} from './names.ts';
-import {deleteSubvolume} from './nested.ts';
-import {createSubvolume, snapshotSubvolume} from './subvolumes.ts';
+import {
+  described,
+  obstacleTo,
+  tryBtrfs,
+  tryMount,
+  tryOverlay,
+  tryReflink,
+  tryZfs,
+  typeAt,
+  type Probe,
+} from './probes.ts';
 import {inTrial} from './trial.ts';
-import {opaqueDirectories} from './xattrs.ts';
-import {zfs} from './zfs/command.ts';
 import {datasetMountedAt} from './zfs/mounted.ts';
 
 export interface Detected {
@@ -19,51 +22,78 @@ export interface Detected {
   dataset?: string;
   /** One sentence for people. */
   why: string;
+  /** Nothing can be mounted at all, so that no driver gives anybody a root; and why. */
+  refusal?: ChrootctlError;
 }
 
-/** The best driver for volumes in `directory`, which need not exist yet. */
+/** The best driver for volumes in `directory`, which need not exist yet. There is one, whatever fails on the way. */
 export async function detectDriver(directory: string): Promise<Detected> {
-  const dataset = datasetMountedAt(dirname(directory));
-  if (dataset !== undefined) {
-    const obstacle = await zfsObstacle();
-    if (obstacle === undefined) return {driver: 'zfs', dataset, why: `the store is the dataset ${dataset}`};
-    const {driver, why} = await detectOnDirectory(directory);
-    return {driver, why: `${why}; zfs does not work for the dataset ${dataset} (${obstacle})`};
+  let best: Detected = {driver: 'directory', why: 'nothing better could be tried'};
+  try {
+    const dataset = datasetMountedAt(dirname(directory));
+    const obstacle = dataset === undefined ? undefined : await obstacleTo(tryZfs, directory);
+    if (dataset !== undefined && obstacle === undefined)
+      return {driver: 'zfs', dataset, why: `the store is the dataset ${dataset}`};
+    await inTrial(directory, async (trial) => {
+      best = await detectIn(trial);
+      if (dataset !== undefined && obstacle !== undefined)
+        best.why += `; zfs does not work for the dataset ${dataset} (${described(obstacle)})`;
+    });
+    return best;
+  } catch (error) {
+    // There may be a best one: then it is what was left of the trial that could not be deleted.
+    return {...best, why: `${best.why} (${messageOf(error)})`};
   }
-  return detectOnDirectory(directory);
 }
 
-async function detectOnDirectory(directory: string): Promise<Detected> {
-  return inTrial(directory, async (trial) => {
-    const type = typeAt(trial);
-    let aside = '';
-    if (type === 'btrfs') {
-      const obstacle = await btrfsObstacle(trial);
-      if (obstacle === undefined)
-        return {driver: 'btrfs', why: 'a snapshot of btrfs clones a root of any size'};
-      aside = `; the btrfs driver cannot work: ${obstacle}`;
-    }
-    const obstacle = await overlayObstacle(trial);
-    if (obstacle === undefined) return {driver: 'overlay', why: `overlayfs works on ${type}${aside}`};
-    const clones = (await sharesBlocks(trial))
+async function detectIn(trial: string): Promise<Detected> {
+  const type = typeAt(trial);
+  let aside = '';
+  if (type === 'btrfs') {
+    const obstacle = await obstacleTo(tryBtrfs, trial);
+    if (obstacle === undefined)
+      return {driver: 'btrfs', why: 'a snapshot of btrfs clones a root of any size'};
+    aside = `; the btrfs driver cannot work: ${described(obstacle)}`;
+  }
+  const obstacle = await obstacleTo(tryOverlay, trial);
+  if (obstacle === undefined) return {driver: 'overlay', why: `overlayfs works on ${type}${aside}`};
+  const refusal = obstacle.code === 'NOT_PERMITTED' ? await obstacleTo(tryMount, trial) : undefined;
+  const clones =
+    (await obstacleTo(tryReflink, trial)) === undefined
       ? 'clones share their blocks (reflinks)'
       : 'every clone is a full copy';
-    return {driver: 'directory', why: `overlayfs does not work on ${type} (${obstacle}); ${clones}${aside}`};
-  });
+  // What a container has its own root on.
+  if (type === 'overlay') aside += `; ${ELSEWHERE}`;
+  return {
+    driver: 'directory',
+    why: `overlayfs does not work on ${type} (${described(obstacle)}); ${clones}${aside}`,
+    ...(refusal?.code === 'NOT_PERMITTED' ? {refusal} : {}),
+  };
+}
+
+const ELSEWHERE =
+  'a store on a volume (-v chrootctl:/var/lib/chrootctl) or a disk of its own has a better driver';
+
+/** What a new store is to have. */
+export interface Choice {
+  driver: DriverName;
+  dataset?: string;
+  /** As of a detected one. */
+  refusal?: ChrootctlError;
 }
 
 /**
- * What a new store is to have: what was asked for, if it can work, or else the best that does.
- * @throws ChrootctlError FAILED, USAGE
+ * What was asked for, if it can work, or else the best that does.
+ * @throws ChrootctlError for what was asked for: FAILED, NOT_PERMITTED, USAGE
  */
 export async function chooseDriver(
   directory: string,
   wanted: {driver?: DriverName | undefined; dataset?: string | undefined},
-): Promise<{driver: DriverName; dataset?: string}> {
+): Promise<Choice> {
   const driver = wanted.driver ?? (wanted.dataset === undefined ? undefined : 'zfs');
   if (driver === undefined) {
-    const {driver, dataset} = await detectDriver(directory);
-    return {driver, ...(dataset === undefined ? {} : {dataset})};
+    const {why: _why, ...choice} = await detectDriver(directory);
+    return choice;
   }
   await requireDriver(driver, directory);
   if (driver !== 'zfs') {
@@ -81,110 +111,42 @@ export async function chooseDriver(
 
 /**
  * Makes sure that the driver somebody asked for can work in `directory`.
- * @throws ChrootctlError FAILED saying why it cannot
+ * @throws ChrootctlError FAILED or NOT_PERMITTED, saying why it cannot
  */
 export async function requireDriver(name: DriverName, directory: string): Promise<void> {
   const requirement = REQUIREMENTS[name];
   if (requirement === undefined) return;
   await inTrial(directory, async (trial) => {
-    const obstacle = await requirement.obstacle(trial);
+    const obstacle = await obstacleTo(requirement.probe, trial);
     if (obstacle === undefined) return;
+    const isRefused = obstacle.code === 'NOT_PERMITTED' && obstacle.hint !== undefined;
     throw new ChrootctlError(
-      'FAILED',
-      `the ${name} driver cannot work in ${directory} on ${typeAt(trial)}: ${obstacle}`,
-      {hint: requirement.hint},
+      isRefused ? 'NOT_PERMITTED' : 'FAILED',
+      `the ${name} driver cannot work in ${directory} on ${typeAt(trial)}: ${described(obstacle)}`,
+      {hint: isRefused ? obstacle.hint : requirement.hint, cause: obstacle},
     );
   });
 }
 
 interface Requirement {
-  /** Why the driver cannot work on the file system of a directory; undefined when it can. */
-  obstacle: (trial: string) => Promise<string | undefined>;
-  /** The way on when it cannot. */
+  /** What must go well on the file system of a directory. */
+  probe: Probe;
+  /** The way on when it does not. */
   hint: string;
 }
 
 /** `directory` works everywhere. */
 const REQUIREMENTS: Partial<Record<DriverName, Requirement>> = {
   zfs: {
-    obstacle: zfsObstacle,
+    probe: tryZfs,
     hint: 'install zfsutils-linux and load the module (modprobe zfs), or leave --driver away',
   },
   btrfs: {
-    obstacle: btrfsObstacle,
+    probe: tryBtrfs,
     hint: 'choose --driver overlay or directory, or a --root on btrfs',
   },
   overlay: {
-    obstacle: overlayObstacle,
+    probe: tryOverlay,
     hint: 'choose --driver directory, or a --root on another file system (ext4, xfs, btrfs)',
   },
 };
-
-/** Why a volume could not be a subvolume here; undefined when one could be made, cloned and deleted. */
-async function btrfsObstacle(trial: string): Promise<string | undefined> {
-  if (typeAt(trial) !== 'btrfs') return 'only btrfs has subvolumes';
-  const [subvolume, clone] = [join(trial, 'subvolume'), join(trial, 'clone')];
-  try {
-    await createSubvolume(subvolume);
-    await snapshotSubvolume(subvolume, clone, {readOnly: true});
-    for (const path of [clone, subvolume]) await deleteSubvolume(path);
-    return undefined;
-  } catch (error) {
-    const hint = error instanceof ChrootctlError ? error.hint : undefined;
-    return hint === undefined ? messageOf(error) : `${messageOf(error)}; ${hint}`;
-  }
-}
-
-/** Why a volume could not be an overlay here; undefined when a trial with a deletion and a replacement went well. */
-async function overlayObstacle(trial: string): Promise<string | undefined> {
-  for (const name of ['lower', 'lower/replaced', 'upper', 'work']) mkdirSync(join(trial, name));
-  for (const name of ['deleted', 'replaced/file']) writeFileSync(join(trial, 'lower', name), '');
-  const options = [
-    'redirect_dir=off',
-    'metacopy=off',
-    'index=off',
-    'lowerdir=lower',
-    'upperdir=upper',
-    'workdir=work',
-  ];
-  const plan = {type: 'overlay', source: 'overlay', options, workingDirectory: trial, layers: []};
-  try {
-    await withMounted(plan, (directory) => {
-      unlinkSync(join(directory, 'deleted'));
-      unlinkSync(join(directory, 'replaced/file'));
-      rmdirSync(join(directory, 'replaced'));
-      mkdirSync(join(directory, 'replaced'));
-      return Promise.resolve();
-    });
-  } catch (error) {
-    return messageOf(error);
-  }
-  const whiteout = lstatSync(join(trial, 'upper/deleted'), {throwIfNoEntry: false});
-  if (whiteout?.isCharacterDevice() !== true) return 'a deletion left no whiteout';
-  const [opaque] = await opaqueDirectories([join(trial, 'upper')]);
-  return opaque?.has('replaced') === true ? undefined : 'there are no trusted extended attributes';
-}
-
-/** Why datasets cannot be handled here; undefined when zfs(8) and the kernel answer. */
-async function zfsObstacle(): Promise<string | undefined> {
-  try {
-    await zfs('version');
-    return undefined;
-  } catch (error) {
-    return messageOf(error);
-  }
-}
-
-async function sharesBlocks(trial: string): Promise<boolean> {
-  const [from, to] = [join(trial, 'blocks'), join(trial, 'shared')];
-  writeFileSync(from, Buffer.alloc(1 << 16, 1));
-  return (await attempt('cp', ['--reflink=always', '--', from, to])).code === 0;
-}
-
-/** The type of the file system that holds `path`, as the kernel names it. */
-function typeAt(path: string): string {
-  const holding = mountsOf()
-    .filter(({mountPoint}) => mountPoint === '/' || `${path}/`.startsWith(`${mountPoint}/`))
-    .sort((a, b) => a.mountPoint.length - b.mountPoint.length);
-  return holding.at(-1)?.type ?? 'this file system';
-}

@@ -3,6 +3,7 @@ import {spawn} from 'node:child_process';
 import {accessSync, constants, lstatSync} from 'node:fs';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {lastLine, notStarted} from '../system/process.ts';
+import {requireRights} from '../system/refusal.ts';
 
 /** The number of the root directory of every subvolume, and of nothing else on btrfs (BTRFS_FIRST_FREE_OBJECTID). */
 const ROOT_INODE = 256;
@@ -22,7 +23,16 @@ export function isReadOnly(path: string): boolean {
   }
 }
 
+/**
+ * Whoever owns the directory can make a subvolume; to delete it again, and to find those inside it, takes root's rights.
+ * @throws ChrootctlError NOT_PERMITTED when we could not
+ */
+function requireDeletable(): void {
+  requireRights('a subvolume could not be deleted again', ['SYS_ADMIN'], {ofMachine: true});
+}
+
 export async function createSubvolume(path: string): Promise<void> {
+  requireDeletable();
   await btrfs(['subvolume', 'create', path]);
 }
 
@@ -35,6 +45,7 @@ export async function snapshotSubvolume(
   to: string,
   {readOnly = false}: {readOnly?: boolean} = {},
 ): Promise<void> {
+  requireDeletable();
   await btrfs(['subvolume', 'snapshot', ...(readOnly ? ['-r'] : []), from, to]);
 }
 

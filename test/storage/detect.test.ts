@@ -1,9 +1,13 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
-import {execFileSync} from 'node:child_process';
+import {execFileSync, spawnSync} from 'node:child_process';
 import {mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {detectDriver, requireDriver} from '../../src/storage/detect.ts';
+import {datasetAmong} from '../../src/storage/zfs/mounted.ts';
+import type {Mount} from '../../src/system/mounts.ts';
+import {BINARY} from '../cli/chrootctl.ts';
+import {IN_USER_NAMESPACE, without} from '../cli/lesser-root.ts';
 import {canMake, loopFileSystem} from '../contract/loop.ts';
 
 let root: string;
@@ -42,7 +46,9 @@ describe('the best driver', () => {
     try {
       const detected = await detectDriver(merged);
       expect(detected.driver).toBe('directory');
-      expect(detected.why).toMatch(/^overlayfs does not work on overlay \(.+\); every clone is a full copy$/);
+      expect(detected.why).toMatch(
+        /^overlayfs does not work on overlay \(.+\); every clone is a full copy; a store on a volume .+$/,
+      );
       await expect(requireDriver('overlay', merged)).rejects.toMatchObject({
         code: 'FAILED',
         message: expect.stringContaining('on overlay') as unknown,
@@ -92,6 +98,101 @@ describe('the best driver', () => {
     } finally {
       cleanup();
     }
+  });
+});
+
+describe('detection goes on to the next driver', () => {
+  const NEEDED = ['unshare', 'sh', 'mount', 'getfattr', 'cp'];
+
+  test.each([...NEEDED, undefined])('without %s, and says why', async (missing) => {
+    const {directory, cleanup} = loopFileSystem('ext4');
+    const path = process.env['PATH'];
+    const present = missing === undefined ? [] : NEEDED.filter((name) => name !== missing);
+    try {
+      process.env['PATH'] = directoryOfPrograms(join(root, 'bin'), present);
+      const {driver, why} = await detectDriver(directory);
+      expect(driver).toBe(missing === 'cp' ? 'overlay' : 'directory');
+      if (missing !== 'cp') {
+        expect(why).toMatch(/^overlayfs does not work on ext4 \(.+\); every clone is a full copy$/);
+        await expect(requireDriver('overlay', directory)).rejects.toMatchObject({code: 'FAILED'});
+      }
+      expect(readdirSync(directory)).toEqual(['lost+found']);
+    } finally {
+      process.env['PATH'] = path;
+      cleanup();
+    }
+  });
+
+  test('where nothing can be tried', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', root]);
+    try {
+      expect(await detectDriver(root)).toEqual({
+        driver: 'directory',
+        why: expect.stringMatching(/^nothing better could be tried \(EROFS: /) as unknown,
+      });
+      await expect(requireDriver('overlay', root)).rejects.toMatchObject({code: 'EROFS'});
+    } finally {
+      execFileSync('umount', [root]);
+    }
+  });
+
+  test('where there is no more space', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=4', 'tmpfs', root]);
+    try {
+      expect(await detectDriver(root)).toEqual({
+        driver: 'directory',
+        why: expect.stringMatching(/ENOSPC: .+; every clone is a full copy$/) as unknown,
+      });
+      expect(readdirSync(root)).toEqual([]);
+    } finally {
+      execFileSync('umount', [root]);
+    }
+  });
+
+  test.each([
+    ['root of a user namespace', IN_USER_NAMESPACE],
+    ['root without mounts', without('sys_admin')],
+  ])('from btrfs, for %s; nothing is left of the trial', (_who, through) => {
+    const {directory, cleanup} = loopFileSystem('btrfs');
+    try {
+      const words = [...through, BINARY, 'init', '--root', join(directory, 'store')];
+      const {stdout, stderr, status} = spawnSync('env', words, {encoding: 'utf8'});
+      expect([status, stdout]).toEqual([0, `${join(directory, 'store')}: driver directory\n`]);
+      expect(stderr).toMatch(
+        /^the store keeps this driver: overlayfs .+; the btrfs driver cannot work: a subvolume could not be deleted/m,
+      );
+      expect(readdirSync(directory)).toEqual(['store']);
+      expect(readdirSync(join(directory, 'store/volumes'))).toEqual([]);
+    } finally {
+      cleanup();
+    }
+  });
+});
+
+describe('a store is a dataset', () => {
+  const at = (mount: Partial<Mount>): Mount => ({
+    id: 1,
+    device: '0:50',
+    root: '/',
+    mountPoint: '/var/lib/chrootctl',
+    type: 'zfs',
+    source: 'tank/chrootctl',
+    options: [],
+    shared: false,
+    ...mount,
+  });
+
+  test.each([
+    ['that is mounted there', [at({})], 'tank/chrootctl'],
+    ['not if something else is mounted over it', [at({}), at({type: 'ext4'})], undefined],
+    ['not if it is a snapshot', [at({source: 'tank/chrootctl@a'})], undefined],
+    [
+      'not if it is a directory in one, as volumes of containers are',
+      [at({root: '/volumes/a/_data'})],
+      undefined,
+    ],
+  ])('%s', (_what, mounts, expected) => {
+    expect(datasetAmong(mounts, '/var/lib/chrootctl')).toBe(expected);
   });
 });
 
