@@ -7,6 +7,7 @@ import {lstatSync, readlinkSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {Child} from '../system/child.ts';
 import {dyingWithUs} from '../system/mortal.ts';
+import {requireRights} from '../system/refusal.ts';
 
 /** Where a dynamically linked program and its libraries are; merged into /usr or not. */
 const PROGRAMS = ['usr', 'bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'];
@@ -80,9 +81,14 @@ function start(
   command: readonly string[],
   stdio: ConstructorParameters<typeof Child>[2],
 ): Child {
+  requireRights('tar cannot be shut in', ['SETPCAP']);
   const [, pid, path] = IN_NAMESPACE_OF.exec(directory) ?? [];
   const words = enclosed(path ?? resolve(directory), bind, capabilities, command);
-  const [file, ...args] = dyingWithUs('bwrap', words, {mountNamespaceOf: pid, ownProc: true});
+  const [file, ...args] = dyingWithUs('bwrap', words, {
+    mountNamespaceOf: pid,
+    ownProc: true,
+    noNetwork: true,
+  });
   return new Child(file, args, stdio);
 }
 
@@ -95,7 +101,6 @@ function enclosed(
   return [
     '--die-with-parent',
     '--unshare-pid',
-    '--unshare-net',
     '--unshare-ipc',
     '--unshare-uts',
     ...PROGRAMS.flatMap(shownInside),
@@ -124,9 +129,4 @@ function shownInside(name: string): string[] {
   const stat = lstatSync(path, {throwIfNoEntry: false});
   if (stat === undefined) return [];
   return stat.isSymbolicLink() ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path];
-}
-
-/** What bubblewrap says when it has not started the program: it ends with 1 then, as tar(1) does for less. */
-export function hasNotStarted(stderr: string): boolean {
-  return /^bwrap: /m.test(stderr);
 }

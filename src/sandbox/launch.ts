@@ -5,8 +5,10 @@ import {constants} from 'node:os';
 import type {Duplex, Readable} from 'node:stream';
 import {ChrootctlError, toChrootctlError} from '../errors.ts';
 import {notStarted} from '../system/process.ts';
+import {requireRights} from '../system/refusal.ts';
 import {withMounted} from '../system/view.ts';
 import {DESCRIPTORS, PROCEED} from './chain.ts';
+import {NEEDED_TO_SWITCH} from './confinement.ts';
 import {killedFor, peakOf, usageOf} from './consumption.ts';
 import {Delivery} from './delivery.ts';
 import {createLimits, groupIdOf, removeLimits} from './limits.ts';
@@ -52,6 +54,11 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
       hint: 'try again with sudo',
     });
   }
+  // What is refused later says so by itself; without these, something would go wrong inside.
+  requireRights(
+    'cannot set up the sandbox',
+    spec.user === undefined ? ['SETPCAP'] : [...NEEDED_TO_SWITCH, 'KILL'],
+  );
   const cacheDirectory = options.cacheDirectory ?? DEFAULT_CACHE;
   const box = await toolbox(cacheDirectory);
   const prepared = await withLayers(spec.root, (layers) =>

@@ -2,9 +2,16 @@
 import {readFileSync} from 'node:fs';
 import {posix} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
+import {remedyFor} from '../system/rights.ts';
 import {is32Bit} from './architecture.ts';
 import {bwrapOptions} from './bubblewrap.ts';
-import {ALL_CAPABILITIES, capabilityMask, chosenCapabilities, type Capability} from './capabilities.ts';
+import {
+  ALL_CAPABILITIES,
+  capabilityMask,
+  chosenCapabilities,
+  parseCapability,
+  type Capability,
+} from './capabilities.ts';
 import {DESCRIPTORS} from './chain.ts';
 import {innermost, NEEDED_TO_SWITCH} from './confinement.ts';
 import {environmentOf} from './environment.ts';
@@ -153,12 +160,12 @@ function capabilitiesOf({capabilities: {add, drop}, privileged}: SandboxSpec): C
   const own = ownCapabilities();
   const has = (name: Capability) => (own & capabilityMask([name])) !== 0n;
   if (privileged) return ALL_CAPABILITIES.filter(has);
-  const lacking = chosenCapabilities(
-    add.filter((name) => !/^(cap_)?all$/i.test(name)),
-    drop,
-  ).filter((name) => !has(name));
+  const asked = add.map(parseCapability);
+  const lacking = chosenCapabilities(add, drop).filter((name) => asked.includes(name) && !has(name));
   if (lacking.length > 0) {
-    throw new ChrootctlError('NOT_PERMITTED', `chrootctl itself lacks the capability ${lacking.join(', ')}`);
+    throw new ChrootctlError('NOT_PERMITTED', `chrootctl itself lacks the capability ${lacking.join(', ')}`, {
+      hint: remedyFor(lacking),
+    });
   }
   return chosenCapabilities(add, drop).filter(has);
 }

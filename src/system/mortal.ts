@@ -11,6 +11,8 @@ export interface Surroundings {
   mountNamespaceOf?: string | undefined;
   /** With a /proc of its own: bubblewrap looks its child up there, by the number that it has in the new namespace. */
   ownProc?: boolean;
+  /** With no network, not even a loopback: bubblewrap would bring one up, which takes a right that nothing else does. */
+  noNetwork?: boolean;
 }
 
 /**
@@ -21,13 +23,16 @@ export interface Surroundings {
 export function dyingWithUs(
   file: string,
   args: readonly string[],
-  {mountNamespaceOf, ownProc = false}: Surroundings = {},
+  {mountNamespaceOf, ownProc = false, noNetwork = false}: Surroundings = {},
 ): [file: string, ...args: string[]] {
   return [
     'setpriv',
     ...['--pdeathsig', 'KILL', 'sh', '-c', WHILE_WE_LIVE, 'sh', String(process.pid)],
     ...(mountNamespaceOf === undefined ? [] : ['nsenter', `--mount=/proc/${mountNamespaceOf}/ns/mnt`, '--']),
-    ...['unshare', '--pid', '--fork', '--kill-child', ...(ownProc ? ['--mount-proc'] : []), '--'],
+    ...['unshare', '--pid', '--fork', '--kill-child'],
+    ...(ownProc ? ['--mount-proc'] : []),
+    ...(noNetwork ? ['--net'] : []),
+    '--',
     ...[file, ...args],
   ];
 }
