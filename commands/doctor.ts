@@ -1,5 +1,5 @@
 import {boolean} from '@oclif/core/flags';
-import {diagnose} from '../src/upkeep/doctor.ts';
+import {diagnoseAt} from '../src/upkeep/doctor.ts';
 import {rebuild} from '../src/upkeep/rebuild.ts';
 import {BaseCommand} from './shared/base.ts';
 import {datasetFlag} from './shared/dataset-flag.ts';
@@ -20,11 +20,12 @@ export default class Doctor extends BaseCommand {
 
   async run(): Promise<void> {
     const {flags} = await this.parse(Doctor);
+    const store = {root: flags.root, driver: flags.driver, dataset: flags.dataset};
     if (flags.rebuild) {
-      const {made} = await rebuild({root: flags.root, driver: flags.driver, dataset: flags.dataset});
+      const {made} = await rebuild(store);
       for (const what of made) this.remark(flags, `made anew: ${what}`);
     }
-    const diagnosis = await diagnose(await this.openStore(flags), {fix: flags.fix});
+    const diagnosis = await diagnoseAt(store, {fix: flags.fix});
     this.answer(flags, diagnosis, () => [
       ...diagnosis.fixed.map(({what}) => `mended: ${what}`),
       ...diagnosis.problems.flatMap(({what, fix}) => [what, `  ${fix}`]),

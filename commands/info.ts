@@ -15,6 +15,7 @@ export default class Info extends BaseCommand {
       ...(info.driverFeatures === null ? [] : [`Storage:    ${info.driverFeatures}`]),
       `Images:     ${info.images} with ${info.versions} versions, ${formatSize(info.size)}`,
       `Sessions:   ${info.sessions.running} running, ${info.sessions.idle} idle, ${info.sessions.dead} dead`,
+      ...info.hindrances.flatMap(({what, fix}) => [`Hindered:   ${what}`, `            ${fix}`]),
       `Health:     ${info.healthy ? 'good' : `${info.problems} problems: chrootctl doctor tells which`}`,
       `Chrootctl:  ${info.versionsOf.chrootctl}`,
       `Uses:       ${Object.entries(info.versionsOf)

@@ -1,3 +1,4 @@
+import {hindrances, reasonForDriver} from '../src/upkeep/fitness.ts';
 import {BaseCommand} from './shared/base.ts';
 import {datasetFlag} from './shared/dataset-flag.ts';
 
@@ -14,8 +15,10 @@ export default class Init extends BaseCommand {
 
   async run(): Promise<void> {
     const {flags} = await this.parse(Init);
-    const {root, driver, format} = await this.openStore(flags);
+    const store = await this.openStore({...flags, unusable: true});
+    const {root, driver, format} = store;
     const features = await driver.describe?.();
+    const found = await hindrances(store);
     this.answer(
       flags,
       {
@@ -24,8 +27,12 @@ export default class Init extends BaseCommand {
         format: format.format,
         ...(format.dataset === undefined ? {} : {dataset: format.dataset}),
         ...(features === undefined ? {} : {features}),
+        ...(found.length === 0 ? {} : {hindrances: found}),
       },
       () => `${root}: driver ${driver.name}${features === undefined ? '' : ` (${features})`}`,
     );
+    for (const {what, fix} of found) this.remark(flags, `${what}\n  ${fix}`);
+    if (driver.name === 'directory' && flags.driver === undefined)
+      this.remark(flags, `the store keeps this driver: ${await reasonForDriver(store)}`);
   }
 }

@@ -83,8 +83,10 @@ export abstract class BaseCommand {
     root?: string | undefined;
     driver?: string | undefined;
     dataset?: string | undefined;
+    unusable?: boolean;
   }): Promise<Store> {
-    return Store.open({root: flags.root, driver: flags.driver, dataset: flags.dataset});
+    const {root, driver, dataset, unusable} = flags;
+    return Store.open({root, driver, dataset, unusable});
   }
 
   /** Prints the answer: as JSON if that was asked for, else as `lines` has it. */

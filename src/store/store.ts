@@ -29,6 +29,8 @@ export interface StoreOptions {
   dataset?: string | undefined;
   /** Make the store over what another one left in the dataset. */
   adopt?: boolean | undefined;
+  /** Make the store also where nothing can be mounted, so that nothing runs in it from here. */
+  unusable?: boolean | undefined;
 }
 
 export class Store {
@@ -126,7 +128,7 @@ export function checkDriverName(name: string): DriverName {
 /** Makes the store's directories, the format file last: a store without it is not one yet. */
 async function make(
   layout: Layout,
-  {driver: wanted, dataset, adopt}: Pick<StoreOptions, 'driver' | 'dataset' | 'adopt'>,
+  {driver: wanted, dataset, adopt, unusable}: Omit<StoreOptions, 'root'>,
 ): Promise<StoreFormat> {
   if (process.getuid?.() !== 0) {
     throw new ChrootctlError(
@@ -163,7 +165,15 @@ async function make(
     for (const room of [layout.volumes, layout.mounts, layout.sessions, layout.execs]) makeRoom(room, 0o700);
     makeRoom(layout.images, 0o755);
     const {chooseDriver} = await import('../storage/detect.ts');
-    const chosen = await chooseDriver(layout.volumes, {driver: name, dataset});
+    const {refusal, ...chosen} = await chooseDriver(layout.volumes, {driver: name, dataset});
+    // Made for good, it would have the driver that is left where no better one can be tried.
+    if (refusal !== undefined && unusable !== true) {
+      throw new ChrootctlError(
+        'NOT_PERMITTED',
+        `there is no store at ${layout.root}, and none is made where nothing can run: ${refusal.message}`,
+        {...(refusal.hint === undefined ? {} : {hint: refusal.hint}), cause: refusal},
+      );
+    }
     if (chosen.dataset !== undefined) {
       const {prepareRoom} = await import('../storage/zfs/room.ts');
       await prepareRoom(chosen.dataset, layout.root, {adopt});

@@ -2,9 +2,10 @@
 import {ChrootctlError, messageOf} from '../errors.ts';
 import type {VolumeProblem} from '../storage/driver.ts';
 import {withReserve} from '../store/reserve.ts';
-import type {Store} from '../store/store.ts';
+import {Store, type StoreOptions} from '../store/store.ts';
 import {leftovers} from './collect.ts';
 import {damage} from './damage.ts';
+import {hindrances} from './fitness.ts';
 
 export interface Problem {
   kind: string;
@@ -20,6 +21,26 @@ export interface Diagnosis {
   fixed: Problem[];
 }
 
+/** The same for a store that may not be there yet; where none could be used, none is made, and that is the problem. */
+export async function diagnoseAt(
+  options: StoreOptions,
+  {fix = false}: {fix?: boolean} = {},
+): Promise<Diagnosis> {
+  let store: Store;
+  try {
+    store = await Store.open(options);
+  } catch (error) {
+    if (!isRefusalToRoot(error)) throw error;
+    const problem = {kind: 'permission', what: error.message, fix: error.hint ?? ''};
+    return {ok: false, problems: [problem], fixed: []};
+  }
+  return diagnose(store, {fix});
+}
+
+function isRefusalToRoot(error: unknown): error is ChrootctlError {
+  return process.geteuid?.() === 0 && error instanceof ChrootctlError && error.code === 'NOT_PERMITTED';
+}
+
 /** With `fix`, mends what can be mended without losing anything that a tag names. */
 export async function diagnose(store: Store, {fix = false}: {fix?: boolean} = {}): Promise<Diagnosis> {
   if (process.geteuid?.() !== 0 && store.driver.permissions !== undefined) {
@@ -27,7 +48,7 @@ export async function diagnose(store: Store, {fix = false}: {fix?: boolean} = {}
     const lacking = await store.driver.permissions();
     return {ok: lacking.length === 0, problems: lacking.map(withFix), fixed: []};
   }
-  const problems: Problem[] = [];
+  const problems: Problem[] = process.geteuid?.() === 0 ? await hindrances(store) : [];
   const fixed: Problem[] = [];
   for (const {kind, what, fix: remedy, collect} of [...(await leftovers(store)), ...(await damage(store))]) {
     const problem = {kind, what, fix: remedy};

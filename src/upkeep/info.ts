@@ -5,7 +5,7 @@ import {detectDriver} from '../storage/detect.ts';
 import type {Store} from '../store/store.ts';
 import {attempt} from '../system/process.ts';
 import {VERSION} from '../version.ts';
-import {diagnose} from './doctor.ts';
+import {diagnose, type Problem} from './doctor.ts';
 
 export interface StoreInfo {
   root: string;
@@ -22,6 +22,8 @@ export interface StoreInfo {
   sessions: Record<ListedSession['state'], number>;
   healthy: boolean;
   problems: number;
+  /** Those that keep commands from running in this place. */
+  hindrances: Problem[];
   /** Of chrootctl and the programs it uses. */
   versionsOf: Record<string, string>;
 }
@@ -51,6 +53,7 @@ export async function storeInfo(store: Store): Promise<StoreInfo> {
     },
     healthy: ok,
     problems: problems.length,
+    hindrances: problems.filter(({kind}) => kind === 'permission' || kind === 'sandbox'),
     versionsOf,
   };
 }
