@@ -4,6 +4,7 @@ import {randomId} from '../src/ids.ts';
 import {eventually} from './eventually.ts';
 
 export const PROMPT = /prompt>$/m;
+export const ENDED = /^ended \d+$/m;
 
 const opened: Terminal[] = [];
 
@@ -39,11 +40,26 @@ export class Terminal {
     this.tmux('send-keys', '-t', 'main', ...keys);
   }
 
-  /** Waits for it. @throws Error with what the screen shows, when it does not come */
-  async shows(pattern: RegExp): Promise<boolean> {
-    const found = await eventually(() => pattern.test(this.screen()));
-    if (!found) throw new Error(`no ${String(pattern)} on the screen:\n${this.screen()}`);
-    return true;
+  /** Waits for it; gives the whole screen. @throws Error with what the screen shows, when it does not come */
+  async shows(pattern: RegExp): Promise<string> {
+    let screen = '';
+    const found = await eventually(() => pattern.test((screen = this.screen())));
+    if (!found) throw new Error(`no ${String(pattern)} on the screen:\n${screen}`);
+    return screen;
+  }
+
+  /** Types a line for the shell on an empty screen. How it ends will be seen: `ended 0`. */
+  async start(line: string): Promise<void> {
+    await this.shows(PROMPT);
+    this.type('clear', 'Enter');
+    await this.shows(/^prompt>\s*$/);
+    this.type(`${line}; echo "ended $?"`, 'Enter');
+  }
+
+  /** The same, and waits for its end; gives the screen. */
+  async run(line: string): Promise<string> {
+    await this.start(line);
+    return this.shows(ENDED);
   }
 
   /** As when its window is closed: what runs in it gets SIGHUP. */

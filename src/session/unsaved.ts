@@ -1,6 +1,6 @@
 /** What a session holds that is in no version: what is lost with it when it is thrown away. */
 import {ChrootctlError} from '../errors.ts';
-import type {Change, Enough} from '../storage/driver.ts';
+import type {Change, ChangesOptions} from '../storage/driver.ts';
 import type {SessionRecord} from '../store/records.ts';
 import {resolveReference} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
@@ -14,13 +14,15 @@ export interface Unsaved {
   changed: number;
   deleted: number;
   /** Whether these are all. Of many there may be more, and of a root that takes long to look through too. */
-  isAll: boolean;
+  complete: boolean;
   /** One of the paths; null where none was found. */
   example: string | null;
 }
 
-/** More are not counted. */
-const MANY = 100;
+/** More paths than a person would do again gladly. */
+const MUCH = 100;
+/** More are not counted. The mount points that the sandbox has made are among them at first. */
+const COUNTED = 2 * MUCH;
 /** Nobody waits longer for it: it is a remark. */
 const PATIENCE_MS = 500;
 
@@ -32,25 +34,35 @@ export async function unsavedIn(store: Store, id: string): Promise<Unsaved | und
   const record = store.sessions.get(id);
   if (record.ephemeral || store.sessions.isUnbegun(record) || isSaved(store, record)) return undefined;
   const deadline = Date.now() + PATIENCE_MS;
-  let isAll = true;
-  const changes = await changesSince(store, record, (found) => {
-    isAll = found <= MANY && Date.now() < deadline;
-    return !isAll;
-  });
+  let complete = true;
+  const enough = (found: number): boolean => {
+    complete = found <= COUNTED && Date.now() < deadline;
+    return !complete;
+  };
+  const changes = await changesSince(store, record, {enough, quick: true});
   const count = (wanted: Change['kind']): number => changes.filter(({kind}) => kind === wanted).length;
   return {
     added: count('added'),
     changed: count('changed'),
     deleted: count('deleted'),
-    isAll,
+    complete,
     example: changes[0]?.path ?? null,
   };
 }
 
+/** Whether it is more than one throws away without a thought, or may be. */
+export function isMuch({added, changed, deleted, complete}: Unsaved): boolean {
+  return !complete || added + changed + deleted > MUCH;
+}
+
 /** Whether a command that has ended left anything in its clone. When that cannot be told, it did: it may be somebody's work. */
 export async function hasChanged(store: Store, record: SessionRecord): Promise<boolean> {
+  const enough = (found: number): boolean => found > COUNTED;
   try {
-    return (await changesSince(store, record, (found) => found > MANY)).length > 0;
+    // What is seen at once is as good as what only a thorough look finds.
+    for (const quick of [true, false])
+      if ((await changesSince(store, record, {enough, quick})).length > 0) return true;
+    return false;
   } catch {
     return true;
   }
@@ -65,10 +77,14 @@ function isSaved(store: Store, record: SessionRecord): boolean {
 }
 
 /** From what was committed of it last, as long as that is there, or else from its version. */
-async function changesSince(store: Store, record: SessionRecord, enough: Enough): Promise<readonly Change[]> {
+async function changesSince(
+  store: Store,
+  record: SessionRecord,
+  options: ChangesOptions,
+): Promise<readonly Change[]> {
   const {volume, saved, image, version} = record;
   const between = async (base: string): Promise<readonly Change[]> =>
-    withoutPlaces(store, record, await store.driver.changes(base, volume, {enough}));
+    withoutPlaces(store, record, await store.driver.changes(base, volume, options));
   if (version === null) return [];
   const origin = resolveReference(store, {image, selector: {kind: 'version', prefix: version}}).volume;
   if (saved === undefined || saved === origin) return between(origin);

@@ -7,11 +7,11 @@
 import {chmodSync} from 'node:fs';
 import {join} from 'node:path';
 import {run} from '../system/process.ts';
-import {changesBetween} from './changes.ts';
+import type {ComparisonOptions} from './changes.ts';
 import type {Finding} from './check.ts';
 import {syncFileSystem} from './copy.ts';
 import {deleteTree} from './delete.ts';
-import type {Change, Enough, SnapshotOptions} from './driver.ts';
+import type {ChangesOptions, SnapshotOptions} from './driver.ts';
 import {copyNested, deleteSubvolume, nestedIn} from './nested.ts';
 import {readRecord, type VolumeRecord} from './record.ts';
 import {
@@ -41,11 +41,9 @@ export class BtrfsDriver extends WholeTrees {
     return (await extentsAfter(layer, sinceOf(record))).bytes;
   }
 
-  override async changes(from: string, to: string, options: {enough?: Enough} = {}): Promise<Change[]> {
-    const [a, b] = [this.volume(from), this.volume(to)];
-    const ancestor = this.#descends(b, from) ? a : this.#descends(a, to) ? b : undefined;
-    const clonedAfter = ancestor?.btrfs?.frozen?.at;
-    return changesBetween([this.ownLayer(a)], [this.ownLayer(b)], {...options, clonedAfter});
+  protected override compared(a: VolumeRecord, b: VolumeRecord, options: ChangesOptions): ComparisonOptions {
+    const ancestor = this.#descends(b, a.id) ? a : this.#descends(a, b.id) ? b : undefined;
+    return {...super.compared(a, b, options), clonedAfter: ancestor?.btrfs?.frozen?.at};
   }
 
   /** What takes long, the kernel does later by itself. */

@@ -20,6 +20,7 @@ interface Comparison {
   from: readonly Layer[];
   to: readonly Layer[];
   clonedAfter: number;
+  untouchedBefore: number;
   enough: Enough;
   isOver: boolean;
   changes: {path: BytePath; kind: Change['kind']}[];
@@ -34,6 +35,11 @@ export interface ComparisonOptions {
    * of change is the same, untouched: whatever is done to a file sets that time, and nobody can set it otherwise.
    */
   clonedAfter?: number | undefined;
+  /**
+   * Milliseconds since the epoch. Says that what was last changed before that time in the second tree, of one layer as is
+   * the first, is in the first as well.
+   */
+  untouchedBefore?: number | undefined;
   enough?: Enough | undefined;
 }
 
@@ -44,13 +50,14 @@ export interface ComparisonOptions {
 export async function changesBetween(
   from: readonly string[],
   to: readonly string[],
-  {clonedAfter = 0, enough = () => false}: ComparisonOptions = {},
+  {clonedAfter = 0, untouchedBefore = 0, enough = () => false}: ComparisonOptions = {},
 ): Promise<Change[]> {
   const [before = [], after = []] = await openStacks(from, to);
   const comparison: Comparison = {
     from: before,
     to: after,
     clonedAfter,
+    untouchedBefore,
     enough,
     isOver: false,
     changes: [],
@@ -76,14 +83,10 @@ function isOver(comparison: Comparison): boolean {
 function comparePair(comparison: Comparison, path: BytePath, from: Shown, to: Shown): void {
   if (sameOrigin(comparison, from, to) || isOver(comparison)) return;
   const places = [placeOf(comparison.from, from, path), placeOf(comparison.to, to, path)] as const;
-  if (places[0] !== places[1]) {
-    const [a, b] = [lstatSync(asBytes(places[0])), lstatSync(asBytes(places[1]))];
-    if (!isUntouched(a, b, comparison.clonedAfter)) {
-      if (alike(places, a, b)) comparison.alike.push({path, places});
-      else comparison.changes.push({path, kind: 'changed'});
-    }
-  }
-  const names = [namesOf(comparison.from, from, path), namesOf(comparison.to, to, path)] as const;
+  const isOld = places[0] !== places[1] && comparePlaces(comparison, path, places);
+  const present = namesOf(comparison.to, to, path);
+  // Names come and go with the time of their directory.
+  const names = [isOld ? present : namesOf(comparison.from, from, path), present] as const;
   for (const name of new Set([...names[0].keys(), ...names[1].keys()])) {
     const [was, is] = [names[0].get(name), names[1].get(name)];
     const child = joinBytes(path, name);
@@ -91,6 +94,21 @@ function comparePair(comparison: Comparison, path: BytePath, from: Shown, to: Sh
     else if (was !== undefined) listTree(comparison, comparison.from, child, was, 'deleted');
     else if (is !== undefined) listTree(comparison, comparison.to, child, is, 'added');
   }
+}
+
+/** Gives whether the second is too old to have been touched. */
+function comparePlaces(
+  comparison: Comparison,
+  path: BytePath,
+  places: readonly [BytePath, BytePath],
+): boolean {
+  const b = lstatSync(asBytes(places[1]));
+  if (b.ctimeMs < comparison.untouchedBefore - MARGIN_MS) return true;
+  const a = lstatSync(asBytes(places[0]));
+  if (isUntouched(a, b, comparison.clonedAfter)) return false;
+  if (alike(places, a, b)) comparison.alike.push({path, places});
+  else comparison.changes.push({path, kind: 'changed'});
+  return false;
 }
 
 function listTree(

@@ -97,11 +97,8 @@ export interface StorageDriver {
   /** The same of every volume, where one look tells all of them. */
   usages?(): Promise<Map<string, number>>;
 
-  /**
-   * Paths that differ between two volumes, sorted by path. A directory counts only for its own attributes. With `enough`
-   * the answer is what was found until that was so.
-   */
-  changes(from: string, to: string, options?: {enough?: Enough}): Promise<Change[]>;
+  /** Paths that differ between two volumes, sorted by path. A directory counts only for its own attributes. */
+  changes(from: string, to: string, options?: ChangesOptions): Promise<Change[]>;
 
   /** Looks for damage and leftovers within the driver's own room. Changes nothing unless `fix` is asked for. */
   check(options?: {fix?: boolean}): Promise<VolumeProblem[]>;
@@ -139,7 +136,17 @@ export interface Change {
   kind: 'added' | 'changed' | 'deleted';
 }
 
-/** Asked before each path that is looked at, with the number of changes found so far: whether to stop looking. */
+export interface ChangesOptions {
+  /** Asked before each path that is looked at, with the number of changes found so far: whether to leave it at these. */
+  enough?: Enough;
+  /**
+   * Go by the times of change where that is faster: when the active volume `to` was cloned from `from`, or from the same
+   * volume; then `from` must be a copy of `to`, made since. Nobody can set these times, but a clock that was set back
+   * makes them wrong.
+   */
+  quick?: boolean;
+}
+
 export type Enough = (found: number) => boolean;
 
 export interface VolumeProblem {

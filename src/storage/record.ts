@@ -27,6 +27,8 @@ export interface VolumeRecord {
   layers: readonly string[];
   /** Its root directory has extended attributes or an ACL, which a clone's root directory must be given too. */
   rootAttributes?: boolean;
+  /** Of a whole tree that was cloned: milliseconds since the epoch. What was changed after that was changed in it. */
+  cloned?: number;
   /** What the btrfs driver measures by. */
   btrfs?: SubvolumeRecord;
   /** The process that is building something in the directory. */

@@ -17,14 +17,14 @@ import {ChrootctlError, errnoOf} from '../errors.ts';
 import {self} from '../system/identity.ts';
 import {withMounted} from '../system/view.ts';
 import {assertMountedNowhere, layerOf} from './busy.ts';
-import {changesBetween} from './changes.ts';
+import {changesBetween, type ComparisonOptions} from './changes.ts';
 import {checkVolumes, type CheckedRoom, type Finding} from './check.ts';
 import {bytesBeyond, copyTree} from './copy.ts';
 import {deleteTree} from './delete.ts';
 import type {
   Change,
+  ChangesOptions,
   CreateOptions,
-  Enough,
   MountPlan,
   SnapshotOptions,
   StorageDriver,
@@ -127,9 +127,15 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     return bytesBeyond([...shared, layers[0] ?? ''].map((layer) => join(this.volumes, layer)));
   }
 
-  async changes(from: string, to: string, options: {enough?: Enough} = {}): Promise<Change[]> {
-    const paths = (id: string): string[] => this.volume(id).layers.map((layer) => join(this.volumes, layer));
-    return changesBetween(paths(from), paths(to), options);
+  async changes(from: string, to: string, options: ChangesOptions = {}): Promise<Change[]> {
+    const [a, b] = [this.volume(from), this.volume(to)];
+    const paths = ({layers}: VolumeRecord): string[] => layers.map((layer) => join(this.volumes, layer));
+    return changesBetween(paths(a), paths(b), {...this.compared(a, b, options), enough: options.enough});
+  }
+
+  /** What is known of two volumes that makes it faster to compare them. */
+  protected compared(_from: VolumeRecord, _to: VolumeRecord, _options: ChangesOptions): ComparisonOptions {
+    return {};
   }
 
   async check(options: {fix?: boolean} = {}): Promise<VolumeProblem[]> {

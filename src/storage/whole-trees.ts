@@ -1,5 +1,6 @@
 /** Volumes that are whole trees, whatever they share below: mounted by a bind mount, made by copying the parent's. */
-import type {CreateOptions, MountPlan} from './driver.ts';
+import type {ComparisonOptions} from './changes.ts';
+import type {ChangesOptions, CreateOptions, MountPlan} from './driver.ts';
 import {writeRecord, type VolumeRecord} from './record.ts';
 import {deleteVolumeDirectory, makeLockFile} from './removal.ts';
 import {VolumesOnDisk} from './volumes.ts';
@@ -25,7 +26,8 @@ export abstract class WholeTrees extends VolumesOnDisk {
     try {
       if (from === undefined) makeLockFile(this.volumes);
       const {maker: _maker, ...record} = {...making, ...(await this.makeLayer(making, from))};
-      writeRecord(this.volumes, {...record, state: 'active'}, {durable: !ephemeral});
+      const cloned = from === undefined ? {} : {cloned: Date.now()};
+      writeRecord(this.volumes, {...record, ...cloned, state: 'active'}, {durable: !ephemeral});
     } catch (error) {
       await deleteVolumeDirectory(this, id);
       throw error;
@@ -34,6 +36,15 @@ export abstract class WholeTrees extends VolumesOnDisk {
 
   async plan(id: string, {readOnly = false}: {readOnly?: boolean} = {}): Promise<MountPlan> {
     return Promise.resolve(this.#plan(id, readOnly));
+  }
+
+  protected override compared(
+    from: VolumeRecord,
+    to: VolumeRecord,
+    {quick = false}: ChangesOptions,
+  ): ComparisonOptions {
+    const isAkin = to.parent === from.id || to.parent === from.parent;
+    return {untouchedBefore: quick && isAkin && to.state === 'active' ? to.cloned : undefined};
   }
 
   #plan(id: string, readOnly: boolean): MountPlan {

@@ -2,7 +2,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {PROMPT} from '../terminal.ts';
 import {Cli} from './chrootctl.ts';
 import {DRIVERS} from './drivers.ts';
 
@@ -11,19 +10,14 @@ describe('an archive', () => {
     const cli = new Cli({driver: 'overlay'});
     await cli.importRoot();
     const terminal = cli.terminal();
-    await terminal.shows(PROMPT);
     // Before anything is looked at, be there such a version or not.
     const reference = file === '-' ? 'nothing' : 'base';
-    terminal.type(`clear; chrootctl export ${reference} ${file}; echo "ended $?"`, 'Enter');
-    await terminal.shows(/^ended \d+$/m);
-    expect(terminal.screen()).toMatch(
+    expect(await terminal.run(`chrootctl export ${reference} ${file}`)).toMatch(
       /^chrootctl: .+ is a terminal, and an archive is no text\n {2}give the name of a FILE, .+\nended 2$/m,
     );
-    terminal.type(
-      'clear; chrootctl export base - | wc -c; chrootctl export base - > base.tar; echo $?',
-      'Enter',
+    expect(await terminal.run('chrootctl export base - | wc -c; chrootctl export base - > base.tar')).toMatch(
+      /^\d{6,}\nended 0$/m,
     );
-    await terminal.shows(/^\d{6,}\n0$/m);
   });
 });
 
@@ -40,12 +34,10 @@ describe.each(DRIVERS)('on %s, work that a command has done before it failed', (
     const cli = new Cli({driver});
     await cli.importRoot();
     const terminal = cli.terminal();
-    await terminal.shows(PROMPT);
-    terminal.type(`clear; chrootctl ${words} -q -e "PS1=inside> " -- sh; echo "ended $?"`, 'Enter');
+    await terminal.start(`chrootctl ${words} -q -e "PS1=inside> " -- sh`);
     await terminal.shows(/^inside>$/m);
     terminal.type('echo mine > /work; false', 'Enter', 'exit', 'Enter');
-    await terminal.shows(/^ended 1$/m);
-    const screen = terminal.screen();
+    const screen = await terminal.shows(/^ended 1$/m);
     const session =
       /^not committed: the command ended with 1; session (\w+) keeps the work$/m.exec(screen)?.[1] ?? '';
     expect(await cli.json('ps')).toMatchObject([
@@ -73,17 +65,21 @@ describe.each(DRIVERS)('on %s, work that a command has done before it failed', (
     const cli = new Cli({driver});
     await cli.importRoot();
     const terminal = cli.terminal();
-    await terminal.shows(PROMPT);
-    terminal.type('clear; chrootctl run base --commit -- sh -c "cat /work"; echo "ended $?"', 'Enter');
-    await terminal.shows(/^ended 1$/m);
-    expect(terminal.screen()).toMatch(
+    expect(await terminal.run('chrootctl run base --commit -- sh -c "cat /work"')).toMatch(
       /^not committed: the command ended with 1; it has changed nothing\nended 1$/m,
     );
     const redirected = 'chrootctl run base --commit -- sh -c "touch /work; exit 3" < /dev/null';
-    terminal.type(`clear; ${redirected}; echo "ended $?"`, 'Enter');
-    await terminal.shows(/^ended 3$/m);
-    expect(terminal.screen()).toMatch(/^not committed: the command ended with 3\nended 3$/m);
+    expect(await terminal.run(redirected)).toMatch(/^not committed: the command ended with 3\nended 3$/m);
     expect(await cli.json('ps')).toEqual([]);
+  });
+
+  test('is in no version, and its end says so', async () => {
+    const cli = new Cli({driver});
+    await cli.importRoot();
+    // It was done well before the session went on in a clone of it.
+    const kept = 'chrootctl run base --commit -- sh -c "touch /work; sleep 0.3; exit 3"';
+    const [, session = ''] = /session (\w+) keeps/.exec(await cli.terminal().run(kept)) ?? [];
+    expect((await cli.call(['session', 'rm', session])).stderr).toBe('thrown away: 1 added (/work)\n');
   });
 });
 
@@ -101,11 +97,8 @@ test.each([
   mkdirSync(programs);
   writeFileSync(join(programs, 'sync'), `#!/bin/sh\n${sync}\n`, {mode: 0o755});
   const terminal = cli.terminal();
-  await terminal.shows(PROMPT);
   const run = 'chrootctl run base --commit -- sh -c "echo mine > /work; exit 3"';
-  terminal.type(`clear; PATH=${programs}:$PATH ${run}; echo "ended $?"`, 'Enter');
-  await terminal.shows(/^ended \d+$/m);
-  const screen = terminal.screen();
+  const screen = await terminal.run(`PATH=${programs}:$PATH ${run}`);
   expect(screen).toContain(said);
   const [, session = ''] = /session (\w+) keeps the work/.exec(screen) ?? [];
   expect(await cli.ok('exec', session, '--', 'cat', '/work')).toBe('mine');
@@ -119,8 +112,7 @@ test('a terminal that is closed takes no work with it', async () => {
   const cli = new Cli({driver: 'overlay'});
   await cli.importRoot();
   const terminal = cli.terminal();
-  await terminal.shows(PROMPT);
-  terminal.type('clear; chrootctl run base --commit -e "PS1=inside> " -- sh', 'Enter');
+  await terminal.start('chrootctl run base --commit -e "PS1=inside> " -- sh');
   await terminal.shows(/^inside>$/m);
   // Whether its shell dies of the hangup or of the end of its input, that is no success.
   terminal.type('echo mine > /work; echo do""ne; false', 'Enter');

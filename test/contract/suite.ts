@@ -502,6 +502,8 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
         return Promise.resolve();
       });
       await driver.freeze('base');
+      // Old enough for its files to be known as untouched.
+      await new Promise((resolve) => setTimeout(resolve, 200));
       await driver.create('next', {parent: 'base'});
       await driver.withTree(
         'next',
@@ -550,12 +552,20 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
         ['/xattr', 'changed'],
       ].map(([path, kind]) => ({path, kind}));
       expect(await driver.changes('base', 'next')).toEqual(expected);
+      expect(await driver.changes('base', 'next', {quick: true})).toEqual(expected);
+      await driver.snapshot('next', 'same');
+      expect(await driver.changes('same', 'next', {quick: true})).toEqual([]);
       const swapped: Record<string, string> = {added: 'deleted', deleted: 'added', changed: 'changed'};
       const reversed = expected.map(({path, kind}) => ({path, kind: swapped[kind ?? '']}));
       expect(await driver.changes('next', 'base')).toEqual(reversed);
       await driver.freeze('next');
       expect(await driver.changes('base', 'next')).toEqual(expected);
       expect(await driver.changes('next', 'next')).toEqual([]);
+      // What was changed before a clone of it was made is none the less changed.
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await driver.create('next2', {parent: 'next'});
+      expect(await driver.changes('base', 'next2', {quick: true})).toEqual(expected);
+      expect(await driver.changes('next', 'next2', {quick: true})).toEqual([]);
     });
 
     test('changes are looked for until there are enough', async () => {

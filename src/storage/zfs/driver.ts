@@ -10,8 +10,8 @@ import {changesBetween} from '../changes.ts';
 import {syncFileSystem} from '../copy.ts';
 import type {
   Change,
+  ChangesOptions,
   CreateOptions,
-  Enough,
   MountPlan,
   SnapshotOptions,
   StorageDriver,
@@ -211,9 +211,10 @@ export class ZfsDriver implements StorageDriver {
     return new Map(volumes.map((id) => [id, Number(written.get(placeOf(datasets, id)?.source ?? ''))]));
   }
 
-  async changes(from: string, to: string, options: {enough?: Enough} = {}): Promise<Change[]> {
+  async changes(from: string, to: string, {enough, quick = false}: ChangesOptions = {}): Promise<Change[]> {
+    const untouchedBefore = quick ? await this.#cloned(from, to) : undefined;
     return this.withTree(from, (before) =>
-      this.withTree(to, (after) => changesBetween([before], [after], options)),
+      this.withTree(to, (after) => changesBetween([before], [after], {untouchedBefore, enough})),
     );
   }
 
@@ -284,6 +285,14 @@ export class ZfsDriver implements StorageDriver {
     const far = placeOf(await this.#all(), id);
     if (far === undefined) throw missing(id);
     return far;
+  }
+
+  /** When the active volume `to` was cloned from `from`, or from the same; milliseconds since the epoch. */
+  async #cloned(from: string, to: string): Promise<number | undefined> {
+    const {source, isFrozen, parent} = await this.#find(to);
+    if (isFrozen || parent === null) return undefined;
+    if (parent !== from && parent !== (await this.#find(from)).parent) return undefined;
+    return 1000 * Number(await zfs('get', '-Hp', '-o', 'value', 'creation', source));
   }
 
   async #exists(id: string): Promise<boolean> {
