@@ -46,7 +46,13 @@ export async function diff(store: Store, a: string, b?: string): Promise<readonl
   async function changes(from: Compared, to: Compared): Promise<readonly Change[]> {
     try {
       const found = await store.driver.changes(from.volume, to.volume);
-      return await withoutTraces(from, await withoutTraces(to, found));
+      const {driver} = store;
+      const own = await withoutTraces(to, found, async (base) =>
+        base === from.volume ? [] : driver.changes(from.volume, base),
+      );
+      return await withoutTraces(from, own, async (base) =>
+        base === to.volume ? [] : driver.changes(base, to.volume),
+      );
     } catch (error) {
       for (const {session, volume} of [from, to]) {
         // Nothing keeps a session from being ended, or going on in another volume, while it is read.
@@ -64,9 +70,24 @@ export async function diff(store: Store, a: string, b?: string): Promise<readonl
     }
   }
 
-  /** What its sandboxes have made in a session is no difference, on whichever side. */
-  async function withoutTraces({session}: Compared, found: readonly Change[]): Promise<readonly Change[]> {
-    return session === undefined ? found : withoutPlaces(store, session, found);
+  /**
+   * What its sandboxes have made in a session is no difference, on whichever side: there it is what the version is that the
+   * session was made from. `against` compares that with the other side.
+   */
+  async function withoutTraces(
+    {session, parent, image}: Compared,
+    found: readonly Change[],
+    against: (base: string) => Promise<readonly Change[]>,
+  ): Promise<readonly Change[]> {
+    if (session === undefined) return found;
+    const visible = await withoutPlaces(store, session, found);
+    const hidden = new Set(found.filter((change) => !visible.includes(change)).map(({path}) => path));
+    const base = hidden.size === 0 || parent === null ? undefined : locateVersion(store, parent, image);
+    if (base === undefined) return visible;
+    const differing = await against((await volumeOfVersion(base)).volume);
+    return [...visible, ...differing.filter(({path}) => hidden.has(path))].sort((one, other) =>
+      one.path < other.path ? -1 : 1,
+    );
   }
 
   /** A session's volume is its own; a version is pinned while it is read. */

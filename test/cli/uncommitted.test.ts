@@ -9,7 +9,7 @@ test('a command that fails is said to be not committed, even if nothing else is 
     expect(await cli.call(words)).toEqual({
       code,
       stdout: '',
-      stderr: `not committed: the command ended with ${text}\n`,
+      stderr: `${code === 124 ? 'killed: out of time (limit 1)\n' : ''}not committed: the command ended with ${text}\n`,
     });
   };
   const fails = (script: string): string[] => ['--', 'sh', '-c', `touch /x; ${script}`];
