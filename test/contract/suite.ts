@@ -235,6 +235,23 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       expect(await read('kept', 'file')).toBe('then');
     });
 
+    test('a snapshot can be amended before it is frozen, and the live volume stays as it is', async () => {
+      await frozen('base');
+      await driver.create('vm', {parent: 'base'});
+      await write('vm', 'file', 'of the session');
+      await withMounted(await driver.plan('vm'), async (tree) => {
+        await driver.snapshot('vm', 'kept', {
+          amend: doing((copy) => {
+            rmSync(join(copy, 'file'));
+            writeFileSync(join(copy, 'more'), 'amended');
+          }),
+        });
+        expect(readFileSync(join(tree, 'file'), 'utf8')).toBe('of the session');
+      });
+      expect([await read('kept', 'more'), await read('vm', 'more')]).toEqual(['amended', undefined]);
+      expect([await read('kept', 'of/base'), await read('vm', 'file')]).toEqual(['base', 'of the session']);
+    });
+
     test('contents are kept exactly, through freezing, cloning, changing and snapshots', async () => {
       await driver.create('strange');
       await driver.withTree('strange', async (tree) => makeOddTree(tree));

@@ -16,6 +16,7 @@ export const SUITES: readonly Suite[] = [
     path: `test/cli/${name}.test.ts`,
     titles: 'on zfs',
   })),
+  {path: 'test/cli/places.test.ts', titles: 'on zfs (a run that|a commit of)'},
   ...readdirSync(join(import.meta.dirname, 'suites'))
     .filter((name) => name.endsWith('.test.ts') && name !== 'contract.test.ts')
     .sort()
