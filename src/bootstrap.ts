@@ -7,6 +7,7 @@ import {bootstrapFailure} from './bootstrap/failure.ts';
 import {hostSettings, hostSources, thisHost} from './bootstrap/host-apt.ts';
 import {lookUpSuite} from './bootstrap/suites.ts';
 import {ChrootctlError} from './errors.ts';
+import {missingCertificates} from './sandbox/certificates.ts';
 import {attempt} from './system/process.ts';
 
 export const VARIANTS = [
@@ -77,6 +78,8 @@ export async function bootstrap(
   if (code !== 0) throw bootstrapFailure(suite, stderr);
   removeDevices(join(target, 'dev'));
   for (const source of sources) copyKeyring(source, target);
+  const missing = missingCertificates([target]);
+  if (missing !== undefined) options.onProgress?.(missing);
 }
 
 function sourcesFor(suite: string, {components}: BootstrapOptions): AptSource[] {
