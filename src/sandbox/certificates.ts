@@ -1,7 +1,6 @@
 /** Why apt may have failed in a root: its sources are read by https, and it has no certificates to check them with. */
 import {existsSync, lstatSync, readdirSync, readFileSync} from 'node:fs';
-import {join} from 'node:path';
-import {lookUp} from './in-root.ts';
+import {lookUp, type View} from './in-root.ts';
 import {viewsOf} from './volumes.ts';
 
 /** What apt ends with when it has failed (apt-get(8)). */
@@ -33,16 +32,17 @@ export function missingCertificates(layers: readonly string[]): string | undefin
 
 /** One layer is looked at by itself: that one above hides a list is a reason to tell more, not less. */
 function hasHttpsSources(layer: string): boolean {
-  const apt = join(layer, 'etc/apt');
-  const more = join(apt, 'sources.list.d');
-  const lists = [join(apt, 'sources.list'), ...namesIn(more).map((name) => join(more, name))];
-  return lists.some((path) => {
-    const stats = lstatSync(path, {throwIfNoEntry: false});
-    if (stats?.isFile() !== true || stats.size > MOST_BYTES) return false;
-    return /^(?!\s*#).*\bhttps:\/\//m.test(readFileSync(path, 'utf8'));
+  const views = viewsOf([layer]);
+  const more = '/etc/apt/sources.list.d';
+  return ['/etc/apt/sources.list', ...namesIn(views, more).map((name) => `${more}/${name}`)].some((path) => {
+    const {source} = lookUp(views, path);
+    const stats = source === undefined ? undefined : lstatSync(source);
+    if (source === undefined || stats?.isFile() !== true || stats.size > MOST_BYTES) return false;
+    return /^(?!\s*#).*\bhttps:\/\//m.test(readFileSync(source, 'utf8'));
   });
 }
 
-function namesIn(directory: string): string[] {
-  return lstatSync(directory, {throwIfNoEntry: false})?.isDirectory() === true ? readdirSync(directory) : [];
+function namesIn(views: readonly View[], directory: string): string[] {
+  const {source, kind} = lookUp(views, directory);
+  return source !== undefined && kind === 'directory' ? readdirSync(source) : [];
 }
