@@ -1,5 +1,6 @@
 /** Why apt may have failed in a root: its sources are read by https, and it has no certificates to check them with. */
 import {existsSync, lstatSync, readdirSync, readFileSync} from 'node:fs';
+import {ChrootctlError} from '../errors.ts';
 import {lookUp, type View} from './in-root.ts';
 import {viewsOf} from './volumes.ts';
 
@@ -22,6 +23,16 @@ export function certificatesHint(exitCode: number, layers: readonly string[]): s
 
 /** The same of a root that has just been made. */
 export function missingCertificates(layers: readonly string[]): string | undefined {
+  try {
+    return missingIn(layers);
+  } catch (error) {
+    // Links in a circle, a file where a directory should be: such a root has other troubles.
+    if (error instanceof ChrootctlError) return undefined;
+    throw error;
+  }
+}
+
+function missingIn(layers: readonly string[]): string | undefined {
   if (layers.length === 0 || lookUp(viewsOf(layers), BUNDLE).kind !== 'missing') return undefined;
   if (!layers.some(hasHttpsSources)) return undefined;
   return (
