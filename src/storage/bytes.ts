@@ -29,7 +29,27 @@ export function parentOf(path: BytePath): BytePath {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }
 
+/** The last name in it. */
+export function nameOf(path: BytePath): BytePath {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
 /** Entries of a directory, their names as bytes. */
 export function entriesOf(directory: BytePath): Dirent[] {
   return readdirSync(asBytes(directory), {encoding: 'latin1', withFileTypes: true});
+}
+
+/** With its end, the longest that a system call takes (path_resolution(7)). */
+const PATH_MAX = 4096;
+
+/** A directory and all that are in it, as deep as a path leads. */
+export function directoriesIn(directory: BytePath): BytePath[] {
+  const found = [directory];
+  for (const path of found) {
+    for (const entry of entriesOf(path)) {
+      const child = joinBytes(path, entry.name);
+      if (entry.isDirectory() && child.length < PATH_MAX) found.push(child);
+    }
+  }
+  return found;
 }

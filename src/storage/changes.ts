@@ -7,7 +7,7 @@ import {lstatSync, readlinkSync, type Stats} from 'node:fs';
 import {asBytes, asText, joinBytes, type BytePath} from './bytes.ts';
 import {sameContent} from './content.ts';
 import type {Change, Enough} from './driver.ts';
-import {listUnion, openStacks, placeOf, rootOf, type Layer, type Shown} from './union.ts';
+import {listUnion, openStacks, placeOf, rootOf, samePlaces, type Shown} from './union.ts';
 import {readAttributes} from './xattrs.ts';
 
 /** A path that is in both, once as the one volume has it and once as the other. */
@@ -17,8 +17,6 @@ interface Pair {
 }
 
 interface Comparison {
-  from: readonly Layer[];
-  to: readonly Layer[];
   clonedAfter: number;
   untouchedBefore: number;
   enough: Enough;
@@ -52,10 +50,7 @@ export async function changesBetween(
   to: readonly string[],
   {clonedAfter = 0, untouchedBefore = 0, enough = () => false}: ComparisonOptions = {},
 ): Promise<Change[]> {
-  const [before = [], after = []] = await openStacks(from, to);
   const comparison: Comparison = {
-    from: before,
-    to: after,
     clonedAfter,
     untouchedBefore,
     enough,
@@ -63,11 +58,8 @@ export async function changesBetween(
     changes: [],
     alike: [],
   };
-  const roots: [Shown, Shown] = [
-    {kind: 'directory', in: rootOf(comparison.from), opaque: false},
-    {kind: 'directory', in: rootOf(comparison.to), opaque: false},
-  ];
-  comparePair(comparison, '', ...roots);
+  const [was = [], is = []] = (await openStacks(from, to)).map(rootOf);
+  comparePair(comparison, '', {kind: 'directory', in: was}, {kind: 'directory', in: is});
   if (!isOver(comparison)) await compareAttributes(comparison);
   return comparison.changes
     .map(({path, kind}) => ({path: `/${asText(path)}`, kind}))
@@ -81,18 +73,18 @@ function isOver(comparison: Comparison): boolean {
 }
 
 function comparePair(comparison: Comparison, path: BytePath, from: Shown, to: Shown): void {
-  if (sameOrigin(comparison, from, to) || isOver(comparison)) return;
-  const places = [placeOf(comparison.from, from, path), placeOf(comparison.to, to, path)] as const;
+  if (sameOrigin(from, to) || isOver(comparison)) return;
+  const places = [placeOf(from), placeOf(to)] as const;
   const isOld = places[0] !== places[1] && comparePlaces(comparison, path, places);
-  const present = namesOf(comparison.to, to, path);
+  const present = namesOf(to);
   // Names come and go with the time of their directory.
-  const names = [isOld ? present : namesOf(comparison.from, from, path), present] as const;
+  const names = [isOld ? present : namesOf(from), present] as const;
   for (const name of new Set([...names[0].keys(), ...names[1].keys()])) {
     const [was, is] = [names[0].get(name), names[1].get(name)];
     const child = joinBytes(path, name);
     if (was !== undefined && is !== undefined) comparePair(comparison, child, was, is);
-    else if (was !== undefined) listTree(comparison, comparison.from, child, was, 'deleted');
-    else if (is !== undefined) listTree(comparison, comparison.to, child, is, 'added');
+    else if (was !== undefined) listTree(comparison, child, was, 'deleted');
+    else if (is !== undefined) listTree(comparison, child, is, 'added');
   }
 }
 
@@ -111,34 +103,23 @@ function comparePlaces(
   return false;
 }
 
-function listTree(
-  comparison: Comparison,
-  stack: readonly Layer[],
-  path: BytePath,
-  shown: Shown,
-  kind: Change['kind'],
-): void {
+function listTree(comparison: Comparison, path: BytePath, shown: Shown, kind: Change['kind']): void {
   if (isOver(comparison)) return;
   comparison.changes.push({path, kind});
-  for (const [name, child] of namesOf(stack, shown, path))
-    listTree(comparison, stack, joinBytes(path, name), child, kind);
+  for (const [name, child] of namesOf(shown)) listTree(comparison, joinBytes(path, name), child, kind);
 }
 
 /** What a directory shows; nothing for anything else. */
-function namesOf(stack: readonly Layer[], shown: Shown, path: BytePath): Map<BytePath, Shown> {
+function namesOf(shown: Shown): Map<BytePath, Shown> {
   if (shown.kind !== 'directory') return new Map();
-  const names = listUnion(stack, shown.in, path);
+  const names = listUnion(shown.in);
   for (const [name, {kind}] of names) if (kind === 'whiteout') names.delete(name);
   return names;
 }
 
-/** Whether both come from the same layers, and so are the same with all that is in them. */
-function sameOrigin({from, to}: Comparison, was: Shown, is: Shown): boolean {
-  return (
-    was.kind === is.kind &&
-    was.in.length === is.in.length &&
-    was.in.every((index, position) => from[index]?.root === to[is.in[position] ?? -1]?.root)
-  );
+/** Whether both are merged from the same, and so are the same with all that is in them. */
+function sameOrigin(was: Shown, is: Shown): boolean {
+  return was.kind === is.kind && samePlaces(was.in, is.in);
 }
 
 /** Times of change come from a clock that lags a little; what changed this shortly before is looked at. */

@@ -60,7 +60,8 @@ export interface StorageDriver {
   withTree<T>(id: string, work: (directory: string) => Promise<T>): Promise<T>;
 
   /**
-   * Makes an active volume, which must be mounted nowhere, immutable. Costs nothing per file of its parent.
+   * Makes an active volume, which must be mounted nowhere, immutable. Costs nothing per file of its parent (except
+   * for `overlay`, with those in directories that were renamed).
    * Idempotent. With a ledger, the note is taken in the same transaction.
    * @throws ChrootctlError NOT_FOUND; CONFLICT when the ledger has gone on without the store's records
    */

@@ -7,6 +7,7 @@
 import {join} from 'node:path';
 import {bytePath, entriesOf, joinBytes, type BytePath} from './bytes.ts';
 import {mergeLayers} from './merge.ts';
+import type {VolumeRecord} from './record.ts';
 
 /** Layers that a frozen volume has at most. With the longest ids, 32 are a third of mount(8)'s page. */
 export const DEPTH_LIMIT = 32;
@@ -39,18 +40,16 @@ export function chooseDepth(
   return depth;
 }
 
-/**
- * Merges the `count` top layers into `target`, a directory beside the top layer, and returns the new stack.
- */
+/** Merges the `count` top layers into `target`, a directory beside the top layer, and returns what the stack is then. */
 export async function mergeTop(
   volumes: string,
   layers: readonly string[],
   count: number,
   target: string,
-): Promise<string[]> {
+): Promise<Pick<VolumeRecord, 'layers' | 'linked'>> {
   const rest = layers.slice(count);
-  await mergeLayers(volumes, layers.slice(0, count), rest, join(volumes, target));
-  return [target, ...rest];
+  const linked = await mergeLayers(volumes, layers.slice(0, count), rest, join(volumes, target));
+  return {layers: [target, ...rest], linked: linked.filter((layer) => layer !== layers[0])};
 }
 
 /** Entries of a tree, itself included; counts no further than a little beyond `most`. */

@@ -1,111 +1,138 @@
 /**
- * Several immutable layers made into one that shows the same. Files are hard-linked, not copied: nobody writes to a
- * layer any more. (Their link counts therefore count the layers too; paths and groups of links stay what they were.)
+ * Several layers made into one that shows the same, or one of its own that does so without renamed directories. Files
+ * are hard-linked, not copied: nobody writes to a layer any more. (Their link counts therefore count the layers too;
+ * paths and groups of links stay what they were.)
  */
 import {linkSync, mkdirSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {errnoOf} from '../errors.ts';
 import {removeIfExists} from '../system/files.ts';
 import {run} from '../system/process.ts';
-import {asBytes, bytePath, joinBytes, parentOf, type BytePath} from './bytes.ts';
-import {contributing, listUnion, openBelow, openPartOfStack, placeOf, rootOf, type Layer} from './union.ts';
+import {Aliases} from './aliases.ts';
+import {asBytes, bytePath, joinBytes, type BytePath} from './bytes.ts';
+import {
+  contributing,
+  listUnion,
+  located,
+  openBelow,
+  openPartOfStack,
+  rootOf,
+  samePlaces,
+  type Layer,
+  type Place,
+} from './union.ts';
 import {input, makeOpaque} from './xattrs.ts';
 
 interface Merge {
-  stack: readonly Layer[];
   target: BytePath;
-  /** Directories, as the places in the layers that their attributes come from. */
+  /** Layers that stay below the merged one. */
+  below: ReadonlySet<Layer>;
+  aliases: Aliases;
+  /** Directories, as the places that their attributes come from. */
   attributes: BytePath[];
   opaque: BytePath[];
-  /** Files with too many links for one more, as [place, path]. */
-  unlinkable: [BytePath, BytePath][];
+  /** Files with too many links for one more, by the directories in which their paths lead to them. */
+  unlinkable: Map<BytePath, BytePath[]>;
+  /** Those that files have been linked from. */
+  sources: Set<BytePath>;
 }
 
 /** A directory of the merged layer. */
 interface Directory {
   path: BytePath;
-  /** Indexes of the layers that contribute, the first of them its attributes. */
-  within: readonly number[];
-  /** Hides what the layers below the merged ones have there. */
-  opaque: boolean;
+  /** What it shows is merged from these. */
+  in: readonly Place[];
+  /** What the layers below would show in its place. */
+  hidden: readonly Place[];
 }
 
 /**
  * Merges `layers` (names in the directory `volumes`, top first) into the directory `target`, which must not exist, to be
- * seen above the layers `below`. Needs a syncfs(2) before anything may rely on it.
+ * seen above the layers `below`. What renamed directories have from those is in it too. Gives the names of all layers
+ * that it shares files with. Needs a syncfs(2) before anything may rely on it.
  */
 export async function mergeLayers(
   volumes: string,
   layers: readonly string[],
   below: readonly string[],
   target: string,
-): Promise<void> {
-  const stack = await openPartOfStack(layers.map((layer) => join(volumes, layer)));
-  const merge: Merge = {stack, target: bytePath(target), attributes: [], opaque: [], unlinkable: []};
-  const directories = [...directoriesOf(stack, rootOf(stack), '', false)];
-  const paths = directories.map(({path}) => path).slice(1);
-  const lower = await openBelow(
-    below.map((layer) => join(volumes, layer)),
-    paths,
-  );
-  mergeDirectories(merge, directories, lower);
+): Promise<string[]> {
+  const directoryOf = (layer: string): string => join(volumes, layer);
+  const part = await openPartOfStack(layers.map(directoryOf));
+  const stack = await openBelow(part, below.map(directoryOf), pathsIn(part));
+  const merge: Merge = {
+    target: bytePath(target),
+    below: new Set(stack.slice(part.length)),
+    aliases: new Aliases(join(dirname(target), ALIASES)),
+    attributes: [],
+    opaque: [],
+    unlinkable: new Map(),
+    sources: new Set(),
+  };
+  mergeDirectories(merge, stack);
   await copyUnlinkable(merge, target);
   await makeOpaque(merge.opaque);
   await takeAttributes(volumes, merge, target);
+  merge.aliases.delete();
+  return [...layers, ...below].filter((layer) => merge.sources.has(bytePath(directoryOf(layer))));
 }
 
-/** All directories that the stack shows, the root first, parents before children. */
-function* directoriesOf(
-  stack: readonly Layer[],
-  within: readonly number[],
-  path: BytePath,
-  opaque: boolean,
-): Generator<Directory> {
-  yield {path, within, opaque};
-  for (const [name, shown] of listUnion(stack, within, path))
-    if (shown.kind === 'directory')
-      yield* directoriesOf(stack, shown.in, joinBytes(path, name), shown.opaque);
+/** All directories that the stack shows, but its root; parents before children. */
+function pathsIn(stack: readonly Layer[]): BytePath[] {
+  const found: Omit<Directory, 'hidden'>[] = [{path: '', in: rootOf(stack)}];
+  for (const directory of found)
+    for (const [name, shown] of listUnion(directory.in))
+      if (shown.kind === 'directory') found.push({path: joinBytes(directory.path, name), in: shown.in});
+  return found.map(({path}) => path).slice(1);
 }
 
 /**
+ * What the layers below have for a directory goes on being seen through it, if that is what they would show in its
+ * place. It may be something else: the directory hides what they have, or it was renamed. Then all of it is taken in.
+ *
  * A whiteout stays only where the directory has another below it, in which it hides something. Elsewhere it must not:
  * overlayfs lists a directory that it need not merge as it is, and the name would be seen. There are such without being
  * opaque: made anew after a commit had removed another of that name, whose whiteout is in a layer further down.
  */
-function mergeDirectories(merge: Merge, directories: readonly Directory[], lower: readonly Layer[]): void {
-  const {stack, target} = merge;
-  const below = new Map<BytePath, readonly number[]>();
-  for (const {path, within, opaque} of directories) {
-    const belowParent = path === '' ? rootOf(lower) : (below.get(parentOf(path)) ?? []);
-    const hidden = path === '' ? belowParent : contributing(lower, belowParent, path);
-    mkdirSync(asBytes(joinBytes(target, path)));
-    if (opaque && hidden.length > 0) merge.opaque.push(joinBytes(target, path));
-    below.set(path, opaque ? [] : hidden);
-    // The lone dot marks where the layer's own path ends; see takeAttributes.
-    merge.attributes.push(`${(stack[within[0] as number] as Layer).root}/./${path}`);
-    // Listed again rather than kept: there may be many.
-    for (const [name, shown] of listUnion(stack, within, path)) {
+function mergeDirectories(merge: Merge, stack: readonly Layer[]): void {
+  const root = rootOf(stack);
+  const all: Directory[] = [{path: '', in: root, hidden: root.filter(({layer}) => merge.below.has(layer))}];
+  for (let next = all.pop(); next !== undefined; next = all.pop()) {
+    const {path, in: places, hidden} = next;
+    const beneath = places.filter(({layer}) => merge.below.has(layer));
+    const isSeenThrough = samePlaces(beneath, hidden);
+    mkdirSync(asBytes(joinBytes(merge.target, path)));
+    if (!isSeenThrough && hidden.length > 0) merge.opaque.push(joinBytes(merge.target, path));
+    // The lone dot marks where the path in the merged layer begins; see takeAttributes.
+    merge.attributes.push(`${merge.aliases.baseOf(places[0] as Place, path)}/./${path}`);
+    const left = isSeenThrough ? hidden : [];
+    const names = isSeenThrough
+      ? listUnion(places.slice(0, places.length - beneath.length), beneath)
+      : listUnion(places);
+    for (const [name, shown] of names) {
       const child = joinBytes(path, name);
-      const isSeen = shown.kind === 'file' || (shown.kind === 'whiteout' && !opaque && hidden.length > 0);
-      if (isSeen) link(merge, placeOf(stack, shown, child), child);
+      if (shown.kind === 'directory') all.push({path: child, in: shown.in, hidden: contributing(left, name)});
+      else if (shown.kind === 'file' || left.length > 0) link(merge, shown.in[0] as Place, child);
     }
   }
 }
 
-function link(merge: Merge, from: BytePath, path: BytePath): void {
+function link({target, aliases, unlinkable, sources}: Merge, from: Place, path: BytePath): void {
   try {
-    linkSync(asBytes(from), asBytes(joinBytes(merge.target, path)));
+    linkSync(asBytes(located(from)), asBytes(joinBytes(target, path)));
+    sources.add(from.layer.root);
   } catch (error) {
     if (errnoOf(error) !== 'EMLINK') throw error;
-    merge.unlinkable.push([from, path]);
+    const base = aliases.baseOf(from, path);
+    const paths = unlinkable.get(base) ?? [];
+    paths.push(path);
+    unlinkable.set(base, paths);
   }
 }
 
-/** One call, so that links among the copied files stay links. */
-async function copyUnlinkable({stack, unlinkable}: Merge, target: string): Promise<void> {
-  for (const {root} of stack) {
-    const paths = unlinkable.filter(([from]) => from.startsWith(`${root}/`)).map(([, path]) => `./${path}`);
-    if (paths.length === 0) continue;
+/** One call for each base, so that links among the copied files stay links. */
+async function copyUnlinkable({unlinkable}: Merge, target: string): Promise<void> {
+  for (const [base, paths] of unlinkable) {
     await run(
       'xargs',
       [
@@ -119,7 +146,7 @@ async function copyUnlinkable({stack, unlinkable}: Merge, target: string): Promi
         target,
         '--',
       ],
-      {...input(paths), cwd: asBytes(root).toString(), diesWithUs: true},
+      {...input(paths.map((path) => `./${path}`)), cwd: asBytes(base).toString(), diesWithUs: true},
     );
   }
 }
@@ -141,7 +168,7 @@ async function takeAttributes(volumes: string, {attributes}: Merge, target: stri
     '--verbatim-files-from',
     '--files-from=-',
   ];
-  const only = ['--xattrs-exclude=trusted.overlay.*', '--transform=s,^[^/]*/[^/]*/,,'];
+  const only = ['--xattrs-exclude=trusted.overlay.*', '--transform=s,^.*/\\.\\(/\\|$\\),./,'];
   const extract = [
     '--extract',
     '--preserve-permissions',
@@ -149,7 +176,7 @@ async function takeAttributes(volumes: string, {attributes}: Merge, target: stri
     '--numeric-owner',
     '--delay-directory-restore',
   ];
-  // 'ID/fs/./path' becomes './path': a layer's own name has two parts.
+  // 'ID/fs/./path' becomes './path'.
   await run('tar', [...create, ...xattrs, ...only, '--numeric-owner', '--file', archive], {
     ...input(names),
     cwd: volumes,
@@ -159,5 +186,6 @@ async function takeAttributes(volumes: string, {attributes}: Merge, target: stri
   removeIfExists(archive);
 }
 
-/** Lies beside the merged layer while that is made. */
+/** Both lie beside the merged layer while that is made. */
+export const ALIASES = 'work/renamed';
 export const ATTRIBUTES = 'attributes.tar';

@@ -1,23 +1,30 @@
 /**
  * Volumes as overlayfs layers: a clone is an empty upper directory on the layers of its parent, and freezing makes
  * the upper directory a layer where it is. Facts from the kernel's Documentation/filesystems/overlayfs.rst.
+ *
+ * A frozen layer means the same above whatever layers: it can be merged, moved, copied, and hides or shows what the
+ * paths in it say. One that is written to may not be so: overlayfs lets a directory of a lower layer be renamed by
+ * noting on an empty one where it was (redirect_dir). Freezing puts there what is to be seen in it.
  */
 import {chmodSync, chownSync, existsSync, mkdirSync, statSync, utimesSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
+import {bytePath, directoriesIn} from './bytes.ts';
 import {findHolder, layerOf} from './busy.ts';
 import {syncFileSystem} from './copy.ts';
 import {deleteTree} from './delete.ts';
 import type {CreateOptions, MountPlan} from './driver.ts';
 import {DEPTH_LIMIT, layersToMerge, mergeTop} from './flatten.ts';
+import {ALIASES} from './merge.ts';
 import {directoryOf, writeRecord, type VolumeRecord} from './record.ts';
 import {deleteVolumeDirectory} from './removal.ts';
 import {makeLockFile} from './removal.ts';
 import {VolumesOnDisk, type Settled} from './volumes.ts';
-import {copyAttributes, hasAttributes} from './xattrs.ts';
+import {copyAttributes, notedOn} from './xattrs.ts';
 
-/** Layers depend on nothing but themselves, whatever the kernel's defaults: a layer can be merged, moved, copied. */
-const SELF_CONTAINED = ['redirect_dir=off', 'metacopy=off', 'index=off'];
+/** Whatever the kernel's defaults. */
+const PLAIN = ['metacopy=off', 'index=off'];
+const RENAMES = {made: 'redirect_dir=on', followed: 'redirect_dir=follow', none: 'redirect_dir=nofollow'};
 
 export class OverlayDriver extends VolumesOnDisk {
   readonly name = 'overlay';
@@ -74,7 +81,8 @@ export class OverlayDriver extends VolumesOnDisk {
     // The source of an overlay is a mere name: the volume's, by which a mount of it is recognised (busy.ts).
     const source = directoryOf(this.volumes, id);
     if (!writable) {
-      const options = ['ro', ...SELF_CONTAINED, `lowerdir=${layers.join(':')}`];
+      const renames = record.state === 'active' ? RENAMES.followed : RENAMES.none;
+      const options = ['ro', renames, ...PLAIN, `lowerdir=${layers.join(':')}`];
       return {...shown, type: 'overlay', source, options};
     }
     if (record.ephemeral) this.#allowMountAgain(id);
@@ -84,19 +92,24 @@ export class OverlayDriver extends VolumesOnDisk {
       ...shown,
       type: 'overlay',
       source,
-      options: [...SELF_CONTAINED, ...volatile, ...upper],
+      options: [RENAMES.made, ...PLAIN, ...volatile, ...upper],
     };
   }
 
-  /** Merges layers when there are too many. */
+  /** Merges layers when there are too many; or its own with what directories that were renamed have from others. */
   protected async settle(record: VolumeRecord): Promise<Settled> {
+    const own = this.ownLayer(record);
+    const root = bytePath(own);
+    // Where nothing lies below, there was nothing to rename. A mark where no path leads stays, and clones follow it.
+    const directories = record.layers.length > 1 ? directoriesIn(root) : [root];
+    const [{rootAttributes, hasRenamed}] = await Promise.all([notedOn(directories), syncFileSystem(own)]);
     const count = layersToMerge(this.volumes, record.layers, this.#depthLimit);
-    const merge = (): Promise<string[]> =>
-      mergeTop(this.volumes, record.layers, count, `${record.id}/merged`);
-    const layers = count === 1 ? record.layers : await this.building(record, ['merged'], merge);
-    const root = join(this.volumes, layers[0] ?? '');
-    const [rootAttributes] = await Promise.all([hasAttributes(root), syncFileSystem(root)]);
-    return {layers, rootAttributes};
+    if (count === 1 && !hasRenamed) return {layers: record.layers, rootAttributes};
+    const merged = await this.building(record, ['merged', ALIASES], () =>
+      mergeTop(this.volumes, record.layers, count, `${record.id}/merged`),
+    );
+    await syncFileSystem(own);
+    return {...merged, rootAttributes};
   }
 
   /** overlayfs shows the attributes of the top layer's root directory, so a clone's is made like its parent's. */

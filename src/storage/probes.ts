@@ -8,7 +8,7 @@ import {attempt} from '../system/process.ts';
 import {withMounted} from '../system/view.ts';
 import {deleteSubvolume} from './nested.ts';
 import {createSubvolume, snapshotSubvolume} from './subvolumes.ts';
-import {opaqueDirectories} from './xattrs.ts';
+import {marksIn} from './xattrs.ts';
 import {zfs} from './zfs/command.ts';
 
 export type Probe = (trial: string) => Promise<void>;
@@ -42,7 +42,7 @@ export async function tryOverlay(trial: string): Promise<void> {
   for (const name of ['lower', 'lower/replaced', 'upper', 'work']) mkdirSync(join(trial, name));
   for (const name of ['deleted', 'replaced/file']) writeFileSync(join(trial, 'lower', name), '');
   const options = [
-    'redirect_dir=off',
+    'redirect_dir=on',
     'metacopy=off',
     'index=off',
     'lowerdir=lower',
@@ -61,8 +61,8 @@ export async function tryOverlay(trial: string): Promise<void> {
   if (whiteout?.isCharacterDevice() !== true) {
     throw new ChrootctlError('FAILED', 'a deletion left no whiteout');
   }
-  const [opaque] = await opaqueDirectories([join(trial, 'upper')]);
-  if (opaque?.has('replaced') !== true)
+  const [marks] = await marksIn([join(trial, 'upper')]);
+  if (marks?.opaque.has('replaced') !== true)
     throw new ChrootctlError('FAILED', 'there are no trusted extended attributes');
 }
 

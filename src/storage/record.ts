@@ -25,6 +25,8 @@ export interface VolumeRecord {
   ephemeral: boolean;
   /** The layers whose union the volume is, top first, the volume's own (one of its PARTS) at the top. */
   layers: readonly string[];
+  /** Layers of other volumes that its own was merged from, and shares files with. */
+  linked?: readonly string[];
   /** Its root directory has extended attributes or an ACL, which a clone's root directory must be given too. */
   rootAttributes?: boolean;
   /** Of a whole tree that was cloned: milliseconds since the epoch. What was changed after that was changed in it. */
@@ -144,7 +146,8 @@ function isRecord(value: unknown): value is VolumeRecord {
     typeof record.ephemeral === 'boolean' &&
     Array.isArray(record.layers) &&
     record.layers.length > 0 &&
-    record.layers.every(isLayer)
+    record.layers.every(isLayer) &&
+    (record.linked === undefined || (Array.isArray(record.linked) && record.linked.every(isLayer)))
   );
 }
 

@@ -1,118 +1,183 @@
 /**
  * What a stack of overlay layers shows, read from the layers themselves (kernel: Documentation/filesystems/
  * overlayfs.rst): the top layer that has a name decides; directories are merged down to the first layer where the
- * name is something else, is whited out, or where the directory is opaque.
+ * name is something else, is whited out, or where the directory is opaque. A directory that was renamed says where the
+ * layers below have it: it is merged with what they have there. Only a layer that is written to has such; see overlay.ts.
  */
 import {lstatSync, type Dirent} from 'node:fs';
-import {asBytes, bytePath, entriesOf, joinBytes, parentOf, type BytePath} from './bytes.ts';
-import {opaqueAmong, opaqueDirectories} from './xattrs.ts';
+import {ChrootctlError} from '../errors.ts';
+import {asBytes, asText, bytePath, entriesOf, joinBytes, nameOf, parentOf, type BytePath} from './bytes.ts';
+import {marksIn, opaqueAmong, opaqueBelow, type Marks} from './xattrs.ts';
 
-export interface Layer {
+export interface Layer extends Marks {
   root: BytePath;
-  /** Directories that hide the layers below, relative to the root. */
-  opaque: ReadonlySet<BytePath>;
+  /** Those of the stack that lie below it, top first. */
+  below: readonly Layer[];
 }
 
-/** A name in a merged directory. Numbers are indexes into the stack. */
-export type Shown =
-  | {kind: 'directory'; /** Those that contribute, top first. */ in: readonly number[]; opaque: boolean}
-  | {kind: 'file' | 'whiteout'; in: readonly [number]};
+/** Where something is: in which layer, and at which path in that. */
+export interface Place {
+  layer: Layer;
+  path: BytePath;
+}
+
+/** What a merged directory has under a name. */
+export interface Shown {
+  kind: 'directory' | 'file' | 'whiteout';
+  /** Where it comes from: one place, or those that a directory is merged from, top first. */
+  in: readonly Place[];
+}
 
 /** Stacks of absolute directories, top first, ready to be listed. What they share is read once. */
 export async function openStacks(...stacks: readonly (readonly string[])[]): Promise<Layer[][]> {
   // Nothing lies below the last layer that it could hide.
   const upper = [...new Set(stacks.flatMap((directories) => directories.slice(0, -1)))];
-  const opaque = await opaqueDirectories(upper);
+  const marks = await marksIn(upper);
   return stacks.map((directories) =>
-    directories.map((directory) => ({
-      root: bytePath(directory),
-      opaque: opaque[upper.indexOf(directory)] ?? new Set(),
-    })),
+    stackOf(
+      open(
+        directories,
+        directories.map((directory) => marks[upper.indexOf(directory)]),
+      ),
+    ),
   );
 }
 
-/** A part of a stack that has layers below it: with the last layer's opaque directories too. */
+/** A part of a stack that has layers below it: with the last layer's marks too. */
 export async function openPartOfStack(directories: readonly string[]): Promise<Layer[]> {
-  const opaque = await opaqueDirectories(directories);
-  return directories.map((directory, index) => ({
-    root: bytePath(directory),
-    opaque: opaque[index] ?? new Set(),
-  }));
+  return stackOf(open(directories, await marksIn(directories)));
 }
 
 /**
- * Layers below a part of a stack, ready for `contributing`. Of them, only `paths` are looked at: directories that the part
- * shows, parents before children, the root not among them.
+ * The whole of a stack, of which a part, the top, is open already. Of the layers below that, what is looked at are
+ * the directories that the part shows, `paths`, and all that is in those which have been renamed.
  */
 export async function openBelow(
+  part: readonly Layer[],
   directories: readonly string[],
   paths: readonly BytePath[],
 ): Promise<Layer[]> {
-  const layers = directories.map((directory) => ({root: bytePath(directory), opaque: new Set<BytePath>()}));
-  const within = new Map<BytePath, number[]>([['', rootOf(layers)]]);
-  for (const path of paths) within.set(path, contributing(layers, within.get(parentOf(path)) ?? [], path));
-  within.delete('');
-  const placed = [...within].flatMap(([path, indexes]) =>
-    indexes.map((index) => ({path, layer: layers[index] as (typeof layers)[number]})),
-  );
-  const placeIn = ({layer, path}: (typeof placed)[number]): BytePath => joinBytes(layer.root, path);
-  const opaque = await opaqueAmong(placed.map(placeIn));
-  for (const one of placed) if (opaque.has(placeIn(one))) one.layer.opaque.add(one.path);
-  return layers;
+  const stack = stackOf([...part, ...open(directories, [])]);
+  const below = stack.slice(part.length);
+  // As long as they have no marks, too much contributes rather than too little.
+  const within = new Map<BytePath, Place[]>([['', rootOf(below)]]);
+  const placesOf = (path: BytePath): Place[] => {
+    const places = within.get(path) ?? contributing(placesOf(parentOf(path)), nameOf(path));
+    within.set(path, places);
+    return places;
+  };
+  const renamed = stack
+    .slice(0, 1)
+    .flatMap((top) => [...top.redirects.keys()].map((path) => originOf(top, path)));
+  const trees = renamed.flatMap(placesOf);
+  paths.forEach(placesOf);
+  const places = [...within.values()].flat().filter(({path}) => path !== '');
+  const opaque = [...(await opaqueAmong(places.map(located))), ...(await opaqueBelow(trees.map(located)))];
+  for (const {root, opaque: own} of below)
+    for (const path of opaque) if (path.startsWith(`${root}/`)) own.add(path.slice(root.length + 1));
+  return stack;
 }
 
-/** Those of the layers `within`, which contribute to its parent, that contribute to the directory `path`. */
-export function contributing(stack: readonly Layer[], within: readonly number[], path: BytePath): number[] {
-  const found: number[] = [];
-  for (const index of within) {
-    const layer = stack[index] as Layer;
-    const stats = lstatSync(asBytes(joinBytes(layer.root, path)), {throwIfNoEntry: false});
-    if (stats === undefined) continue;
-    if (!stats.isDirectory()) break;
-    found.push(index);
-    if (layer.opaque.has(path)) break;
-  }
-  return found;
+/** Marks that are missing are none. */
+function open(directories: readonly string[], marks: readonly (Marks | undefined)[]): Omit<Layer, 'below'>[] {
+  return directories.map((directory, index) => ({
+    root: bytePath(directory),
+    ...(marks[index] ?? {opaque: new Set(), redirects: new Map()}),
+  }));
+}
+
+function stackOf(layers: readonly Omit<Layer, 'below'>[]): Layer[] {
+  return layers.reduceRight<Layer[]>((below, layer) => [{...layer, below}, ...below], []);
 }
 
 /** The root directory of a stack. */
-export function rootOf(stack: readonly Layer[]): number[] {
-  return stack.map((_, index) => index);
+export function rootOf(stack: readonly Layer[]): Place[] {
+  return stack.map((layer) => ({layer, path: ''}));
 }
 
-/** All names of the directory `path`, to which the layers `within` contribute, whiteouts included. */
-export function listUnion(
-  stack: readonly Layer[],
-  within: readonly number[],
-  path: BytePath,
-): Map<BytePath, Shown> {
+/** The places that the directory `name` is merged from, in one that is merged from `within`. */
+export function contributing(within: readonly Place[], name: BytePath): Place[] {
+  for (const [index, {layer, path}] of within.entries()) {
+    const place = {layer, path: joinBytes(path, name)};
+    const stats = lstatSync(asBytes(located(place)), {throwIfNoEntry: false});
+    if (stats?.isDirectory() === true) return [place, ...mergedWith(place, within.slice(index + 1))];
+    if (stats !== undefined) break;
+  }
+  return [];
+}
+
+/** What a directory is merged with; `within` are the places, further down, of the one that it is in. */
+function mergedWith(place: Place, within: readonly Place[]): readonly Place[] {
+  const {layer, path} = place;
+  if (layer.opaque.has(path)) return [];
+  const redirect = layer.redirects.get(path);
+  if (redirect === undefined) return contributing(within, nameOf(path));
+  const from = redirect.startsWith('/') ? rootOf(layer.below) : within;
+  return namesIn(redirect, place).reduce<readonly Place[]>(contributing, from);
+}
+
+/** Where the layers below one that is written to have what that has at `path`. */
+function originOf(layer: Layer, path: BytePath): BytePath {
+  if (path === '') return '';
+  const redirect = layer.redirects.get(path);
+  const names = redirect === undefined ? [nameOf(path)] : namesIn(redirect, {layer, path});
+  if (redirect?.startsWith('/') === true) return names.join('/');
+  return joinBytes(originOf(layer, parentOf(path)), names.join('/'));
+}
+
+/**
+ * A name of its own directory, or an absolute path in the layers below: overlayfs writes nothing else, and follows
+ * nothing else (ovl_check_redirect in fs/overlayfs/namei.c).
+ */
+function namesIn(redirect: BytePath, place: Place): BytePath[] {
+  const names = redirect.replace(/^\//, '').split('/');
+  if ((names.length === 1 || redirect.startsWith('/')) && names.every((name) => !/^\.{0,2}$/.test(name)))
+    return names;
+  const [where, what] = [located(place), redirect].map(asText);
+  throw new ChrootctlError('FAILED', `${where} is marked as renamed from ${JSON.stringify(what)}`, {
+    hint: 'overlayfs has not written that; setfattr -x trusted.overlay.redirect takes the mark away',
+  });
+}
+
+/**
+ * What the directory that contributions lie `within` has in these layers, whiteouts included. Of those `beneath`, only
+ * what its directories are merged with is looked for.
+ */
+export function listUnion(within: readonly Place[], beneath: readonly Place[] = []): Map<BytePath, Shown> {
   const shown = new Map<BytePath, Shown>();
-  const closed = new Set<BytePath>();
-  for (const index of within) {
-    const layer = stack[index] as Layer;
-    const directory = joinBytes(layer.root, path);
-    for (const entry of entriesOf(path === '' ? layer.root : directory)) {
+  for (const [index, {layer, path}] of within.entries()) {
+    const directory = located({layer, path});
+    for (const entry of entriesOf(directory)) {
       const {name} = entry;
-      if (closed.has(name)) continue;
-      const above = shown.get(name);
-      if (!entry.isDirectory()) {
-        closed.add(name);
-        if (above === undefined)
-          shown.set(name, {kind: isWhiteout(entry, directory) ? 'whiteout' : 'file', in: [index]});
-        else if (above.kind === 'directory') above.opaque = true;
-        continue;
-      }
-      const opaque = layer.opaque.has(joinBytes(path, name));
-      if (opaque) closed.add(name);
-      shown.set(name, {kind: 'directory', in: [...(above?.in ?? []), index], opaque});
+      if (shown.has(name)) continue;
+      const place = {layer, path: joinBytes(path, name)};
+      if (entry.isDirectory()) {
+        const rest = mergedWith(place, [...within.slice(index + 1), ...beneath]);
+        shown.set(name, {kind: 'directory', in: [place, ...rest]});
+      } else shown.set(name, {kind: isWhiteout(entry, directory) ? 'whiteout' : 'file', in: [place]});
     }
   }
   return shown;
 }
 
-/** Where an entry that a stack shows really is. */
-export function placeOf(stack: readonly Layer[], shown: Shown, path: BytePath): BytePath {
-  return joinBytes((stack[shown.in[0]] as Layer).root, path);
+/** Where what a stack shows really is; of a directory, where its attributes come from. */
+export function placeOf(shown: Shown): BytePath {
+  return located(shown.in[0] as Place);
+}
+
+export function samePlaces(some: readonly Place[], others: readonly Place[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every((place, index) => {
+      const other = others[index];
+      return place.layer.root === other?.layer.root && place.path === other.path;
+    })
+  );
+}
+
+/** The path on the host. */
+export function located({layer, path}: Place): BytePath {
+  return path === '' ? layer.root : `${layer.root}/${path}`;
 }
 
 function isWhiteout(entry: Dirent, directory: BytePath): boolean {

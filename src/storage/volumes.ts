@@ -8,7 +8,7 @@
  *         ├── volume.json   the record, which says what of the rest is the volume
  *         ├── fs/           the volume's own layer; carries the attributes of its root directory
  *         ├── work/         while the volume is active or being made; overlayfs' own
- *         ├── merged/       overlay: in place of fs/ once layers below were merged into it
+ *         ├── merged/       overlay: in place of fs/ once layers below, or what was renamed, were merged into it
  *         └── frozen/       btrfs: in place of fs/ once the volume is frozen
  */
 import {chmodSync, mkdirSync, rmdirSync} from 'node:fs';
@@ -119,11 +119,10 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
   }
 
   async usage(id: string): Promise<number> {
-    const {layers, parent} = this.volume(id);
-    // A merged layer shares files with layers of the parent; those are the parent's.
+    const {layers, parent, linked = []} = this.volume(id);
+    // What a merged layer shares with layers of the parent is the parent's.
     const inherited = parent === null ? [] : (readRecord(this.volumes, parent)?.layers ?? []);
-    const shared =
-      layers[0]?.endsWith('/merged') === true ? inherited.filter((layer) => !layers.includes(layer)) : [];
+    const shared = inherited.filter((layer) => linked.includes(layer));
     return bytesBeyond([...shared, layers[0] ?? ''].map((layer) => join(this.volumes, layer)));
   }
 

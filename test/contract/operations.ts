@@ -6,7 +6,6 @@ import {
   chownSync,
   closeSync,
   constants,
-  existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -27,7 +26,7 @@ export type Operation =
   | {kind: 'chown'; path: string; owner: number}
   | {kind: 'time'; path: string; seconds: number}
   | {kind: 'attribute'; path: string; value: string}
-  | {kind: 'rename' | 'link'; path: string; to: string};
+  | {kind: 'rename' | 'supplant' | 'link'; path: string; to: string};
 
 /** Few names, so that operations meet. */
 const name = fc.constantFrom('a', 'b', 'c\n:,\\');
@@ -59,13 +58,35 @@ export const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
   {weight: 1, arbitrary: fc.record({kind: fc.constant('time' as const), path, seconds: fc.nat(2e9)})},
 );
 
-/** Something to remove, replace and cover, at every place that the paths above can name. */
+const directory = fc.constantFrom('a', 'b', 'a/a', 'a/b', 'b/a', 'b/b', 'c\n:,\\', 'a/c\n:,\\');
+
+/** Mostly renames of directories that `startingTree` makes, and to where these are. */
+export const renaming: fc.Arbitrary<Operation> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('rename' as const, 'supplant' as const),
+      path: directory,
+      to: directory,
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({kind: fc.constantFrom('replace' as const, 'remove' as const), path: directory}),
+  },
+  {weight: 2, arbitrary: anyOperation},
+);
+
+/** Something to remove, replace and cover, at every place that the paths above can name; no two directories are alike. */
 export function startingTree(): Operation[] {
   const names = ['a', 'b'];
   const directories = [...names, ...names.flatMap((one) => names.map((two) => `${one}/${two}`))];
   return [
     ...directories.map((path): Operation => ({kind: 'mkdir', path})),
-    ...directories.map((path): Operation => ({kind: 'write', path: `${path}/c\n:,\\`, content: path})),
+    ...directories.flatMap((path): Operation[] => [
+      {kind: 'write', path: `${path}/c\n:,\\`, content: path},
+      {kind: 'write', path: `${path}/was ${path.replace('/', ' ')}`, content: ''},
+    ]),
   ];
 }
 
@@ -132,21 +153,11 @@ function perform(root: string, operation: Operation): void {
     case 'link':
       linkSync(place, join(root, operation.to));
       return;
+    case 'supplant':
+      rmSync(join(root, operation.to), {recursive: true, force: true});
+      renameSync(place, join(root, operation.to));
+      return;
     case 'rename':
-      rename(place, join(root, operation.to));
-  }
-}
-
-/** As mv(1): overlayfs refuses to rename a directory that has a lower layer (EXDEV), and it is copied instead. */
-function rename(from: string, to: string): void {
-  lstatSync(from);
-  if (existsSync(to) || lstatSync(to, {throwIfNoEntry: false}) !== undefined || to.startsWith(`${from}/`))
-    return;
-  lstatSync(join(to, '..'));
-  try {
-    renameSync(from, to);
-  } catch (error) {
-    if (errnoOf(error) !== 'EXDEV') throw error;
-    execFileSync('mv', ['--no-target-directory', '--', from, to]);
+      renameSync(place, join(root, operation.to));
   }
 }

@@ -98,6 +98,18 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       await driver.freeze(id);
     }
 
+    /** Two frozen volumes, one upon the other, with directories to rename. */
+    async function stacked(): Promise<void> {
+      for (const [id, parent, change] of [
+        ['base', undefined, makeDirectories],
+        ['next', 'base', changeDirectories],
+      ] as const) {
+        await driver.create(id, parent === undefined ? {} : {parent});
+        await driver.withTree(id, change);
+        await driver.freeze(id);
+      }
+    }
+
     async function ids(): Promise<string[]> {
       return (await driver.list()).map(({id}) => id).sort();
     }
@@ -280,6 +292,62 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       await driver.create('next', {parent: 'branch'});
       await driver.snapshot('next', 'kept');
       expect(await listing('kept')).toEqual(before);
+    });
+
+    test('a directory that came from the parent can be renamed, and what is frozen shows the same', async () => {
+      await stacked();
+      await driver.create('branch', {parent: 'next'});
+      await driver.withTree('branch', renameDirectories);
+      const before = await listing('branch');
+      // Of one that has no parent it is nothing special.
+      await driver.create('apart');
+      for (const change of [makeDirectories, changeDirectories, renameDirectories])
+        await driver.withTree('apart', change);
+      const plain = {times: 'none'} as const;
+      expect((await listing('branch', plain)).slice(1)).toEqual((await listing('apart', plain)).slice(1));
+      const changes = await driver.changes('next', 'branch');
+      await withMounted(await driver.plan('branch'), async () => driver.snapshot('branch', 'kept'));
+      await driver.freeze('branch');
+      await driver.create('then', {parent: 'branch'});
+      for (const id of ['kept', 'branch', 'then']) {
+        expect(await listing(id)).toEqual(before);
+        expect(await driver.changes('next', id)).toEqual(changes);
+      }
+      expect(await driver.check()).toEqual([]);
+      // What is frozen depends on no volume that its heirs do not.
+      for (const id of ['next', 'base', 'branch']) await driver.remove(id);
+      for (const id of ['kept', 'then']) expect(await listing(id)).toEqual(before);
+    });
+
+    test('a renamed directory stays renamed, is renamed again, and is read-only where it is to be', async () => {
+      await stacked();
+      await driver.create('vm', {parent: 'next'});
+      const at = (path: string): Promise<string | undefined> => read('vm', path);
+      const content = 'top/a/b/file';
+      const renaming = (from: string, to: string): Promise<void> =>
+        driver.withTree(
+          'vm',
+          doing((tree) => renameSync(join(tree, from), join(tree, to))),
+        );
+      await renaming('top', 'first');
+      expect([await at('first/a/b/file'), await at('top/a/b/file')]).toEqual([content, undefined]);
+      await renaming('first/a', 'first/second');
+      await driver.snapshot('vm', 'start');
+      await renaming('first', 'top');
+      expect([await at('top/second/b/file'), await at('first/second/b/file')]).toEqual([content, undefined]);
+      await withMounted(await driver.plan('vm', {readOnly: true}), (tree) => {
+        expect(readFileSync(join(tree, 'top/second/b/file'), 'utf8')).toBe(content);
+        expect(() => renameSync(join(tree, 'top'), join(tree, 'x'))).toThrow(/EROFS/);
+        return Promise.resolve();
+      });
+      await renaming('top/second', 'top/a');
+      expect(await driver.changes('next', 'vm')).toEqual([]);
+      await driver.freeze('vm');
+      expect(await driver.changes('next', 'vm')).toEqual([]);
+      expect([await at('top/a/b/file'), await read('start', 'first/second/b/file')]).toEqual([
+        content,
+        content,
+      ]);
     });
 
     test('the attributes of the root directory go from version to version', async () => {
@@ -659,6 +727,71 @@ function commitStep(tree: string, step: number): void {
   writeFileSync(join(tree, `moving${step}`), String(step));
   renameSync(join(tree, `moving${step}`), join(tree, `moved${step % 4}`));
 }
+
+async function makeDirectories(tree: string): Promise<void> {
+  for (const path of [
+    'top/a/b',
+    'top/hidden',
+    'top/odd',
+    'covered',
+    'replaced',
+    'swapped/one',
+    'other',
+    'plain',
+  ])
+    mkdirSync(join(tree, path), {recursive: true});
+  for (const path of [
+    'top/a/b/file',
+    'top/a/removed',
+    'covered/one',
+    'replaced/old',
+    'other/two',
+    'plain/leaves',
+  ])
+    writeFileSync(join(tree, path), path);
+  await makeOddTree(join(tree, 'top/odd'));
+}
+
+const changeDirectories = doing((tree) => {
+  writeFileSync(join(tree, 'top/a/later'), '');
+  rmSync(join(tree, 'top/a/removed'));
+  rmSync(join(tree, 'top/hidden'), {recursive: true});
+  for (const path of ['replaced', 'top/odd/special']) {
+    rmSync(join(tree, path), {recursive: true});
+    mkdirSync(join(tree, path));
+  }
+  writeFileSync(join(tree, 'replaced/here'), '');
+  setAttributes(join(tree, 'top/a'));
+  execFileSync('touch', ['-d', '2001-02-03 04:05:06.123456789', join(tree, 'top/a/b')]);
+});
+
+/** Into others and back, twice, over one that is emptied, as dpkg makes a file of one, and one of a file. */
+const renameDirectories = doing((tree) => {
+  const rename = (from: string, to: string): void => renameSync(join(tree, from), join(tree, to));
+  rename('top', 'moved');
+  rename('moved/odd', 'moved/deeper');
+  mkdirSync(join(tree, 'moved/again'));
+  rename('moved/deeper', 'moved/again/deeper');
+  mkdirSync(join(tree, 'moved/again/deeper/odd'));
+  rename('moved/again/deeper/links', 'moved/again/deeper/odd/links');
+  rename('moved/a/later', 'out-of-it');
+  writeFileSync(join(tree, 'moved/a/later'), 'another');
+  chmodSync(join(tree, 'moved/again'), 0o2710);
+  rmSync(join(tree, 'covered/one'));
+  rename('replaced', 'covered');
+  rename('covered', 'gone');
+  writeFileSync(join(tree, 'other.dpkg-new'), 'a file');
+  rename('other', 'other.dpkg-tmp');
+  rename('other.dpkg-new', 'other');
+  rmSync(join(tree, 'other.dpkg-tmp'), {recursive: true});
+  rename('swapped', 'swap');
+  mkdirSync(join(tree, 'swapped'));
+  rename('swap/one', 'swapped/one');
+  rename('plain/leaves', 'became');
+  rmSync(join(tree, 'became'));
+  rename('plain', 'became');
+  mkdirSync(join(tree, 'became/inner'));
+});
 
 function fill(tree: string, files: number): void {
   for (let n = 0; n < files; n++) {

@@ -2,7 +2,7 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import fc from 'fast-check';
 import {existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
+import {join, relative} from 'node:path';
 import {chooseDepth, layersToMerge} from '../../src/storage/flatten.ts';
 import {mergeLayers} from '../../src/storage/merge.ts';
 import {OverlayDriver} from '../../src/storage/overlay.ts';
@@ -51,12 +51,23 @@ async function listing(driver: OverlayDriver, id: string, times: 'all' | 'none')
   return driver.withTree(id, (tree) => Promise.resolve(listTree(tree, {times})));
 }
 
+/** Names of the layers of a volume in the volumes directory, top first. */
+async function layersOf(driver: OverlayDriver, id: string | undefined): Promise<string[]> {
+  return (await driver.plan(id ?? '')).layers.map((layer) => relative(volumes, layer));
+}
+
 /** What a stack of layers of the volumes directory shows. */
 async function listStack(layers: readonly string[]): Promise<string[]> {
   const absolute = layers.map((layer) => join(volumes, layer));
   const [only = ''] = absolute;
   if (absolute.length === 1) return listTree(only, {times: 'all'});
-  const options = ['ro', 'redirect_dir=off', 'metacopy=off', 'index=off', `lowerdir=${layers.join(':')}`];
+  const options = [
+    'ro',
+    'redirect_dir=nofollow',
+    'metacopy=off',
+    'index=off',
+    `lowerdir=${layers.join(':')}`,
+  ];
   const plan = {type: 'overlay', source: 'overlay', options, workingDirectory: volumes, layers: absolute};
   return withMounted(plan, (tree) => Promise.resolve(listTree(tree, {times: 'all'})));
 }
@@ -96,7 +107,7 @@ describe('merged layers', () => {
       fc.asyncProperty(commits(anyOperation, 5), async (all) => {
         const driver = new OverlayDriver(volumes);
         const ids = await commitAll(driver, all, `r${round++}v`);
-        const layers = [...ids].reverse().map((id) => `${id}/fs`);
+        const layers = await layersOf(driver, ids.at(-1));
         const before = await listStack(layers);
         for (let from = 0; from < layers.length; from++) {
           for (let to = from + 2; to <= layers.length; to++) {

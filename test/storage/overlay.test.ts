@@ -49,11 +49,12 @@ test('what is ours is closed to others, whatever the umask', async () => {
   }
 });
 
-test('layers depend on nothing but themselves, and only ephemeral volumes go without syncs', async () => {
+test('frozen layers depend on nothing but themselves, and only ephemeral volumes go without syncs', async () => {
   await driver.create('kept', {parent: 'base'});
   await driver.create('task', {parent: 'base', ephemeral: true});
-  const alone = ['redirect_dir=off', 'metacopy=off', 'index=off'];
+  const alone = ['metacopy=off', 'index=off'];
   expect((await driver.plan('kept')).options).toEqual([
+    'redirect_dir=on',
     ...alone,
     'lowerdir=base/fs',
     'upperdir=kept/fs',
@@ -62,6 +63,14 @@ test('layers depend on nothing but themselves, and only ephemeral volumes go wit
   expect((await driver.plan('task')).options).toContain('volatile');
   expect((await driver.plan('task', {readOnly: true})).options).toEqual([
     'ro',
+    'redirect_dir=follow',
+    ...alone,
+    'lowerdir=task/fs:base/fs',
+  ]);
+  await driver.freeze('task');
+  expect((await driver.plan('task')).options).toEqual([
+    'ro',
+    'redirect_dir=nofollow',
     ...alone,
     'lowerdir=task/fs:base/fs',
   ]);
