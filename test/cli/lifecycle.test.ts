@@ -211,6 +211,48 @@ describe.each(DRIVERS)('the life of an image on %s', (driver) => {
     expect(await cli.ok('doctor')).toBe('all is well');
   });
 
+  test('directories of the image are renamed in a run and in a session, and the versions have them so', async () => {
+    const cli = new Cli({driver});
+    await cli.importRoot();
+    const commit = (script: string): Promise<string> =>
+      cli.ok('run', 'base', '--commit', '--', 'sh', '-ec', script);
+    // mv(1) would copy what cannot be renamed, and the file would be another one.
+    const rename = (from: string, to: string): string =>
+      `n=$(stat -c %i ${from}/dir/file); mv ${from} ${to}; [ $(stat -c %i ${to}/dir/file) = $n ];`;
+    await commit('mkdir -p /first/dir; echo 1 > /first/dir/file');
+    await commit(rename('/first', '/second'));
+    expect(await cli.ok('diff', 'base')).toBe(
+      [
+        'D /first',
+        'D /first/dir',
+        'D /first/dir/file',
+        'A /second',
+        'A /second/dir',
+        'A /second/dir/file',
+      ].join('\n'),
+    );
+    await cli.ok('session', 'begin', 'base', '--name', 'work');
+    const child = cli.start([
+      'exec',
+      'work',
+      '--',
+      'sh',
+      '-ec',
+      `${rename('/second', '/usr/third')} sleep 60`,
+    ]);
+    const path = await cli.ok('session', 'path', 'work');
+    while (!existsSync(join(path, 'usr/third'))) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect((await cli.ok('diff', 'work')).split('\n')).toContain('A /usr/third/dir/file');
+    await cli.ok('commit', 'work');
+    child.kill('SIGKILL');
+    expect(await cli.ok('run', 'base', '--', 'cat', '/usr/third/dir/file')).toBe('1');
+    await cli.ok('exec', 'work', '--', 'sh', '-ec', `${rename('/usr/third', '/tmp/fourth')} rmdir /root`);
+    await cli.ok('session', 'end', 'work', '--commit');
+    const script = 'cat /tmp/fourth/dir/file; ls -d /first /second /usr/third /root 2>/dev/null';
+    expect((await cli.call(['run', 'base', '--', 'sh', '-c', script])).stdout).toBe('1\n');
+    expect(await cli.ok('doctor')).toBe('all is well');
+  });
+
   test('export and import give the same root again', async () => {
     const cli = new Cli({driver});
     await cli.importRoot();
