@@ -25,6 +25,10 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   run: {words: () => ['run', 'base', '--', ...write('lost')], prepare: image},
   'run --commit': {words: () => ['run', 'base', '--commit', '--', ...write('new')], prepare: image},
   'run --commit=TAG': {words: () => ['run', 'base', '--commit=1.0', '--', ...write('new')], prepare: image},
+  'run --commit (a directory renamed)': {
+    words: () => ['run', 'base', '--commit', '--', 'sh', '-c', 'mv /usr /moved && echo new > /state'],
+    prepare: image,
+  },
   'run --name': {words: () => ['run', 'base', '--name', 'work', '--', ...write('kept')], prepare: image},
   update: {words: () => ['update', 'base', '--', ...write('new')], prepare: image},
   'session begin': {words: () => ['session', 'begin', 'base'], prepare: image},
