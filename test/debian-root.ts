@@ -10,13 +10,13 @@ import {thisHost} from '../src/bootstrap/host-apt.ts';
 import {run} from '../src/system/process.ts';
 import {madeOnce} from './made-once.ts';
 
-/** Path of a tar of a minbase root of the host's own release. */
-export function debianRootTar(): Promise<string> {
-  return made(`${rootName()}.tar`, async (temporary) => {
+/** Path of a tar of a minbase root. Default: the host's own release. */
+export function debianRootTar(release = suite()): Promise<string> {
+  return made(`${rootName(release)}.tar`, async (temporary) => {
     const directory = `${temporary}.root`;
     try {
       mkdirSync(directory);
-      await bootstrap(suite(), directory);
+      await bootstrap(release, directory);
       await run('tar', ['-C', directory, '--numeric-owner', '--xattrs', '-cf', temporary, '.']);
     } finally {
       rmSync(directory, {recursive: true, force: true});
@@ -27,22 +27,25 @@ export function debianRootTar(): Promise<string> {
 /** Path of the same root, unpacked: a layer to put an overlay on. */
 export async function unpackedRoot(): Promise<string> {
   const tar = await debianRootTar();
-  return made(rootName(), async (temporary) => {
+  return made(rootName(suite()), async (temporary) => {
     mkdirSync(temporary);
     await run('tar', ['-C', temporary, '--numeric-owner', '--xattrs', '--xattrs-include=*', '-xpf', tar]);
   });
 }
 
 /** Makes `name` in the cache if it is not there. */
-function made(name: string, make: (temporary: string) => Promise<void>): Promise<string> {
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'chrootctl-test');
-  return madeOnce(join(cache, name), make);
+export function made(name: string, make: (temporary: string) => Promise<void>): Promise<string> {
+  return madeOnce(join(cache(), name), make);
 }
 
-function suite(): string {
+export function cache(): string {
+  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'chrootctl-test');
+}
+
+export function suite(): string {
   return thisHost().codename ?? 'stable';
 }
 
-function rootName(): string {
-  return `${suite()}-${process.arch}`;
+function rootName(release: string): string {
+  return `${release}-${process.arch}`;
 }
