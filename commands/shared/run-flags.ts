@@ -65,13 +65,23 @@ export const runFlags = {
     helpValue: 'CAP',
   }),
   privileged: boolean({description: "all capabilities and the host's devices"}),
+  'new-privileges': boolean({
+    description: 'set-uid programs work (sudo, su): whoever runs inside may then become root of it',
+  }),
+  'device-nodes': boolean({
+    description:
+      'device nodes in the root work, of the devices that every sandbox has (as debootstrap needs)',
+  }),
   label: string({
     multiple: true,
     multipleNonGreedy: true,
     description: 'label of the session, and of a version made from it',
     helpValue: 'K=V',
   }),
-  profile: string({description: 'start from a named set of flags: default, user, buildd', helpValue: 'NAME'}),
+  profile: string({
+    description: 'start from a named set of flags: default, user, buildd, builder',
+    helpValue: 'NAME',
+  }),
 };
 
 /** For commands that run one to its end. */
@@ -107,6 +117,8 @@ export interface RunFlagValues {
   'cap-add'?: string[] | undefined;
   'cap-drop'?: string[] | undefined;
   privileged?: boolean | undefined;
+  'new-privileges'?: boolean | undefined;
+  'device-nodes'?: boolean | undefined;
   profile?: string | undefined;
 }
 
@@ -132,6 +144,8 @@ export function runOptions(flags: RunFlagValues): RunOptions {
     capAdd: flags['cap-add'],
     capDrop: flags['cap-drop'],
     privileged: flags.privileged === true ? true : undefined,
+    newPrivileges: flags['new-privileges'] === true ? true : undefined,
+    deviceNodes: flags['device-nodes'] === true ? true : undefined,
     profile: flags.profile,
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));

@@ -10,6 +10,7 @@ const JUMP = 0x05; // BPF_JMP | BPF_JA
 const JUMP_EQUAL = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const JUMP_GREATER_EQUAL = 0x35; // BPF_JMP | BPF_JGE | BPF_K
 const JUMP_ANY_BIT = 0x45; // BPF_JMP | BPF_JSET | BPF_K
+const AND = 0x54; // BPF_ALU | BPF_AND | BPF_K
 const RETURN = 0x06; // BPF_RET | BPF_K
 
 /** How many instructions a conditional jump leaves out at most. */
@@ -49,6 +50,30 @@ export function refuseBits(argument: number, bits: number, answer: Answer, but =
     ...[LOAD_WORD, argumentAt(argument)],
     ...[JUMP_EQUAL | (2 << 16), but],
     ...[JUMP_ANY_BIT | (1 << 24), bits],
+    ...REFUSE[answer],
+    ...PASS,
+  ];
+}
+
+/**
+ * Of calls that one argument tells the kind of: refuses one kind always, another unless a second argument is one of
+ * `values`, and none else.
+ */
+export function refuseAllBut(
+  {mode, kind, always, examined}: {mode: number; kind: number; always: number; examined: number},
+  argument: number,
+  values: readonly number[],
+  answer: Answer,
+): Actions {
+  // After the load and the comparisons of the values: the refusal, then PASS.
+  const toRefusal = values.length + 2;
+  return [
+    ...[LOAD_WORD, argumentAt(mode)],
+    ...[AND, kind],
+    ...[JUMP_EQUAL | (toRefusal << 16), always],
+    ...[JUMP_EQUAL | (toRefusal << 24), examined],
+    ...[LOAD_WORD, argumentAt(argument)],
+    ...values.flatMap((value, index) => [JUMP_EQUAL | ((values.length - index) << 16), value]),
     ...REFUSE[answer],
     ...PASS,
   ];

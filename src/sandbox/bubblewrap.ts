@@ -9,6 +9,7 @@ export interface Enclosure {
   root: string;
   readOnly: boolean;
   privileged: boolean;
+  deviceNodes: boolean;
   network: 'host' | 'none';
   hostname: string | undefined;
   /** Bytes that /dev/shm may hold. */
@@ -41,13 +42,24 @@ const MASKED_DIRECTORIES = ['/proc/acpi', '/proc/scsi', '/sys/firmware'];
  * no_new_privs always, so that set-uid programs and file capabilities give nothing inside.
  */
 export function bwrapOptions(enclosure: Enclosure): string[] {
-  const {root, readOnly, privileged, network, hostname, shm, binds, toolbox, capabilities, workdir} =
-    enclosure;
+  const {
+    root,
+    readOnly,
+    privileged,
+    deviceNodes,
+    network,
+    hostname,
+    shm,
+    binds,
+    toolbox,
+    capabilities,
+    workdir,
+  } = enclosure;
   return [
     ...['--die-with-parent', '--unshare-pid', '--unshare-ipc', '--unshare-uts'],
     ...(network === 'none' ? ['--unshare-net'] : []),
     ...(hostname === undefined ? [] : ['--hostname', hostname]),
-    ...[privileged ? '--dev-bind' : '--bind', root, '/'],
+    ...[privileged || deviceNodes ? '--dev-bind' : '--bind', root, '/'],
     ...['--proc', '/proc'],
     ...(privileged ? ['--dev-bind', '/dev', '/dev'] : ['--dev', '/dev']),
     ...(shm === undefined ? [] : ['--size', String(shm)]),

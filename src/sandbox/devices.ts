@@ -3,11 +3,14 @@ import {readdirSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import type {Device} from './spec.ts';
 
-/** What every sandbox has, as docker's default: null, zero, full, random, urandom, tty, ptmx, pts. Nodes of all can be made. */
+/**
+ * What every sandbox has: null, zero, full, random, urandom, tty, ptmx, pts. Nodes of all can be made. As docker's default
+ * but for 5:1, /dev/console, which is the machine's.
+ */
 const ALWAYS = [
   ...['c *:* m', 'b *:* m'],
   ...['c 1:3 rwm', 'c 1:5 rwm', 'c 1:7 rwm', 'c 1:8 rwm', 'c 1:9 rwm'],
-  ...['c 5:0 rwm', 'c 5:1 rwm', 'c 5:2 rwm', 'c 136:* rwm'],
+  ...['c 5:0 rwm', 'c 5:2 rwm', 'c 136:* rwm'],
 ];
 
 /** The rules for these devices and those that every sandbox has. Of a directory all that are in it now count. */

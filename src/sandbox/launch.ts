@@ -68,12 +68,13 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
   options.onPlaces?.(prepared.places);
   if ('plan' in spec.root) mkdirSync(spec.root.mountPoint, {recursive: true});
   const group = groupIdOf(spec.id);
-  const groups = createLimits(group, spec);
+  const joined = createLimits(group, spec);
+  const {groups} = joined;
   try {
     // Node loads the clock that is called `performance` when it is first named, which takes a millisecond.
     const begun = process.hrtime.bigint();
     const {status, ...result} = await runChain(
-      {...prepared, outer: prepared.outer(groups, streams)},
+      {...prepared, outer: prepared.outer(joined, streams)},
       streams,
       spec,
       options,
@@ -121,7 +122,7 @@ async function runChain(
   const stopRelay = relaySignals(delivery);
   const timer = startTimer(spec.timeout, delivery);
   try {
-    const child = start(streams);
+    const child = start(streams, spec);
     delivery.begin(child.pid);
     const told = child.stdio[DESCRIPTORS.told] as Duplex;
     send(told, input.outer);
@@ -154,7 +155,7 @@ async function runChain(
     const exitCode = reportedExitCode(status());
     const ending = {timedOut: timer.expired(), status: status()};
     if (ending.timedOut) return {...ending, exitCode: TIMED_OUT};
-    if (exitCode !== undefined) return {...ending, exitCode};
+    if (exitCode !== undefined && hasStarted(setup())) return {...ending, exitCode};
     // A signal met the sandbox before it had come to its command, and did there what it would have done to that.
     if (delivery.first !== undefined && !hasStarted(setup())) {
       return {...ending, exitCode: 128 + constants.signals[delivery.first]};
@@ -167,11 +168,14 @@ async function runChain(
   }
 }
 
-function start({given: [stdin = -1, stdout = -1, stderr = -1]}: Streams): ChildProcess {
+function start(
+  {given: [stdin = -1, stdout = -1, stderr = -1]}: Streams,
+  {newPrivileges}: SandboxSpec,
+): ChildProcess {
   const streams: ('pipe' | number)[] = ['pipe', stdout, 'pipe', 'pipe'];
   streams[DESCRIPTORS.stdin] = stdin;
   streams[DESCRIPTORS.stderr] = stderr;
-  const [file = '', ...args] = outerWords();
+  const [file = '', ...args] = outerWords({enters: newPrivileges === true});
   return spawn(file, args, {stdio: streams, env: {PATH: searchPath(), LC_ALL: 'C'}, cwd: '/'});
 }
 

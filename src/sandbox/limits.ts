@@ -17,8 +17,9 @@ import {
   type LimitName,
   type Setting,
 } from './cgroups.ts';
+import {ENTERING_PROCESSES} from './entrance.ts';
 import {deviceRules, isRestricted} from './devices.ts';
-import type {Device, Limits, SandboxSpec} from './spec.ts';
+import type {Device, SandboxSpec} from './spec.ts';
 
 const PARENT = 'chrootctl';
 
@@ -31,17 +32,28 @@ const SMALLEST_MEMORY = 6 * 1024 * 1024;
 /** The kernel takes no quota below a millisecond in the period of 100. */
 const SMALLEST_CPUS = 0.01;
 
-type Limited = Pick<SandboxSpec, 'limits' | 'devices' | 'privileged' | 'measured'>;
+type Limited = Pick<
+  SandboxSpec,
+  'limits' | 'devices' | 'deviceNodes' | 'newPrivileges' | 'privileged' | 'measured'
+>;
+
+export interface Joined {
+  /** The groups' directories, to be joined by writing to their `cgroup.procs`; none without limits. */
+  groups: string[];
+  /** One of them keeps to the devices that the command may use, whatever nodes of others there are. */
+  keepsToDevices: boolean;
+}
 
 /**
  * Makes the groups and sets their limits.
- * @returns the groups' directories, to be joined by writing to their `cgroup.procs`; none without limits
  * @throws ChrootctlError USAGE for a limit that cannot be, NOT_PERMITTED or FAILED when the host cannot enforce one;
  *   nothing is left behind then
  */
-export function createLimits(id: string, {limits, devices, privileged, measured}: Limited): string[] {
-  const wanted = amountsOf(limits);
-  if (wanted.length === 0 && devices.length === 0 && measured !== true) return [];
+export function createLimits(id: string, spec: Limited): Joined {
+  const {limits, devices, privileged, measured} = spec;
+  const wanted = amountsOf(spec);
+  const needsDevices = !privileged && (devices.length > 0 || spec.deviceNodes === true);
+  if (wanted.length === 0 && !needsDevices && measured !== true) return {groups: [], keepsToDevices: false};
   const mounts = mountsOf();
   const groups = new Set<string>();
   try {
@@ -50,19 +62,17 @@ export function createLimits(id: string, {limits, devices, privileged, measured}
       if (controller === undefined) throw missing(name);
       groups.add(makeGroup(controller, id, settingsFor({name, version: controller.version}, amount)));
     }
-    if (devices.length > 0 && !privileged) {
-      const group = makeDeviceGroup(mounts, id, devices);
-      if (group !== undefined) groups.add(group);
-    }
+    const deviceGroup = needsDevices ? makeDeviceGroup(mounts, id, devices) : undefined;
+    if (deviceGroup !== undefined) groups.add(deviceGroup);
     if (measured === true && limits.memory === undefined) {
       const group = makeMeasuringGroup(mounts, id);
       if (group !== undefined) groups.add(group);
     }
+    return {groups: [...groups], keepsToDevices: deviceGroup !== undefined};
   } catch (error) {
     removeLimits(id);
     throw error;
   }
-  return [...groups];
 }
 
 /**
@@ -120,7 +130,7 @@ export function removeLimits(id: string): void {
   }
 }
 
-function amountsOf({memory, cpus, pids}: Limits): [LimitName, number][] {
+function amountsOf({limits: {memory, cpus, pids}, newPrivileges}: Limited): [LimitName, number][] {
   const wanted: [LimitName, number][] = [];
   if (memory !== undefined) {
     if (!Number.isSafeInteger(memory) || memory < SMALLEST_MEMORY) throw unusable('memory', '6 MiB');
@@ -132,7 +142,7 @@ function amountsOf({memory, cpus, pids}: Limits): [LimitName, number][] {
   }
   if (pids !== undefined) {
     if (!Number.isSafeInteger(pids) || pids < 1) throw unusable('process', '1');
-    wanted.push(['pids', pids + OWN_PROCESSES]);
+    wanted.push(['pids', pids + OWN_PROCESSES + (newPrivileges === true ? ENTERING_PROCESSES : 0)]);
   }
   return wanted;
 }
@@ -147,7 +157,10 @@ function missing(name: ControllerName): ChrootctlError {
   });
 }
 
-/** Undefined where no controller keeps to it, and none is needed: a mount of a device gives no other. */
+/**
+ * Undefined where no controller keeps to it, and none is needed: a mount of a device gives no other, and what nodes can be
+ * made the system call filter looks after then.
+ */
 function makeDeviceGroup(
   mounts: readonly Mount[],
   id: string,

@@ -4,6 +4,7 @@
  */
 import {ChrootctlError} from '../errors.ts';
 import {DESCRIPTORS} from './chain.ts';
+import {ENTER} from './entrance.ts';
 
 /** Said on the set-up descriptor when the pipes are made: then we open their other ends, and say one byte. */
 export const PIPED = 'chrootctl: pipes';
@@ -16,6 +17,8 @@ interface Calls {
   dup3: number;
   setgroups: number;
   prlimit: number;
+  setns: number;
+  capset: number;
   getrusage: number;
 }
 
@@ -28,6 +31,8 @@ const GENERIC: Calls = {
   dup3: 24,
   setgroups: 159,
   prlimit: 261,
+  setns: 268,
+  capset: 91,
   getrusage: 165,
 };
 const CALLS: Partial<Record<string, Calls>> = {
@@ -39,6 +44,8 @@ const CALLS: Partial<Record<string, Calls>> = {
     dup3: 292,
     setgroups: 116,
     prlimit: 302,
+    setns: 308,
+    capset: 126,
     getrusage: 98,
   },
   ia32: {
@@ -49,6 +56,8 @@ const CALLS: Partial<Record<string, Calls>> = {
     dup3: 330,
     setgroups: 206,
     prlimit: 340,
+    setns: 346,
+    capset: 185,
     getrusage: 77,
   },
   arm: {
@@ -59,6 +68,8 @@ const CALLS: Partial<Record<string, Calls>> = {
     dup3: 358,
     setgroups: 206,
     prlimit: 369,
+    setns: 375,
+    capset: 185,
     getrusage: 77,
   },
   ppc64: {
@@ -69,6 +80,8 @@ const CALLS: Partial<Record<string, Calls>> = {
     dup3: 316,
     setgroups: 81,
     prlimit: 325,
+    setns: 350,
+    capset: 184,
     getrusage: 77,
   },
   s390x: {
@@ -79,6 +92,8 @@ const CALLS: Partial<Record<string, Calls>> = {
     dup3: 326,
     setgroups: 206,
     prlimit: 334,
+    setns: 339,
+    capset: 185,
     getrusage: 77,
   },
   arm64: GENERIC,
@@ -93,6 +108,7 @@ const CALLS: Partial<Record<string, Calls>> = {
  * process 1 inside shows it for ever, and runs from a mount that is read-only, since /proc/1/exe is its file there.
  */
 const PROGRAM = String.raw`
+my $first;
 sub fail { print STDERR "$_[0]: $!\n"; exit 1 }
 sub list { unpack '(V/a)*', $_[0] }
 sub attach { my @to = @_; syscall(MOUNT, $to[0], $to[1], $to[2], $to[3] + 0, $to[4]) == 0 }
@@ -107,20 +123,22 @@ sub piped {
   syswrite($to, $_[0]) == length $_[0] or fail('pipe');
   $from
 }
-BEGIN { $^H |= 0x400000 }
-$^F = 1024;
-syscall(PRCTL, 1, 9);
-my ($words, $made, $groups, $detach, $mounts, $directories, $files, $ulimits, $pipes, $filter, $options, $command) =
-  list(told(unpack 'V', told(4)));
-my ($parent, $spaces, $first, $directory, $patient, $root, $measured) = list($words);
-my $io;
-exit 1 if getppid != $parent;
-syscall(SETGROUPS, 0, 0);
-if (syscall(436, $first + 0, 0xffffffff, 0) != 0) {
+sub closed {
+  return if syscall(436, $first + 0, 0xffffffff, 0) == 0;
   opendir my $open, '/proc/self/fd' or fail('/proc/self/fd');
   # What goes out of scope is closed.
   for (grep { /^\d+$/ && $_ >= $first } readdir $open) { open my $gone, '<&=', $_ }
 }
+BEGIN { $^H |= 0x400000 }
+$^F = 1024;
+syscall(PRCTL, 1, 9);
+my ($words, $made, $groups, $detach, $mounts, $directories, $files, $ulimits, $pipes, $filter, $options, $command, $entrance) =
+  list(told(unpack 'V', told(4)));
+(my ($parent, $spaces), $first, my ($directory, $patient, $root, $measured)) = list($words);
+my $io;
+exit 1 if getppid != $parent;
+syscall(SETGROUPS, 0, 0);
+closed();
 for (list($made)) {
   my ($number, $kind, $like) = /(\d+)(.)(\d*)/;
   my ($from, $to);
@@ -135,7 +153,8 @@ for (STREAMS) {
   push @streams, $stream;
   fcntl $stream, 4, fcntl($stream, 3, 0) & ~2048;
 }
-$SIG{$_} = sub {} for qw(HUP INT QUIT PIPE ALRM TERM USR1 USR2);
+my @signals = qw(HUP INT QUIT PIPE ALRM TERM USR1 USR2);
+$SIG{$_} = sub {} for @signals;
 syscall(UNSHARE, $spaces + 0) == 0 or fail('unshare');
 attach('none', '/', '', 0x84000, '') or fail('mount: /');
 open $io, '<', '/proc/self/io' if $measured;
@@ -190,20 +209,31 @@ while (my ($resource, $soft, $hard) = splice @ulimits, 0, 3) {
 }
 my ($owner, @pipes) = list($pipes);
 my @open = map { open my $pipe, '<&=', $_ or fail('pipe'); chown $owner, -1, $pipe; $pipe } @pipes;
+my @born;
+ENTER
 my @filter = $filter eq '' ? () : ('--seccomp', fileno(push(@open, piped($filter)) && $open[-1]));
 push @open, piped($options);
 %ENV = ();
-exec { $bwrap } 'bwrap', @filter, '--args', fileno $open[-1], '--', list($command) or fail('bwrap');
+exec { $bwrap } 'bwrap', @filter, @born, '--args', fileno $open[-1], '--', list($command) or fail('bwrap');
 `;
 
-/** The words that start the program. @throws ChrootctlError FAILED on a processor whose system calls are not known here */
-export function outerWords(architecture: string = process.arch): string[] {
+/**
+ * The words that start the program, which also `enters` the sandbox (entrance.ts) or not.
+ * @throws ChrootctlError FAILED on a processor whose system calls are not known here
+ */
+export function outerWords({
+  enters = false,
+  architecture = process.arch,
+}: {enters?: boolean; architecture?: string} = {}): string[] {
   const calls = CALLS[architecture];
   if (calls === undefined)
     throw new ChrootctlError('FAILED', `chrootctl cannot run commands on this processor (${architecture})`);
-  const program = PROGRAM.replace('PIPED', PIPED)
+  const program = PROGRAM.replace('ENTER', () => (enters ? ENTER : ''))
+    .replace('PIPED', PIPED)
     .replace('STREAMS', `${DESCRIPTORS.stdin}, ${DESCRIPTORS.stderr}`)
     .replace('STATUS', String(DESCRIPTORS.status))
+    .replaceAll('SETNS', String(calls.setns))
+    .replaceAll('CAPSET', String(calls.capset))
     .replaceAll('PRCTL', String(calls.prctl))
     .replaceAll('PRLIMIT', String(calls.prlimit))
     .replaceAll('GETRUSAGE', String(calls.getrusage))

@@ -5,6 +5,7 @@
  */
 import type {ResourceLimit} from './resources.ts';
 import type {MadePipe} from './streams.ts';
+import {entranceParts, type Entrance} from './entrance.ts';
 import {mountArguments, type MountPlan} from '../system/mount-plan.ts';
 
 /** What the program is told. Paths are the host's. */
@@ -38,6 +39,8 @@ export interface Outer {
   /** bwrap's options, and the words of the command that it starts. */
   options: readonly string[];
   command: readonly string[];
+  /** Where the command comes in by itself, and the one of bwrap is a stand-in. */
+  entrance: Entrance | undefined;
 }
 
 const CLONE_NEWNS = 0x00020000;
@@ -96,6 +99,7 @@ export function outerInput(outer: Outer, first: number): Buffer {
     outer.filter ?? '',
     outer.options.map((option) => `${option}\0`).join(''),
     listed(outer.command),
+    outer.entrance === undefined ? '' : listed(entranceParts(outer.entrance).map(listed)),
   ]);
   return Buffer.concat([lengthOf(input), input]);
 }

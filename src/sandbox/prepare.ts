@@ -14,8 +14,10 @@ import {
 } from './capabilities.ts';
 import {DESCRIPTORS} from './chain.ts';
 import {innermost, NEEDED_TO_SWITCH} from './confinement.ts';
+import {rootFlags, standIn} from './entrance.ts';
 import {environmentOf} from './environment.ts';
 import {lookUp, type View} from './in-root.ts';
+import type {Joined} from './limits.ts';
 import {nameFiles} from './names.ts';
 import {outerInput, type Outer} from './outer.ts';
 import type {Place} from './places.ts';
@@ -31,7 +33,7 @@ export interface Prepared {
   /** What is made in the root itself that is not the command's doing, parents before children. */
   places: readonly Place[];
   /** What the chain reads: the outer link first, given the control groups to join, then the innermost. */
-  outer: (groups: readonly string[], streams: Streams) => Buffer;
+  outer: (joined: Joined, streams: Streams) => Buffer;
   innermost: string;
 }
 
@@ -46,19 +48,22 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
   const account = resolveUser(views, spec.user);
   const capabilities = capabilitiesOf(spec);
   const place = toolboxPlace(spec.privileged);
+  const held = [...new Set([...capabilities, ...NEEDED_TO_SWITCH])];
+  const workdir = workdirOf(views, spec.workdir);
   const names = nameFiles(spec, views);
   const root = 'plan' in spec.root ? spec.root.mountPoint : spec.root.directory;
   const options = bwrapOptions({
     root,
     readOnly: spec.readOnly,
     privileged: spec.privileged,
+    deviceNodes: spec.deviceNodes ?? false,
     network: spec.network,
     hostname: spec.hostname,
     shm: spec.shm,
     binds: volumes,
     toolbox: {directory: box.directory, target: place},
-    capabilities: [...new Set([...capabilities, ...NEEDED_TO_SWITCH])],
-    workdir: workdirOf(views, spec.workdir),
+    capabilities: spec.newPrivileges === true ? [] : held,
+    workdir,
   });
   const {shell, script} = innermost({
     account,
@@ -67,7 +72,7 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
     command: spec.command.length > 0 ? spec.command : [shellOf(rootViews)],
     tool: (name) => toolCommand(box, place, name),
   });
-  const outer: Omit<Outer, 'groups' | 'made' | 'pipes'> = {
+  const outer: Omit<Outer, 'groups' | 'made' | 'pipes' | 'filter'> = {
     parent: process.pid,
     detach: spec.detach ?? [],
     mount: 'plan' in spec.root ? spec.root : undefined,
@@ -78,15 +83,28 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
     files: names,
     ulimits: spec.ulimits.map(resourceLimit),
     measured: spec.measured ?? false,
-    filter: spec.privileged
-      ? undefined
-      : seccompFilter({
-          capabilities,
-          network: spec.network,
-          is32BitRoot: spec.network === 'none' && is32Bit(rootViews),
-        }),
     options,
-    command: shell,
+    ...(spec.newPrivileges === true
+      ? {
+          command: standIn(shell),
+          entrance: {
+            capabilities: held,
+            rootFlags: rootFlags({
+              readOnly: spec.readOnly,
+              hasDevices: spec.privileged || spec.deviceNodes === true,
+            }),
+            workdir,
+            shell,
+          },
+        }
+      : {command: shell, entrance: undefined}),
+  };
+  const filter = (keepsToDevices: boolean) => {
+    const ordinaryDevices = spec.deviceNodes === true && !keepsToDevices;
+    const is32BitRoot = spec.network === 'none' && is32Bit(rootViews);
+    const made = seccompFilter({capabilities, network: spec.network, is32BitRoot, ordinaryDevices});
+    if (made === undefined && ordinaryDevices) throw noKeeper();
+    return made;
   };
   return {
     places: [
@@ -96,9 +114,15 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
       ]),
       ...volumes.flatMap(({places}) => places),
     ],
-    outer: (groups, {made, unnamed}) =>
+    outer: ({groups, keepsToDevices}, {made, unnamed}) =>
       outerInput(
-        {...outer, groups, made, pipes: {owner: account.uid, numbers: account.uid === 0 ? [] : unnamed}},
+        {
+          ...outer,
+          groups,
+          made,
+          pipes: {owner: account.uid, numbers: account.uid === 0 ? [] : unnamed},
+          filter: spec.privileged ? undefined : filter(keepsToDevices),
+        },
         DESCRIPTORS.first,
       ),
     innermost: script,
@@ -131,6 +155,12 @@ const LONGEST_WORD = 128 * 1024;
 function tooLong(): ChrootctlError {
   return new ChrootctlError('USAGE', 'a word of the command or its environment is too long for the kernel', {
     hint: 'one may have 128 KiB, all together 2 MiB (execve(2)); pass data in a file or through stdin',
+  });
+}
+
+function noKeeper(): ChrootctlError {
+  return new ChrootctlError('FAILED', 'this host cannot keep device nodes to ordinary devices', {
+    hint: 'there is no devices controller of control groups version 1, and no system call filter for this processor',
   });
 }
 

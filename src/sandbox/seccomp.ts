@@ -9,6 +9,7 @@ import {
   assemble,
   PASS,
   REFUSE,
+  refuseAllBut,
   refuseBits,
   refuseValues,
   type Actions,
@@ -24,6 +25,8 @@ export interface FilterOptions {
   network: 'host' | 'none';
   /** The root's own programs are 32-bit ones; see `i386Sockets`. */
   is32BitRoot?: boolean;
+  /** Nodes are made of ordinary devices alone; see `NODES`. */
+  ordinaryDevices?: boolean;
   /** As process.arch names it. */
   processor?: string;
 }
@@ -106,8 +109,30 @@ function examinations(options: FilterOptions): [keyof typeof EXAMINED, Actions][
     ['personality', refuseBits(0, ~HARMLESS_PERSONALITY, 'EPERM', ASK_PERSONALITY)],
     ['socketcall', i386Sockets(options) ? PASS : refuseValues(0, [SYS_SOCKET], 'ENOSYS')],
     ...(options.capabilities.includes('SYS_ADMIN') ? [] : NO_NAMESPACES),
+    ...(options.ordinaryDevices === true ? ORDINARY_DEVICES : []),
   ];
 }
+
+/** S_IFMT, S_IFBLK and S_IFCHR (inode(7)). */
+const KIND = 0xf000;
+const BLOCK = 0x6000;
+const CHARACTER = 0x2000;
+
+/**
+ * Of these nodes can be made where nodes work and no control group keeps to devices: null, zero, full, random, urandom,
+ * tty, console, ptmx, and 0:0, which is no device but how an overlay marks what is deleted. As mknod(2) takes them,
+ * the major number above eight bits of the minor one. What makes a root asks for the console (5:1) too, and fails without.
+ */
+const NODES = [0x103, 0x105, 0x107, 0x108, 0x109, 0x500, 0x501, 0x502, 0];
+
+function nodesOnly(mode: number, device: number): Actions {
+  return refuseAllBut({mode, kind: KIND, always: BLOCK, examined: CHARACTER}, device, NODES, 'EPERM');
+}
+
+const ORDINARY_DEVICES: [keyof typeof EXAMINED, Actions][] = [
+  ['mknod', nodesOnly(1, 2)],
+  ['mknodat', nodesOnly(2, 3)],
+];
 
 /** Typing into the caller's terminal, with a character and with the virtual console's paste (CVE-2017-5226 and kin). */
 const TIOCSTI = 0x5412;

@@ -27,6 +27,10 @@ export interface SandboxSpec {
   capabilities: {add: readonly string[]; drop: readonly string[]};
   /** All capabilities, the host's devices, /sys writable, no system call filter. */
   privileged: boolean;
+  /** Set-uid programs and file capabilities of the root give what they say, within `capabilities`: no no_new_privs. */
+  newPrivileges?: boolean;
+  /** Device nodes in the root work, as far as they are of devices that every sandbox has. */
+  deviceNodes?: boolean;
   limits: Limits;
   /** Places that already hold a file of the sandbox's own, made for an earlier command in the same root. */
   placed?: readonly string[];

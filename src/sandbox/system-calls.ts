@@ -27,6 +27,8 @@ export const FIRST_UNKNOWN = 472;
 export const EXAMINED = {
   clone: [56, 120, 220, 120],
   ioctl: [16, 54, 29, 54],
+  mknod: [133, 14, null, 14],
+  mknodat: [259, 297, 33, 324],
   personality: [135, 136, 92, 136],
   socket: [41, 359, 198, 281],
   /** socket(2), bind(2), … by number, with their arguments in memory: as 32-bit programs of x86 call them. */

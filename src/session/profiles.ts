@@ -33,6 +33,9 @@ const PROFILES: Record<string, () => RunOptions> = {
     network: 'none',
     env: {DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', HOME: '/nonexistent'},
   }),
+
+  /** For what makes roots and images itself (debootstrap): device nodes work. */
+  builder: () => ({deviceNodes: true}),
 };
 
 export const PROFILE_NAMES = Object.keys(PROFILES);

@@ -58,6 +58,8 @@ export function sandboxSpec({
     measured,
     capabilities: {add: wanted.capAdd ?? [], drop: wanted.capDrop ?? []},
     privileged: wanted.privileged ?? false,
+    newPrivileges: wanted.newPrivileges ?? false,
+    deviceNodes: wanted.deviceNodes ?? false,
     detach,
     placed,
     limits: {

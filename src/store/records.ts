@@ -49,6 +49,8 @@ export const RunOptions = v.object({
   capAdd: v.optional(v.array(v.string())),
   capDrop: v.optional(v.array(v.string())),
   privileged: v.optional(v.boolean()),
+  newPrivileges: v.optional(v.boolean()),
+  deviceNodes: v.optional(v.boolean()),
   /** Bytes. */
   memory: v.optional(v.number()),
   cpus: v.optional(v.number()),

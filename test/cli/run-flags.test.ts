@@ -33,6 +33,9 @@ describe('the flags of run', () => {
     [['--network', 'none'], 'ls /sys/class/net', 'lo'],
     [['--cap-drop', 'all'], 'chown 1 /etc/passwd 2>/dev/null || echo refused', 'refused'],
     [['--cap-drop', 'all', '--cap-add', 'cap_chown'], 'chown 1 /etc/passwd && echo done', 'done'],
+    [['--profile', 'builder'], 'mknod /n c 1 3 && echo lost >/n && echo works', 'works'],
+    [['--device-nodes'], 'mknod /n c 1 3 && echo lost >/n && echo works', 'works'],
+    [['--new-privileges'], 'cp /bin/id /i; chmod u+s /i; setpriv --reuid 1000 --clear-groups /i -u', '0'],
     [['--profile', 'buildd'], 'echo $LC_ALL; ls /sys/class/net', 'C.UTF-8\nlo'],
     [['--profile', 'buildd', '--network', 'host', '-e', 'LC_ALL=C'], 'echo $LC_ALL', 'C'],
   ])('%j: %s', async (flags, script, printed) => {

@@ -33,9 +33,9 @@ test('words and variables come out of the innermost script as they went in', () 
 });
 
 test('a processor whose system calls are not known is refused', () => {
-  expect(() => outerWords('vax')).toThrow(/vax/);
+  expect(() => outerWords({architecture: 'vax'})).toThrow(/vax/);
   for (const known of ['x64', 'arm64', 'riscv64', 's390x'])
-    expect(outerWords(known)[2]).not.toMatch(/[A-Z]{4,}\(/);
+    expect(outerWords({architecture: known, enters: true})[2]).not.toMatch(/[A-Z]{4,}\(/);
 });
 
 test('a bind mount gets what it cannot have at once by calls of their own', () => {

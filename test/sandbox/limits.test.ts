@@ -91,7 +91,7 @@ test('an id cannot lead elsewhere', () => {
 test('groups are listed when their maker is gone, and removed', () => {
   const namespaces = ['pid', 'time'].map((name) => readlinkSync(`/proc/self/ns/${name}`).replace(/\D/g, ''));
   const id = `${randomId()}.4194303.1.${namespaces.join('.')}`;
-  const groups = createLimits(id, limited({pids: 10, memory: 2 ** 24}));
+  const {groups} = createLimits(id, limited({pids: 10, memory: 2 ** 24}));
   expect(groups.length).toBeGreaterThan(0);
   expect(
     leftoverLimits()
@@ -122,7 +122,7 @@ describe('in force', () => {
 
   test('processors: the quota is written', () => {
     const id = randomId();
-    const groups = createLimits(id, limited({cpus: 0.5}));
+    const {groups} = createLimits(id, limited({cpus: 0.5}));
     const text = groups.map((group) => {
       const file = ['cpu.cfs_quota_us', 'cpu.max'].map((name) => join(group, name)).find(existsSync);
       return file === undefined ? '' : readFileSync(file, 'utf8').trim();

@@ -52,6 +52,7 @@ function run(filter: Buffer, audit: number, number: number, args: readonly (numb
     else if (code === 0x15) pc += accumulator === k ? ifTrue : ifFalse;
     else if (code === 0x35) pc += accumulator >= k ? ifTrue : ifFalse;
     else if (code === 0x45) pc += (accumulator & k) !== 0 ? ifTrue : ifFalse;
+    else if (code === 0x54) accumulator = (accumulator & k) >>> 0;
     else if (code === 0x06) return {result: k, steps};
     else throw new Error(`unknown instruction ${code}`);
   }
@@ -233,6 +234,36 @@ describe('arguments', () => {
       expect(others.filter((number) => call(SOCKETCALL, number) !== PASS)).toEqual([]);
     }
   });
+});
+
+test('where nodes work and nothing else keeps to devices, nodes are made of ordinary ones', () => {
+  const [PIPE, CHARACTER, BLOCK, HIGH] = [0o010644, 0o020666, 0o060660, 1n << 32n];
+  /** mknod and mknodat */
+  const CALLS = {'x86-64': [133, 259], i386: [14, 297], aarch64: [undefined, 33], arm: [14, 324]};
+  const device = (major: number, minor: number) => (major << 8) | (minor & 0xff) | ((minor & ~0xff) << 12);
+  const ordinary = [3, 5, 7, 8, 9].map((minor) => device(1, minor)).concat(0x500, 0x501, 0x502, 0);
+  const others = [
+    ...[device(1, 1), device(1, 11), device(4, 0), device(8, 0), device(10, 229), device(5, 3), device(0, 1)],
+    // A minor number of more than eight bits.
+    device(1, 0x103),
+  ];
+  for (const architecture of NAMES) {
+    const [limited, free] = [kernel(architecture, {ordinaryDevices: true}), kernel(architecture)];
+    for (const [number, before] of [
+      [CALLS[architecture][0], []],
+      [CALLS[architecture][1], [0]],
+    ] as const) {
+      if (number === undefined) continue;
+      const made = (mode: number | bigint, dev: number | bigint) => limited(number, ...before, 0, mode, dev);
+      expect(ordinary.map((dev) => made(CHARACTER, dev))).toEqual(times(9, PASS));
+      expect(others.map((dev) => made(CHARACTER, dev))).toEqual(times(8, EPERM));
+      expect([...ordinary, ...others].map((dev) => made(BLOCK, dev))).toEqual(times(17, EPERM));
+      expect([made(PIPE, 0), made(PIPE, 0x800), made(0o100644, 0x800)]).toEqual([PASS, PASS, PASS]);
+      // The kernel takes the low half of each.
+      expect([made(HIGH | BigInt(BLOCK), 0), made(CHARACTER, HIGH | 0x103n)]).toEqual([EPERM, PASS]);
+      expect(free(number, ...before, 0, BLOCK, 0x800)).toBe(PASS);
+    }
+  }
 });
 
 test('other ways to call', () => {
