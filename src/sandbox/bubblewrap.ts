@@ -2,6 +2,7 @@
 import {existsSync} from 'node:fs';
 import type {Capability} from './capabilities.ts';
 import {DESCRIPTORS} from './chain.ts';
+import type {Terminal} from './terminal.ts';
 import type {Bind} from './volumes.ts';
 
 export interface Enclosure {
@@ -18,6 +19,7 @@ export interface Enclosure {
   toolbox: {directory: string; target: string};
   capabilities: readonly Capability[];
   workdir: string;
+  terminal: Terminal;
 }
 
 /**
@@ -54,6 +56,7 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
     toolbox,
     capabilities,
     workdir,
+    terminal,
   } = enclosure;
   return [
     ...['--die-with-parent', '--unshare-pid', '--unshare-ipc', '--unshare-uts'],
@@ -62,6 +65,7 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
     ...[privileged || deviceNodes ? '--dev-bind' : '--bind', root, '/'],
     ...['--proc', '/proc'],
     ...(privileged ? ['--dev-bind', '/dev', '/dev'] : ['--dev', '/dev']),
+    ...terminalWords(terminal, privileged),
     ...(shm === undefined ? [] : ['--size', String(shm)]),
     ...['--perms', '1777', '--tmpfs', '/dev/shm'],
     ...[privileged ? '--dev-bind' : '--ro-bind', '/sys', '/sys'],
@@ -77,6 +81,12 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
     ...['--cap-drop', 'ALL', ...capabilities.flatMap((name) => ['--cap-add', `CAP_${name}`])],
     ...['--chdir', workdir],
   ];
+}
+
+/** With the host's own /dev each terminal has its name there. */
+function terminalWords({own, shown}: Terminal, privileged: boolean): string[] {
+  if (own.length > 0) return ['--dev-bind', '/dev/pts', '/dev/pts'];
+  return privileged || shown === undefined ? [] : ['--dev-bind', shown, '/dev/console'];
 }
 
 function masks(): string[] {

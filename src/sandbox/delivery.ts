@@ -1,6 +1,7 @@
 /** Sends signals to the command of a sandbox, keeping those that come before there is one. */
 import {signal, type Process} from '../system/processes.ts';
 import {descendantOf} from './processes.ts';
+import type {Receiver} from './signals.ts';
 
 /** How often to look for the command when it should be there any moment. */
 const LOOK_AGAIN_MS = 2;
@@ -8,12 +9,17 @@ const LOOK_AGAIN_MS = 2;
 /** How many generations below the outermost process the command is (chain.ts draws the tree). */
 const COMMAND = 3;
 
-export class Delivery {
+export class Delivery implements Receiver {
+  readonly sharesKeys: boolean;
   #outer: number | undefined;
   readonly #waiting: NodeJS.Signals[] = [];
   #isOpen = false;
   #first: NodeJS.Signals | undefined;
   #timer: NodeJS.Timeout | undefined;
+
+  constructor(sharesKeys: boolean) {
+    this.sharesKeys = sharesKeys;
+  }
 
   /** Names the outermost process of the chain. */
   begin(outer: number | undefined): void {

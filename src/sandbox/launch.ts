@@ -19,6 +19,7 @@ import {prepare, type Prepared} from './prepare.ts';
 import {relaySignals} from './signals.ts';
 import type {SandboxRoot, SandboxResult, SandboxSpec} from './spec.ts';
 import {Streams, type Stdio} from './streams.ts';
+import {terminalFor} from './terminal.ts';
 import {startTimer} from './timeout.ts';
 import {searchPath, toolbox} from './toolbox.ts';
 import {viewsOf} from './volumes.ts';
@@ -65,6 +66,7 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
     Promise.resolve(prepare(spec, viewsOf(layers), box)),
   );
   const streams = new Streams(options.stdio ?? 'inherit');
+  const terminal = terminalFor(prepared.user, streams);
   options.onPlaces?.(prepared.places);
   if ('plan' in spec.root) mkdirSync(spec.root.mountPoint, {recursive: true});
   const group = groupIdOf(spec.id);
@@ -74,7 +76,7 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
     // Node loads the clock that is called `performance` when it is first named, which takes a millisecond.
     const begun = process.hrtime.bigint();
     const {status, ...result} = await runChain(
-      {...prepared, outer: prepared.outer(joined, streams)},
+      {...prepared, outer: prepared.outer(joined, streams, terminal), sharesKeys: terminal.own.length === 0},
       streams,
       spec,
       options,
@@ -112,12 +114,12 @@ interface Ended {
 }
 
 async function runChain(
-  input: {outer: Buffer; innermost: string},
+  input: {outer: Buffer; innermost: string; sharesKeys: boolean},
   streams: Streams,
   spec: SandboxSpec,
   options: LaunchOptions,
 ): Promise<Ended> {
-  const delivery = new Delivery();
+  const delivery = new Delivery(input.sharesKeys);
   // Before there is anything to send to: from the first process on, a signal is the command's.
   const stopRelay = relaySignals(delivery);
   const timer = startTimer(spec.timeout, delivery);

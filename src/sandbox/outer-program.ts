@@ -20,6 +20,7 @@ interface Calls {
   setns: number;
   capset: number;
   getrusage: number;
+  setsid: number;
 }
 
 /** System call numbers, from the kernel's tables, by Node's names of architectures. */
@@ -34,6 +35,7 @@ const GENERIC: Calls = {
   setns: 268,
   capset: 91,
   getrusage: 165,
+  setsid: 157,
 };
 const CALLS: Partial<Record<string, Calls>> = {
   x64: {
@@ -47,6 +49,7 @@ const CALLS: Partial<Record<string, Calls>> = {
     setns: 308,
     capset: 126,
     getrusage: 98,
+    setsid: 112,
   },
   ia32: {
     prctl: 172,
@@ -59,6 +62,7 @@ const CALLS: Partial<Record<string, Calls>> = {
     setns: 346,
     capset: 185,
     getrusage: 77,
+    setsid: 66,
   },
   arm: {
     prctl: 172,
@@ -71,6 +75,7 @@ const CALLS: Partial<Record<string, Calls>> = {
     setns: 375,
     capset: 185,
     getrusage: 77,
+    setsid: 66,
   },
   ppc64: {
     prctl: 171,
@@ -83,6 +88,7 @@ const CALLS: Partial<Record<string, Calls>> = {
     setns: 350,
     capset: 184,
     getrusage: 77,
+    setsid: 66,
   },
   s390x: {
     prctl: 172,
@@ -95,6 +101,7 @@ const CALLS: Partial<Record<string, Calls>> = {
     setns: 339,
     capset: 185,
     getrusage: 77,
+    setsid: 66,
   },
   arm64: GENERIC,
   riscv64: GENERIC,
@@ -132,8 +139,10 @@ sub closed {
 BEGIN { $^H |= 0x400000 }
 $^F = 1024;
 syscall(PRCTL, 1, 9);
-my ($words, $made, $groups, $detach, $mounts, $directories, $files, $ulimits, $pipes, $filter, $options, $command, $entrance) =
-  list(told(unpack 'V', told(4)));
+my (
+  $words, $made, $terminal, $groups, $detach, $mounts, $directories, $files, $ulimits, $pipes, $filter, $options, $command,
+  $entrance
+) = list(told(unpack 'V', told(4)));
 (my ($parent, $spaces), $first, my ($directory, $patient, $root, $measured)) = list($words);
 my $io;
 exit 1 if getppid != $parent;
@@ -155,6 +164,8 @@ for (STREAMS) {
 }
 my @signals = qw(HUP INT QUIT PIPE ALRM TERM USR1 USR2);
 $SIG{$_} = sub {} for @signals;
+my ($enter, $leave) = eval $terminal;
+fail("terminal: $@") if $@ ne '';
 syscall(UNSHARE, $spaces + 0) == 0 or fail('unshare');
 attach('none', '/', '', 0x84000, '') or fail('mount: /');
 open $io, '<', '/proc/self/io' if $measured;
@@ -167,9 +178,11 @@ if ($child) {
     open my $status, '>&=', STATUS;
     syswrite $status, join(' ', 'usage', unpack('l!5', $usage), $written // '-') . "\n";
   }
+  $leave->() if defined $leave;
   exit 0;
 }
 syscall(PRCTL, 1, 9);
+$enter->() if defined $enter;
 umask 0;
 for (list($groups)) {
   open my $group, '>', "$_/cgroup.procs" or fail("control group: $_");
@@ -217,6 +230,13 @@ push @open, piped($options);
 exec { $bwrap } 'bwrap', @filter, @born, '--args', fileno $open[-1], '--', list($command) or fail('bwrap');
 `;
 
+/** @throws ChrootctlError FAILED on a processor whose system calls are not known here */
+export function callsOf(architecture: string): Calls {
+  const calls = CALLS[architecture];
+  if (calls !== undefined) return calls;
+  throw new ChrootctlError('FAILED', `chrootctl cannot run commands on this processor (${architecture})`);
+}
+
 /**
  * The words that start the program, which also `enters` the sandbox (entrance.ts) or not.
  * @throws ChrootctlError FAILED on a processor whose system calls are not known here
@@ -225,9 +245,7 @@ export function outerWords({
   enters = false,
   architecture = process.arch,
 }: {enters?: boolean; architecture?: string} = {}): string[] {
-  const calls = CALLS[architecture];
-  if (calls === undefined)
-    throw new ChrootctlError('FAILED', `chrootctl cannot run commands on this processor (${architecture})`);
+  const calls = callsOf(architecture);
   const program = PROGRAM.replace('ENTER', () => (enters ? ENTER : ''))
     .replace('PIPED', PIPED)
     .replace('STREAMS', `${DESCRIPTORS.stdin}, ${DESCRIPTORS.stderr}`)

@@ -32,6 +32,8 @@ export interface Outer {
   measured: boolean;
   /** Pipes to make; see `PIPED`. */
   made: readonly MadePipe[];
+  /** What gives the command a terminal of its own (terminal-program.ts); empty when it needs none. */
+  terminal: string;
   /** Numbers of pipes that the user of the command is to be able to open again. */
   pipes: {owner: number; numbers: readonly number[]};
   /** The system call filter, as bwrap takes it; undefined for none. */
@@ -89,6 +91,7 @@ export function outerInput(outer: Outer, first: number): Buffer {
           `${number}${end === 'reading' ? '<' : end === 'writing' ? '>' : `=${end.sharedWith}`}`,
       ),
     ),
+    outer.terminal,
     listed(groups),
     listed(detach),
     listed(mounts.flatMap(({source, target, type, flags, data}) => [source, target, type, flags, data])),

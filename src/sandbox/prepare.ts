@@ -4,7 +4,7 @@ import {posix} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
 import {remedyFor} from '../system/rights.ts';
 import {is32Bit} from './architecture.ts';
-import {bwrapOptions} from './bubblewrap.ts';
+import {bwrapOptions, type Enclosure} from './bubblewrap.ts';
 import {
   ALL_CAPABILITIES,
   capabilityMask,
@@ -25,6 +25,8 @@ import {resourceLimit} from './resources.ts';
 import {seccompFilter} from './seccomp.ts';
 import type {SandboxSpec} from './spec.ts';
 import type {Streams} from './streams.ts';
+import {terminalProgram} from './terminal-program.ts';
+import type {Terminal} from './terminal.ts';
 import {toolboxPlace, toolCommand, type Toolbox} from './toolbox.ts';
 import {resolveUser} from './users.ts';
 import {bindsOf, withBinds} from './volumes.ts';
@@ -32,8 +34,9 @@ import {bindsOf, withBinds} from './volumes.ts';
 export interface Prepared {
   /** What is made in the root itself that is not the command's doing, parents before children. */
   places: readonly Place[];
+  user: number;
   /** What the chain reads: the outer link first, given the control groups to join, then the innermost. */
-  outer: (joined: Joined, streams: Streams) => Buffer;
+  outer: (joined: Joined, streams: Streams, terminal: Terminal) => Buffer;
   innermost: string;
 }
 
@@ -52,7 +55,7 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
   const workdir = workdirOf(views, spec.workdir);
   const names = nameFiles(spec, views);
   const root = 'plan' in spec.root ? spec.root.mountPoint : spec.root.directory;
-  const options = bwrapOptions({
+  const enclosure: Omit<Enclosure, 'terminal'> = {
     root,
     readOnly: spec.readOnly,
     privileged: spec.privileged,
@@ -64,7 +67,7 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
     toolbox: {directory: box.directory, target: place},
     capabilities: spec.newPrivileges === true ? [] : held,
     workdir,
-  });
+  };
   const {shell, script} = innermost({
     account,
     capabilities: spec.privileged ? undefined : capabilities,
@@ -72,7 +75,7 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
     command: spec.command.length > 0 ? spec.command : [shellOf(rootViews)],
     tool: (name) => toolCommand(box, place, name),
   });
-  const outer: Omit<Outer, 'groups' | 'made' | 'pipes' | 'filter'> = {
+  const outer: Omit<Outer, 'groups' | 'made' | 'pipes' | 'filter' | 'terminal' | 'options'> = {
     parent: process.pid,
     detach: spec.detach ?? [],
     mount: 'plan' in spec.root ? spec.root : undefined,
@@ -83,7 +86,6 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
     files: names,
     ulimits: spec.ulimits.map(resourceLimit),
     measured: spec.measured ?? false,
-    options,
     ...(spec.newPrivileges === true
       ? {
           command: standIn(shell),
@@ -114,7 +116,8 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
       ]),
       ...volumes.flatMap(({places}) => places),
     ],
-    outer: ({groups, keepsToDevices}, {made, unnamed}) =>
+    user: account.uid,
+    outer: ({groups, keepsToDevices}, {made, unnamed}, terminal) =>
       outerInput(
         {
           ...outer,
@@ -122,6 +125,8 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
           made,
           pipes: {owner: account.uid, numbers: account.uid === 0 ? [] : unnamed},
           filter: spec.privileged ? undefined : filter(keepsToDevices),
+          terminal: terminal.own.length === 0 ? '' : terminalProgram(account.uid, terminal.own),
+          options: bwrapOptions({...enclosure, terminal}),
         },
         DESCRIPTORS.first,
       ),

@@ -1,6 +1,6 @@
 /**
  * Signals that reach us go on to the command. Those that a terminal sends to its whole foreground group reach the
- * command by themselves, as it shares our process group; it must not get them twice (a second Ctrl-C means "at once"
+ * command by themselves, when it shares our process group; it must not get them twice (a second Ctrl-C means "at once"
  * to many programs), yet we must outlive them to report how the command ended.
  */
 import {hasTerminal} from './processes.ts';
@@ -9,6 +9,8 @@ import {hasTerminal} from './processes.ts';
 const RELAYED = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const;
 
 export interface Receiver {
+  /** It is in our process group, which it is not with a terminal of its own. */
+  readonly sharesKeys: boolean;
   /** For the command to get from us. */
   send: (signal: NodeJS.Signals) => void;
   /** The command gets it anyway. */
@@ -52,7 +54,7 @@ function giveBack(): void {
 function relay(signal: NodeJS.Signals): void {
   const isShared = (signal === 'SIGINT' || signal === 'SIGQUIT') && hasTerminal();
   for (const target of targets) {
-    if (isShared) target.note(signal);
+    if (isShared && target.sharesKeys) target.note(signal);
     else target.send(signal);
   }
 }

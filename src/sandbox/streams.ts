@@ -17,7 +17,7 @@ export type Stdio = SandboxStdio | readonly [SandboxStdio, SandboxStdio, Sandbox
 const NAMES = ['standard input', 'standard output', 'standard error'] as const;
 
 /** The numbers that the command's three streams have in the chain. */
-const NUMBERS = [DESCRIPTORS.stdin, 1, DESCRIPTORS.stderr] as const;
+export const NUMBERS = [DESCRIPTORS.stdin, 1, DESCRIPTORS.stderr] as const;
 
 /** A pipe that the chain makes in the place of one of our files. Numbers are the chain's. */
 export interface MadePipe {
@@ -32,25 +32,26 @@ export class Streams {
   readonly made: readonly MadePipe[];
   /** Numbers of pipes without a name. Nobody else comes to them by another way, so that the command's user can have them. */
   readonly unnamed: readonly number[];
-  readonly #files: readonly number[];
+  /** The caller's. */
+  readonly files: readonly number[];
   #nothing: number | undefined;
   #relays: (InputRelay | OutputRelay)[] = [];
 
   /** @throws ChrootctlError USAGE for a stream that no command can be given */
   constructor(stdio: Stdio) {
     const wanted = typeof stdio === 'object' ? stdio : [stdio, stdio, stdio];
-    this.#files = wanted.map((each, index) =>
+    this.files = wanted.map((each, index) =>
       each === 'inherit' ? index : each === 'ignore' ? this.#openNothing() : each,
     );
-    const relayed = [0, 1, 2].filter((index) => mustBeRelayed(this.#files[index] ?? -1, index));
+    const relayed = [0, 1, 2].filter((index) => mustBeRelayed(this.files[index] ?? -1, index));
     const isShared = relayed.includes(1) && relayed.includes(2) && isSamePlace(...this.#outputs);
     this.made = relayed.map((index) => ({
       number: NUMBERS[index] ?? -1,
       end: index === 0 ? 'reading' : index === 2 && isShared ? {sharedWith: NUMBERS[1]} : 'writing',
     }));
-    this.given = this.#files.map((fd, index) => (relayed.includes(index) ? this.#openNothing() : fd));
+    this.given = this.files.map((fd, index) => (relayed.includes(index) ? this.#openNothing() : fd));
     this.unnamed = NUMBERS.filter(
-      (_, index) => relayed.includes(index) || isUnnamedPipe(this.#files[index] ?? -1),
+      (_, index) => relayed.includes(index) || isUnnamedPipe(this.files[index] ?? -1),
     );
   }
 
@@ -60,7 +61,7 @@ export class Streams {
     for (const {number, end} of this.made) {
       const path = `${directory}/fd/${number}`;
       const index = NUMBERS.findIndex((each) => each === number);
-      const file = this.#files[index] ?? -1;
+      const file = this.files[index] ?? -1;
       if (end === 'reading') this.#relays.push(new InputRelay(file, path));
       else if (end === 'writing') this.#relays.push(new OutputRelay(file, NAMES[index] ?? '', path));
     }
@@ -82,7 +83,7 @@ export class Streams {
   }
 
   get #outputs(): [number, number] {
-    return [this.#files[1] ?? -1, this.#files[2] ?? -1];
+    return [this.files[1] ?? -1, this.files[2] ?? -1];
   }
 }
 
