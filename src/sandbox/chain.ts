@@ -16,6 +16,8 @@
  * sees the host's files, out of the command's sight: through /proc/1/root or ptrace(2) it would be the way out.
  * (Without one of its own bwrap also binds the /proc of the host.)
  *
+ * Where the command gets a terminal of its own, one process more stands beside the chain (terminal-program.ts).
+ *
  * No words of the caller's are words of one of these programs, which everybody on the host can read in ps(1): perl reads
  * what it is told, and the shell its script, from a socket of ours. So nothing but execve(2) limits a command's length.
  */

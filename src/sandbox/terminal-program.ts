@@ -56,7 +56,7 @@ socketpair my $tie, my $other, 1, 1, 0 or fail('terminal');
 my $settings = sub { my $now = "\0" x 256; ioctl($outside, TCGETS, $now) ? $now : '' };
 my $in_front = sub {
   my $group = pack 'i', 0;
-  ioctl($outside, TIOCGPGRP, $group) ? unpack('i', $group) == getpgrp : $! == 25
+  ioctl($outside, TIOCGPGRP, $group) ? unpack('i', $group) == getpgrp : $! == 25 ? 1 : undef
 };
 my $resize = sub {
   my $size = "\0" x 256;
@@ -93,7 +93,8 @@ my $relay = sub {
   local $SIG{TSTP} = sub { $give->(); kill 'STOP', $$ };
   local $SIG{CONT} = sub { $raw = '' if $settings->() ne $raw; $resize->() };
   while (1) {
-    my $front = $in_front->();
+    # It was hung up: then so is the other.
+    defined(my $front = $in_front->()) or last;
     $take->() if $front && $raw eq '';
     my ($from, $to) = ('', '');
     vec($from, fileno $_, 1) = 1 for $tie, $master, $front && $typed eq '' ? $outside : ();
@@ -103,7 +104,6 @@ my $relay = sub {
     $show->() if vec $from, fileno $master, 1;
     if (vec($from, fileno $outside, 1) && $in_front->()) {
       my $count = sysread $outside, $typed, 4096;
-      # It was hung up: then so is the other.
       last if defined $count ? $count == 0 : $! != 4;
     }
     last if vec $from, fileno $tie, 1;

@@ -126,3 +126,16 @@ test('a terminal that is closed takes no work with it', async () => {
   expect(await cli.ok('exec', session?.id ?? '', '--', 'cat', '/work')).toBe('mine');
   expect(await cli.ok('doctor')).toBe('all is well');
 });
+
+test('a user in a kept session has a terminal of his own', async () => {
+  const cli = new Cli({driver: 'overlay'});
+  await cli.importRoot();
+  await cli.ok('session', 'begin', 'base', '--name', 'work');
+  const terminal = cli.terminal();
+  await terminal.shows(PROMPT);
+  const inside = "sh -c 'test -w /dev/pts/0 && read line && echo got $line; exit 4'";
+  terminal.type(`clear; chrootctl exec -u 1 work -- ${inside}; echo "ended $?"`, 'Enter');
+  terminal.type('typed', 'Enter');
+  await terminal.shows(/^ended 4$/m);
+  expect(terminal.screen()).toMatch(/^got typed\nended 4$/m);
+});
