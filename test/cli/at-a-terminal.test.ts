@@ -132,10 +132,9 @@ test('a user in a kept session has a terminal of his own', async () => {
   await cli.importRoot();
   await cli.ok('session', 'begin', 'base', '--name', 'work');
   const terminal = cli.terminal();
-  await terminal.shows(PROMPT);
-  const inside = "sh -c 'test -w /dev/pts/0 && read line && echo got $line; exit 4'";
-  terminal.type(`clear; chrootctl exec -u 1 work -- ${inside}; echo "ended $?"`, 'Enter');
+  await terminal.start(
+    "chrootctl exec -u 1 work -- sh -c 'test -w /dev/pts/0 && read line && echo got $line; exit 4'",
+  );
   terminal.type('typed', 'Enter');
-  await terminal.shows(/^ended 4$/m);
-  expect(terminal.screen()).toMatch(/^got typed\nended 4$/m);
+  expect(await terminal.shows(/^ended 4$/m)).toMatch(/^got typed\nended 4$/m);
 });

@@ -13,7 +13,7 @@ let terminal: Terminal;
 
 beforeEach(async () => {
   terminal = new Terminal();
-  expect(await terminal.shows(PROMPT)).toBe(true);
+  await terminal.shows(PROMPT);
 });
 
 const asDaemon = (command: readonly string[], changes: Partial<SandboxSpec> = {}): Promise<SandboxSpec> =>
@@ -46,49 +46,49 @@ test('it has a name, and is his', async () => {
       ),
     ),
   );
-  expect(await terminal.shows(/^ended 7$/m)).toBe(true);
+  await terminal.shows(/^ended 7$/m);
   expect(terminal.screen()).toMatch(/^\/dev\/pts\/0\nusable\nis n\ndaemon tty\nended 7$/m);
 });
 
 test('its shell has job control, the size, and the keys; the terminal is the same afterwards', async () => {
   const before = await settingsForCommands();
   enter(await asDaemon(['bash', '--norc'], {env: {PS1: 'inside> ', TERM: 'screen'}}));
-  expect(await terminal.shows(/inside>$/m)).toBe(true);
+  await terminal.shows(/inside>$/m);
   expect(terminal.screen()).not.toMatch(/no job control/);
   terminal.type('clear; stty size', 'Enter');
-  expect(await terminal.shows(/^30 100$/m)).toBe(true);
+  await terminal.shows(/^30 100$/m);
   terminal.tmux('resize-window', '-t', 'main', '-x', '90', '-y', '20');
   terminal.type(`clear; until stty size | grep '^20 90'; do sleep 0.1; done`, 'Enter');
-  expect(await terminal.shows(/^20 90$/m)).toBe(true);
+  await terminal.shows(/^20 90$/m);
   terminal.type(`clear; sh -c 'echo "sleep"ing; exec sleep 4242'`, 'Enter');
-  expect(await terminal.shows(/^sleeping$/m)).toBe(true);
+  await terminal.shows(/^sleeping$/m);
   terminal.type('C-z');
-  expect(await terminal.shows(/Stopped/)).toBe(true);
+  await terminal.shows(/Stopped/);
   terminal.type('clear; fg', 'Enter');
-  expect(await terminal.shows(/^sh -c/m)).toBe(true);
+  await terminal.shows(/^sh -c/m);
   terminal.type('C-c');
-  expect(await terminal.shows(/inside>$/m)).toBe(true);
+  await terminal.shows(/inside>$/m);
   terminal.type('echo "code $?"', 'Enter');
-  expect(await terminal.shows(/^code 130$/m)).toBe(true);
+  await terminal.shows(/^code 130$/m);
   terminal.type('exit 6', 'Enter');
-  expect(await terminal.shows(/^ended 6$/m)).toBe(true);
+  await terminal.shows(/^ended 6$/m);
   expect(await settingsForCommands()).toBe(before);
 });
 
 test('lines are edited and shown; Ctrl-C ends what does not catch it; end of file ends it', async () => {
   enter(await asDaemon(sh('echo up; cat; echo over; exec sleep 4242')));
-  expect(await terminal.shows(/^up$/m)).toBe(true);
+  await terminal.shows(/^up$/m);
   terminal.type('wrongx', 'BSpace', 'C-u', 'rightx', 'BSpace', 'Enter');
-  expect(await terminal.shows(/^right\nright$/m)).toBe(true);
+  await terminal.shows(/^right\nright$/m);
   terminal.type('C-d');
-  expect(await terminal.shows(/^over$/m)).toBe(true);
+  await terminal.shows(/^over$/m);
   terminal.type('C-c');
-  expect(await terminal.shows(/^\^?C?ended 130$/m)).toBe(true);
+  await terminal.shows(/^\^?C?ended 130$/m);
 });
 
 test('all that was written is shown, whatever still holds the terminal', async () => {
   enter(await asDaemon(sh('sleep 4242 & seq 20000')));
-  expect(await terminal.shows(/^19999\n20000\nended 0$/m)).toBe(true);
+  await terminal.shows(/^19999\n20000\nended 0$/m);
 });
 
 test('what is a file stays one', async () => {
@@ -97,33 +97,33 @@ test('what is a file stays one', async () => {
     await asDaemon(sh('tty; echo up >&2; read line; echo "$line"; test ! -t 1')),
     `> ${file}; echo "ended $?"`,
   );
-  expect(await terminal.shows(/^up$/m)).toBe(true);
+  await terminal.shows(/^up$/m);
   terminal.type('typed', 'Enter');
-  expect(await terminal.shows(/^typed\nended 0$/m)).toBe(true);
+  await terminal.shows(/^typed\nended 0$/m);
   expect(readFileSync(file, 'utf8')).toBe('/dev/pts/0\ntyped\n');
 });
 
 test("in a pipeline the terminal stays the caller's, and Ctrl-C reaches all of it", async () => {
   enter(await asDaemon(sh('stat -L -c %U /proc/self/fd/0; exec sleep 4242')), '| sed -u s/^/:/');
-  expect(await terminal.shows(/^:root$/m)).toBe(true);
+  await terminal.shows(/^:root$/m);
   terminal.type('C-c');
-  expect(await terminal.shows(PROMPT)).toBe(true);
+  await terminal.shows(PROMPT);
 });
 
 test('in the background it leaves the keys to others, until it is brought to the front', async () => {
   enter(await asDaemon(sh('echo up; read line; echo "got $line"')), '&');
-  expect(await terminal.shows(/^(?:prompt> )?up$/m)).toBe(true);
+  await terminal.shows(/^(?:prompt> )?up$/m);
   terminal.type('echo "mine"', 'Enter');
-  expect(await terminal.shows(/^mine$/m)).toBe(true);
+  await terminal.shows(/^mine$/m);
   terminal.type('clear; fg', 'Enter', 'yours', 'Enter');
-  expect(await terminal.shows(/^got yours$/m)).toBe(true);
+  await terminal.shows(/^got yours$/m);
 });
 
 test('in the background, too, it ends with the terminal', async () => {
   terminal.tmux('set-option', '-g', 'remain-on-exit', 'on');
   const spec = await asDaemon(sh('echo up; read line'));
   enter(spec, '&');
-  expect(await terminal.shows(/^(?:prompt> )?up$/m)).toBe(true);
+  await terminal.shows(/^(?:prompt> )?up$/m);
   // The shell passes SIGHUP on to its jobs, but not when it is killed.
   process.kill(Number(terminal.tmux('display-message', '-p', '#{pane_pid}')), 'SIGKILL');
   const mountPoint = 'plan' in spec.root ? spec.root.mountPoint : '';
@@ -135,7 +135,7 @@ test('kill -9 leaves neither a process nor a terminal that shows nothing', async
   const spec = await asDaemon(sh('echo up; exec sleep 4242'));
   // A shell that does not put the terminal right by itself.
   enter(spec, `; echo "ended $?"; read x'`, `clear; sh -c '`);
-  expect(await terminal.shows(/^up$/m)).toBe(true);
+  await terminal.shows(/^up$/m);
   expect(await eventually(() => / -icanon/.test(settings()))).toBe(true);
   const mountPoint = 'plan' in spec.root ? spec.root.mountPoint : '';
   const group = terminal.tmux('display-message', '-p', '#{pane_pid}').trim();
@@ -143,7 +143,7 @@ test('kill -9 leaves neither a process nor a terminal that shows nothing', async
   const [ours = ''] = readFileSync(`/proc/${shell}/task/${shell}/children`, 'utf8').split(' ');
   process.kill(Number(ours), 'SIGKILL');
   // It may still be the moment in which a line begins where the last one ended.
-  expect(await terminal.shows(/ended 137$/m)).toBe(true);
+  await terminal.shows(/ended 137$/m);
   expect(await eventually(() => settings() === before)).toBe(true);
   expect(await eventually(() => tracesOf(mountPoint).length === 0)).toBe(true);
 });
@@ -153,7 +153,7 @@ test('root keeps the terminal, and it has a name also when only standard input i
     await sandbox(sh('tty >&2; test $(stat -c %t:%T $(tty)) = $(stat -L -c %t:%T /dev/fd/0)')),
     '> /dev/null; echo "ended $?"',
   );
-  expect(await terminal.shows(/^\/dev\/console\nended 0$/m)).toBe(true);
+  await terminal.shows(/^\/dev\/console\nended 0$/m);
 });
 
 test('on a processor whose system calls are not known there is no such program', () => {
