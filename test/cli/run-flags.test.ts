@@ -35,12 +35,23 @@ describe('the flags of run', () => {
     [['--cap-drop', 'all', '--cap-add', 'cap_chown'], 'chown 1 /etc/passwd && echo done', 'done'],
     [['--profile', 'builder'], 'mknod /n c 1 3 && echo lost >/n && echo works', 'works'],
     [['--device-nodes'], 'mknod /n c 1 3 && echo lost >/n && echo works', 'works'],
-    [['--new-privileges'], 'cp /bin/id /i; chmod u+s /i; setpriv --reuid 1000 --clear-groups /i -u', '0'],
+    [['--new-privileges'], 'grep NoNewPrivs /proc/self/status', 'NoNewPrivs:\t0'],
     [['--profile', 'buildd'], 'echo $LC_ALL; ls /sys/class/net', 'C.UTF-8\nlo'],
     [['--profile', 'buildd', '--network', 'host', '-e', 'LC_ALL=C'], 'echo $LC_ALL', 'C'],
   ])('%j: %s', async (flags, script, printed) => {
     const {code, stdout, stderr} = await run(flags, script, {env: {CALLER: 'from'}});
     expect([code, stdout.trimEnd(), stderr]).toEqual([0, printed, '']);
+  });
+
+  test('a session keeps what it was begun with, and each command may ask for more', async () => {
+    const cli = new Cli({store: join(store, 'store')});
+    const {stdout} = await cli.call(['session', 'begin', 'base', '--profile', 'builder']);
+    const session = stdout.trim();
+    const exec = (...words: string[]) => cli.call(['exec', session, ...words]);
+    const script = 'mknod -m 666 /n c 1 3; echo lost >/n && grep NoNewPrivs /proc/self/status';
+    expect((await exec('--new-privileges', '--', 'sh', '-c', script)).stdout).toBe('NoNewPrivs:\t0\n');
+    expect((await exec('--', 'sh', '-c', 'echo lost >/n && echo works')).stdout).toBe('works\n');
+    await cli.call(['session', 'end', session]);
   });
 
   test('volumes, writable and not, relative ones too', async () => {
