@@ -75,7 +75,7 @@ for (const {from, to, drivers} of everything ? UPGRADES : []) {
     async (driver) => {
       const room =
         driver === 'btrfs'
-          ? mountLoop('btrfs', temporaryDirectory(), {bytes: 8 << 30})
+          ? mountLoop('btrfs', temporaryDirectory(), {bytes: 8 * 2 ** 30})
           : temporaryDirectory();
       const cli = new Cli({driver, store: join(room, 'store')});
       await cli.ok('import', await debianRootTar(from), 'root');
