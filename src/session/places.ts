@@ -48,7 +48,8 @@ export async function removePlaces(store: Store, record: Rooted): Promise<void> 
 /** The same for a copy of the volume, given the directory of its own layer or tree. */
 export async function clearing(store: Store, record: Rooted): Promise<(tree: string) => Promise<void>> {
   const {places} = record;
-  const [, ...below] = (await store.driver.plan(record.volume)).layers;
+  // Only to look: it may be mounted.
+  const [, ...below] = (await store.driver.plan(record.volume, {readOnly: true})).layers;
   // Where the version lies below, it shows again.
   if (below.length > 0) return (tree) => clear({tree, places, version: rootOf(below), isLayer: true});
   const version = record.version === null ? undefined : store.image(record.image).version(record.version);
@@ -192,7 +193,7 @@ async function inOwnTree<T>(
   volume: string,
   work: (directory: string) => Promise<T>,
 ): Promise<T> {
-  const [top] = (await store.driver.plan(volume)).layers;
+  const [top] = (await store.driver.plan(volume, {readOnly: true})).layers;
   return top === undefined ? store.driver.withTree(volume, work) : work(top);
 }
 

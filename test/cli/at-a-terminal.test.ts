@@ -101,6 +101,7 @@ test.each([
   const screen = await terminal.run(`PATH=${programs}:$PATH ${run}`);
   expect(screen).toContain(said);
   const [, session = ''] = /session (\w+) keeps the work/.exec(screen) ?? [];
+  expect(await cli.json('diff', session)).toEqual([{path: '/work', kind: 'added'}]);
   expect(await cli.ok('exec', session, '--', 'cat', '/work')).toBe('mine');
   await cli.ok('commit', session);
   await cli.ok('session', 'end', session);
