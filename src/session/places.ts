@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import {dirname, join, posix} from 'node:path';
-import {errnoOf} from '../errors.ts';
+import {ChrootctlError, errnoOf} from '../errors.ts';
 import {entryOf, lookUp, type View} from '../sandbox/in-root.ts';
 import {missingDirectories, type Place} from '../sandbox/places.ts';
 import {viewsOf} from '../sandbox/volumes.ts';
@@ -21,9 +21,10 @@ import type {Change} from '../storage/driver.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {makeDirectory, removeIfExists} from '../system/files.ts';
-import {run} from '../system/process.ts';
+import {isFull} from '../system/child.ts';
+import {attempt, lastLine, run} from '../system/process.ts';
 
-type Rooted = Pick<SessionRecord, 'image' | 'version' | 'volume' | 'places'>;
+type Rooted = Pick<SessionRecord, 'image' | 'version' | 'volume' | 'places' | 'options'>;
 
 /** With the places of one more command. */
 export function addPlaces(known: readonly Place[], made: readonly Place[]): Place[] {
@@ -41,6 +42,8 @@ export function copiesIn(places: readonly Place[]): string[] {
  */
 export async function removePlaces(store: Store, record: Rooted): Promise<void> {
   if (record.places.length === 0) return;
+  // What its user may write is used up perhaps.
+  if (record.options.storage !== undefined) await store.driver.liftLimit?.(record.volume);
   const clear = await clearing(store, record);
   await inOwnTree(store, record.volume, clear);
 }
@@ -106,7 +109,9 @@ async function restoreTime(
   const count = isLayer ? names.length : readdirSync(original.source).length;
   if (names.length !== count || !names.every((name) => isKnown(name) && !isWhiteout(join(at, name)))) return;
   // Node's own times have microseconds.
-  await run('touch', ['--no-create', `--reference=${original.source}`, '--', at]);
+  const {code, stderr} = await attempt('touch', ['--no-create', `--reference=${original.source}`, '--', at]);
+  // No commit fails for want of room for a time.
+  if (code !== 0 && !isFull(stderr)) throw new ChrootctlError('FAILED', `touch failed: ${lastLine(stderr)}`);
 }
 
 /** A root of these directories, top first, with nothing mounted on it. */

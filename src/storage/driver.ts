@@ -89,6 +89,9 @@ export interface StorageDriver {
    */
   discard(id: string): Promise<void>;
 
+  /** Lets an active volume grow beyond its `limit`, for what is not its user's doing. Where there are limits. */
+  liftLimit?(id: string): Promise<void>;
+
   /** All volumes, heirless leftovers of removed ones excluded. */
   list(): Promise<VolumeInfo[]>;
 

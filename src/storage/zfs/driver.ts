@@ -123,7 +123,7 @@ export class ZfsDriver implements StorageDriver {
     await assertMountedNowhere(this.#sought(id));
     await freeze(this.#room, {snapshot: this.#room.frozen(id), id, parent, note}, {programs: this.#programs});
     this.#made.delete(id);
-    await this.#liftLimit(id);
+    await this.liftLimit(id);
   }
 
   /**
@@ -300,7 +300,7 @@ export class ZfsDriver implements StorageDriver {
   }
 
   /** A frozen volume is a base for others: a quota on it would forbid it to take over what theirs leave. */
-  async #liftLimit(id: string): Promise<void> {
+  async liftLimit(id: string): Promise<void> {
     const dataset = this.#room.volume(id);
     const quota = await zfs('get', '-Hp', '-o', 'value', 'quota', dataset);
     if (Number(quota) > 0) await zfs('set', 'quota=none', dataset);
