@@ -8,9 +8,8 @@ export interface Upgrade {
 
 export const UPGRADES: readonly Upgrade[] = [
   {from: 'bookworm', to: 'trixie', drivers: ['overlay', 'btrfs', 'directory']},
-  // A root of bullseye has a /bin and a /lib of its own, and usrmerge moves them: not on overlay, which cannot rename a
-  // directory that a version brought.
-  {from: 'bullseye', to: 'bookworm', drivers: ['btrfs', 'directory']},
+  // A root of bullseye has a /bin and a /lib of its own, and usrmerge moves them.
+  {from: 'bullseye', to: 'bookworm', drivers: ['overlay', 'btrfs', 'directory']},
 ];
 
 /** Lines for sh: the root's own sources, with the other suite. */
