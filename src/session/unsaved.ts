@@ -24,7 +24,7 @@ const MUCH = 100;
 /** More are not counted. The mount points that the sandbox has made are among them at first. */
 const COUNTED = 2 * MUCH;
 /** Nobody waits longer for it: it is a remark. */
-const PATIENCE_MS = 500;
+const PATIENCE_MS = 3000;
 
 /**
  * Looks at a kept session, which may be in use meanwhile. Undefined for what nobody has asked to keep, a run that goes on.
