@@ -77,8 +77,7 @@ function comparePair(comparison: Comparison, path: BytePath, from: Shown, to: Sh
   const places = [placeOf(from), placeOf(to)] as const;
   const isOld = places[0] !== places[1] && comparePlaces(comparison, path, places);
   const present = namesOf(to);
-  // Names come and go with the time of their directory.
-  const names = [isOld ? present : namesOf(from), present] as const;
+  const names = [isOld ? sameNamesIn(from, present) : namesOf(from), present] as const;
   for (const name of new Set([...names[0].keys(), ...names[1].keys()])) {
     const [was, is] = [names[0].get(name), names[1].get(name)];
     const child = joinBytes(path, name);
@@ -86,6 +85,16 @@ function comparePair(comparison: Comparison, path: BytePath, from: Shown, to: Sh
     else if (was !== undefined) listTree(comparison, child, was, 'deleted');
     else if (is !== undefined) listTree(comparison, child, is, 'added');
   }
+}
+
+/** What the first tree has in a directory that the second has not changed: names come and go with the time of theirs. */
+function sameNamesIn(from: Shown, present: ReadonlyMap<BytePath, Shown>): Map<BytePath, Shown> {
+  const within = from.in[0];
+  if (within === undefined) return new Map();
+  const {layer, path} = within;
+  return new Map(
+    [...present].map(([name, {kind}]) => [name, {kind, in: [{layer, path: joinBytes(path, name)}]}]),
+  );
 }
 
 /** Gives whether the second is too old to have been touched. */

@@ -653,6 +653,36 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       expect(await driver.changes('next', 'next2', {quick: true})).toEqual([]);
     });
 
+    test('a quick look finds what was changed below directories that were not', async () => {
+      await driver.create('base');
+      await driver.withTree('base', (tree) => {
+        mkdirSync(join(tree, 'old/changed/older'), {recursive: true});
+        for (const file of ['old/changed/gone', 'old/changed/older/rewritten', 'old/grown', 'old/same'])
+          writeFileSync(join(tree, file), file);
+        return Promise.resolve();
+      });
+      await driver.freeze('base');
+      // Longer than the clocks may be apart.
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await driver.create('next', {parent: 'base'});
+      expect(await driver.changes('base', 'next', {quick: true})).toEqual([]);
+      await driver.withTree('next', (tree) => {
+        rmSync(join(tree, 'old/changed/gone'));
+        writeFileSync(join(tree, 'old/changed/added'), '');
+        writeFileSync(join(tree, 'old/changed/older/rewritten'), 'else');
+        appendFileSync(join(tree, 'old/grown'), 'more');
+        return Promise.resolve();
+      });
+      const expected = [
+        {path: '/old/changed/added', kind: 'added'},
+        {path: '/old/changed/gone', kind: 'deleted'},
+        {path: '/old/changed/older/rewritten', kind: 'changed'},
+        {path: '/old/grown', kind: 'changed'},
+      ];
+      expect(await driver.changes('base', 'next')).toEqual(expected);
+      expect(await driver.changes('base', 'next', {quick: true})).toEqual(expected);
+    });
+
     test('changes are looked for until there are enough', async () => {
       await driver.create('base');
       const fill = (tree: string, text: string): Promise<void> => {
