@@ -29,12 +29,13 @@ const MARIADB = [
   'for try in $(seq 300); do mariadb-admin ping >/dev/null 2>&1 && break; sleep 0.1; done',
   'mariadb -Ne "select 40 + 2"',
 ].join('\n');
+/** sshd is in the background before it listens. */
 const SSH = [
   'mkdir -p /run/sshd; mkdir -pm 700 ~/.ssh',
   'ssh-keygen -q -t ed25519 -N "" -f ~/.ssh/id',
   'cp ~/.ssh/id.pub ~/.ssh/authorized_keys',
   '$(command -v sshd)',
-  'ssh -tt -i ~/.ssh/id -o StrictHostKeyChecking=no localhost "id -un; tty" 2>/dev/null',
+  'ssh -tt -i ~/.ssh/id -o StrictHostKeyChecking=no -o ConnectionAttempts=60 localhost "id -un; tty" 2>/dev/null',
 ].join('\n');
 
 /** The name servers' file has become a link to a place below /run, which is empty in a new clone. */
