@@ -53,9 +53,21 @@ function findMoves(journal: Journal, {image, history}: ImageState): void {
         isWithin(candidate, call),
     );
     if (entry === undefined)
-      journal.problem(`the history of ${image} lacks a move that was acknowledged`, [call]);
+      journal.problem(
+        `the history of ${image} lacks a move that was acknowledged; it has ${movesBeside(history, moved.tag, call)}`,
+        [call],
+      );
     else found.add(entry);
   }
+}
+
+/** What the history tells of a tag in the seconds around a call. */
+function movesBeside(history: readonly HistoryEntry[], tag: string, {began, ended}: Call): string {
+  const beside = history.filter((entry) => {
+    const at = Date.parse(entry.time);
+    return entry.tag === tag && at >= began - 5000 && at <= ended + 5000;
+  });
+  return JSON.stringify(beside);
 }
 
 function findCommits(journal: Journal, {image, history, versions}: ImageState): void {
