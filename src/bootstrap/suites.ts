@@ -1,4 +1,5 @@
 /** Which distribution a suite belongs to, and whether it has been released. */
+import {isoTime} from '../system/clock.ts';
 import {readIfExists} from '../system/files.ts';
 
 export interface Suite {
@@ -22,7 +23,7 @@ const DEBIAN: Partial<Record<string, boolean>> = {
 };
 
 /** What is known of a suite: from the tables of the package distro-info-data where it is installed, else from ours. */
-export function lookUpSuite(name: string, today = new Date().toISOString().slice(0, 10)): Suite | undefined {
+export function lookUpSuite(name: string, today = isoTime().slice(0, 10)): Suite | undefined {
   const own = DEBIAN[name];
   if (own !== undefined) return {distribution: 'debian', released: own};
   for (const distribution of ['debian', 'ubuntu'] as const) {

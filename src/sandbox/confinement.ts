@@ -23,13 +23,13 @@ export interface Confinement {
 export const NEEDED_TO_SWITCH: readonly Capability[] = ['SETUID', 'SETGID', 'SETPCAP', 'SYS_CHROOT'];
 
 /**
- * The permitted, effective and bounding sets become exactly the chosen one for uid 0; another user has it as
+ * What the innermost shell reads, which bwrap starts. The permitted, effective and bounding sets become exactly the chosen one for uid 0; another user has it as
  * bounding set alone. The inheritable and ambient sets are empty, as docker's are (CVE-2022-24769).
  *
  * The user is switched by chroot(1) from coreutils (to `/`, which changes no root): with `+NUMBER` it asks no name
  * service. setpriv --reuid would ask, and load whatever modules the root's /etc/nsswitch.conf names, as root.
  */
-export function innermost({account, capabilities, env, command, tool}: Confinement): Innermost {
+export function innermost({account, capabilities, env, command, tool}: Confinement): string {
   const variables = Object.entries(env);
   const [plain, awkward] = [true, false].map((wanted) =>
     variables.filter(([name]) => isPlain(name) === wanted),
@@ -39,14 +39,7 @@ export function innermost({account, capabilities, env, command, tool}: Confineme
     ...setEnvironment(awkward ?? [], command, tool),
     ...command,
   ];
-  return {shell: tool('sh'), script: innerScript(Object.fromEntries(plain ?? []), words)};
-}
-
-export interface Innermost {
-  /** The words that bwrap starts. */
-  shell: readonly string[];
-  /** What that shell reads. */
-  script: string;
+  return innerScript(Object.fromEntries(plain ?? []), words);
 }
 
 function switchUser(

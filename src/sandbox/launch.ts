@@ -76,7 +76,11 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
     // Node loads the clock that is called `performance` when it is first named, which takes a millisecond.
     const begun = process.hrtime.bigint();
     const {status, ...result} = await runChain(
-      {...prepared, outer: prepared.outer(joined, streams, terminal), sharesKeys: terminal.own.length === 0},
+      {
+        outer: () => prepared.outer(joined, streams, terminal),
+        innermost: prepared.innermost,
+        sharesKeys: terminal.own.length === 0,
+      },
       streams,
       spec,
       options,
@@ -114,7 +118,7 @@ interface Ended {
 }
 
 async function runChain(
-  input: {outer: Buffer; innermost: string; sharesKeys: boolean},
+  input: {outer: () => Buffer; innermost: () => string; sharesKeys: boolean},
   streams: Streams,
   spec: SandboxSpec,
   options: LaunchOptions,
@@ -127,21 +131,29 @@ async function runChain(
     const child = start(streams, spec);
     delivery.begin(child.pid);
     const told = child.stdio[DESCRIPTORS.told] as Duplex;
-    send(told, input.outer);
-    let isPiped = streams.made.length === 0;
-    if (isPiped) send(told, input.innermost);
     let failure: Error | undefined;
+    const orEnd = (work: () => void) => {
+      try {
+        work();
+      } catch (error) {
+        failure = toChrootctlError(error);
+        child.kill('SIGKILL');
+      }
+    };
+    // While the chain starts, there is time to make what it is told.
+    let isPiped = streams.made.length === 0;
+    orEnd(() => {
+      send(told, input.outer());
+      if (isPiped) send(told, input.innermost());
+    });
     const setupStream = child.stdio[DESCRIPTORS.setup] as Duplex;
     const setup = collect(setupStream, (text) => {
       if (!isPiped && text.includes(PIPED)) {
         isPiped = true;
-        try {
+        orEnd(() => {
           streams.begin(child.pid ?? 0);
-          send(told, `\n${input.innermost}`);
-        } catch (error) {
-          failure = toChrootctlError(error);
-          child.kill('SIGKILL');
-        }
+          send(told, `\n${input.innermost()}`);
+        });
       }
       if (hasStarted(text)) options.onReady?.();
     });

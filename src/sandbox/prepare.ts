@@ -27,7 +27,7 @@ import type {SandboxSpec} from './spec.ts';
 import type {Streams} from './streams.ts';
 import {terminalProgram} from './terminal-program.ts';
 import type {Terminal} from './terminal.ts';
-import {toolboxPlace, toolCommand, type Toolbox} from './toolbox.ts';
+import {toolboxPlace, toolCommand, type Tool, type Toolbox} from './toolbox.ts';
 import {resolveUser} from './users.ts';
 import {bindsOf, withBinds} from './volumes.ts';
 
@@ -35,9 +35,13 @@ export interface Prepared {
   /** What is made in the root itself that is not the command's doing, parents before children. */
   places: readonly Place[];
   user: number;
-  /** What the chain reads: the outer link first, given the control groups to join, then the innermost. */
+  /**
+   * What the chain reads: the outer link first, given the control groups to join, then the innermost. Made when it is
+   * asked for: a chain that has been started takes longer to come to reading it.
+   * @throws ChrootctlError FAILED for what this host does not have
+   */
   outer: (joined: Joined, streams: Streams, terminal: Terminal) => Buffer;
-  innermost: string;
+  innermost: () => string;
 }
 
 /**
@@ -55,6 +59,7 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
   const workdir = workdirOf(views, spec.workdir);
   const names = nameFiles(spec, views);
   const root = 'plan' in spec.root ? spec.root.mountPoint : spec.root.directory;
+  const command = spec.command.length > 0 ? spec.command : [shellOf(rootViews)];
   const enclosure: Omit<Enclosure, 'terminal'> = {
     root,
     readOnly: spec.readOnly,
@@ -68,13 +73,10 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
     capabilities: spec.newPrivileges === true ? [] : held,
     workdir,
   };
-  const {shell, script} = innermost({
-    account,
-    capabilities: spec.privileged ? undefined : capabilities,
-    env: environmentOf(spec.env, account),
-    command: spec.command.length > 0 ? spec.command : [shellOf(rootViews)],
-    tool: (name) => toolCommand(box, place, name),
-  });
+  const env = environmentOf(spec.env, account);
+  const tool = (name: Tool) => toolCommand(box, place, name);
+  const shell = tool('sh');
+  const is32BitRoot = spec.network === 'none' && is32Bit(rootViews);
   const outer: Omit<Outer, 'groups' | 'made' | 'pipes' | 'filter' | 'terminal' | 'options'> = {
     parent: process.pid,
     detach: spec.detach ?? [],
@@ -103,7 +105,6 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
   };
   const filter = (keepsToDevices: boolean) => {
     const ordinaryDevices = spec.deviceNodes === true && !keepsToDevices;
-    const is32BitRoot = spec.network === 'none' && is32Bit(rootViews);
     const made = seccompFilter({capabilities, network: spec.network, is32BitRoot, ordinaryDevices});
     if (made === undefined && ordinaryDevices) throw noKeeper();
     return made;
@@ -130,7 +131,8 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
         },
         DESCRIPTORS.first,
       ),
-    innermost: script,
+    innermost: () =>
+      innermost({account, capabilities: spec.privileged ? undefined : capabilities, env, command, tool}),
   };
 }
 

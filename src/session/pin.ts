@@ -10,6 +10,7 @@ import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import type {ImageChange} from '../store/image.ts';
 import {resolveReference, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
+import {isoTime} from '../system/clock.ts';
 import {self} from '../system/identity.ts';
 
 /** How often a version may vanish under our hands before we call it an error; a removal that is put back is seen as one. */
@@ -94,7 +95,7 @@ function addRecord(
     // One that is kept lives on without its owner, but not before it has begun.
     pending: fields.ephemeral ? [] : [volume],
     owner: self(),
-    created: new Date().toISOString(),
+    created: isoTime(),
     changing: false,
     places: [],
   };

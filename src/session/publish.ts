@@ -11,6 +11,7 @@ import type {Image, TagMoves} from '../store/image.ts';
 import {bare, type HistoryAction, type Refs, type RunConfig, type VersionMemo} from '../store/records.ts';
 import {bumpedTag, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
+import {isoTime} from '../system/clock.ts';
 
 export type Step = 'major' | 'minor' | 'patch';
 
@@ -57,7 +58,7 @@ export async function publish(store: Store, publication: Publication): Promise<C
       id,
       image: image.name,
       parent: publication.parent,
-      created: new Date().toISOString(),
+      created: isoTime(),
       message: publication.message ?? '',
       labels: publication.labels ?? {},
       config: publication.config,

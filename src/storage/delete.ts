@@ -34,8 +34,7 @@ export function deleteTree(path: string, budget: Budget = {left: Infinity}): boo
 }
 
 function deleteDirectory(path: BytePath, budget: Budget): boolean {
-  if (isEmptied(path)) return true;
-  for (const entry of entriesOf(path)) {
+  for (const entry of tolerant(() => entriesOf(path)) ?? []) {
     if (budget.left-- <= 0) return false;
     const child = joinBytes(path, entry.name);
     if (!entry.isDirectory()) tolerant(() => unlinkSync(asBytes(child)));
@@ -45,22 +44,11 @@ function deleteDirectory(path: BytePath, budget: Budget): boolean {
   return true;
 }
 
-/** Most directories of a volume that was hardly used are empty: one call and no listing. */
-function isEmptied(path: BytePath): boolean {
+function tolerant<T>(work: () => T): T | undefined {
   try {
-    rmdirSync(asBytes(path));
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return true;
-    if (errnoOf(error) === 'ENOTEMPTY') return false;
-    throw error;
-  }
-}
-
-function tolerant(remove: () => void): void {
-  try {
-    remove();
+    return work();
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
+    return undefined;
   }
 }

@@ -69,7 +69,8 @@ export async function discardVolume(room: Room, id: string): Promise<void> {
   await letGo(room, record);
   const directory = directoryOf(room.volumes, id);
   const budget = {left: MOST_AT_ONCE};
-  if (PARTS.every((part) => deleteTree(join(directory, part), budget))) await deleteParts(room, id);
+  const parts = filesIn(directory).filter((name) => PARTS.includes(name));
+  if (parts.every((part) => deleteTree(join(directory, part), budget))) deleteRest(directory);
   else deleteLater(room.volumes, record);
 }
 
@@ -199,6 +200,11 @@ function assertDeletable(volumes: string, id: string): void {
 async function deleteParts(room: Room, id: string): Promise<void> {
   const directory = directoryOf(room.volumes, id);
   for (const part of PARTS) await room.deletePart(join(directory, part));
+  deleteRest(directory);
+}
+
+/** What is left without the parts. */
+function deleteRest(directory: string): void {
   for (const file of filesIn(directory).filter((name) => name !== RECORD))
     removeIfExists(join(directory, file));
   deleteTree(directory);

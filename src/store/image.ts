@@ -12,6 +12,7 @@ import {existsSync, readdirSync, renameSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {Ledger, LedgerEntry} from '../storage/ledger.ts';
+import {isoTime} from '../system/clock.ts';
 import {makeDirectoryDurably, readIfExists, syncDirectory, writeDurably} from '../system/files.ts';
 import {withLock} from '../system/lock.ts';
 import {appendHistory, readHistory, writeHistory} from './history.ts';
@@ -220,7 +221,7 @@ export class ImageChange {
   prepareMoves(moves: TagMoves, reason: MoveReason): PreparedMoves {
     const refs = this.image.refs();
     const seq = refs.seq + 1;
-    const time = new Date().toISOString();
+    const time = isoTime();
     const entries = Object.entries(moves)
       .filter(([tag, to]) => (refs.tags[tag] ?? null) !== to)
       .map(([tag, to]) => ({seq, time, tag, from: refs.tags[tag] ?? null, to, ...reason}));
@@ -242,7 +243,7 @@ export class ImageChange {
   /** Begins a history anew from the tags as they are, after the file was taken away. */
   async restartHistory(reason: MoveReason): Promise<void> {
     const refs = this.image.refs();
-    const time = new Date().toISOString();
+    const time = isoTime();
     const seq = refs.seq + 1;
     const entries = Object.entries(refs.tags).map(([tag, to]) => ({
       seq,

@@ -9,6 +9,7 @@ import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {StorageDriver} from '../storage/driver.ts';
 import {openDriver} from '../storage/open.ts';
 import {DRIVER_NAMES, isDriverName, type DriverName} from '../storage/names.ts';
+import {isoTime} from '../system/clock.ts';
 import {makeDirectoryDurably, writeDurably} from '../system/files.ts';
 import {withLock} from '../system/lock.ts';
 import {Image} from './image.ts';
@@ -178,7 +179,7 @@ async function make(
       const {prepareRoom} = await import('../storage/zfs/room.ts');
       await prepareRoom(chosen.dataset, layout.root, {adopt});
     }
-    const format = {format: FORMAT, created: new Date().toISOString(), ...chosen};
+    const format = {format: FORMAT, created: isoTime(), ...chosen};
     makeReserve(layout);
     writeDurably(layout.format, formatRecord(format));
     return format;

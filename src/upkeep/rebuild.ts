@@ -9,6 +9,7 @@ import {checkImageName} from '../reference.ts';
 import type {Ledger} from '../storage/ledger.ts';
 import {memosOf, restore} from '../store/catch-up.ts';
 import {Store, storeRoot, type StoreOptions} from '../store/store.ts';
+import {isoTime} from '../system/clock.ts';
 import {self} from '../system/identity.ts';
 
 export interface Rebuilt {
@@ -81,7 +82,7 @@ async function restoreSessions(store: Store): Promise<string[]> {
       pending: [],
       ephemeral: false,
       owner: self(),
-      created: new Date().toISOString(),
+      created: isoTime(),
       command: [],
       labels: {},
       config: version.config,
