@@ -4,7 +4,7 @@ import {chooseCompression} from '../src/archive/compression.ts';
 import {refuseTerminal} from '../src/archive/output.ts';
 import {ChrootctlError} from '../src/errors.ts';
 import {exportVersion} from '../src/images/export.ts';
-import {exportStream, resumeStream} from '../src/images/streams.ts';
+import {exportStream, resumeStream} from '../src/images/send.ts';
 import {interruption} from '../src/system/interruption.ts';
 import {BaseCommand} from './shared/base.ts';
 import {stdout} from './shared/stdout.ts';

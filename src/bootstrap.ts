@@ -8,7 +8,7 @@ import {hostSettings, hostSources, thisHost} from './bootstrap/host-apt.ts';
 import {lookUpSuite} from './bootstrap/suites.ts';
 import {ChrootctlError} from './errors.ts';
 import {missingCertificates} from './sandbox/certificates.ts';
-import {attempt} from './system/process.ts';
+import {attempt} from './system/programs.ts';
 
 export const VARIANTS = [
   'extract',

@@ -17,7 +17,7 @@ export {diff} from './images/diff.ts';
 export {exportVersion} from './images/export.ts';
 export {bootstrapImage, importImage} from './images/import.ts';
 export {inspectVersion, listHistory, listVersions, type ListedVersion} from './images/list.ts';
-export {exportStream, resumeStream, type StreamOptions} from './images/streams.ts';
+export {exportStream, resumeStream, type StreamOptions} from './images/send.ts';
 export {prune} from './images/prune.ts';
 export {removeReference} from './images/remove.ts';
 export {rollback, tagVersion, untagVersion} from './images/tags.ts';

@@ -7,7 +7,7 @@ import {homedir} from 'node:os';
 import {join} from 'node:path';
 import {bootstrap} from '../src/bootstrap.ts';
 import {thisHost} from '../src/bootstrap/host-apt.ts';
-import {run} from '../src/system/process.ts';
+import {run} from '../src/system/programs.ts';
 import {madeOnce} from './made-once.ts';
 
 /** Path of a tar of a minbase root. Default: the host's own release. */

@@ -3,7 +3,7 @@ import {mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {randomId, versionId} from '../../src/ids.ts';
 import {publish, type Committed} from '../../src/session/publish.ts';
-import {writeRecord} from '../../src/storage/record.ts';
+import {writeRecord} from '../../src/storage/on-disk/volume-record.ts';
 import {formatRecord, type SessionRecord, type VersionRecord} from '../../src/store/records.ts';
 import {Store} from '../../src/store/store.ts';
 import {self} from '../../src/system/identity.ts';

@@ -8,7 +8,7 @@ import {ChrootctlError, errnoOf, toChrootctlError} from '../errors.ts';
 import {BROKEN_PIPE, isFull, type Child, type Ended} from '../system/child.ts';
 import {syncDirectory, temporaryBeside} from '../system/files.ts';
 import {stoppable} from '../system/interruption.ts';
-import {lastLine, notStarted} from '../system/process.ts';
+import {lastLine, notStarted} from '../system/programs.ts';
 import {refusalOf} from '../system/refusal.ts';
 
 /** A screen has no use for an archive, and may take some of it for orders. @throws ChrootctlError USAGE */

@@ -1,7 +1,7 @@
 /** Root file system archives out. */
 import type {Writable} from 'node:stream';
 import {COMPRESSORS, type Compression} from './compression.ts';
-import {startPacking} from './enclosure.ts';
+import {startPacking} from './confined-tar.ts';
 import {checkEnded, writeOutput} from './output.ts';
 
 export type {Compression} from './compression.ts';

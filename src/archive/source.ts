@@ -3,12 +3,12 @@ import {closeSync, createReadStream, fstatSync, openSync, readSync} from 'node:f
 import {Readable} from 'node:stream';
 import {createGunzip} from 'node:zlib';
 import {ChrootctlError, errnoOf, messageOf, toChrootctlError} from '../errors.ts';
-import {lastLine} from '../system/process.ts';
+import {lastLine} from '../system/programs.ts';
 import {isOfBuilders, refusalOf} from '../system/refusal.ts';
 import {moreRights} from '../system/rights.ts';
 import {Child} from '../system/child.ts';
 import {compressionOfBytes, type Compression} from './compression.ts';
-import {startPacking} from './enclosure.ts';
+import {startPacking} from './confined-tar.ts';
 import {refusal} from './refusal.ts';
 
 /** A path (of a directory, a tar, or anything that can be read, such as a named pipe), or a stream. */

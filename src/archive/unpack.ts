@@ -1,10 +1,10 @@
 /** Root file system archives in. */
 import {chmodSync} from 'node:fs';
 import {ChrootctlError} from '../errors.ts';
-import {lastLine} from '../system/process.ts';
+import {lastLine} from '../system/programs.ts';
 import {ArchiveCheck, checkFile, type Unpacked} from './check.ts';
 import {isFull, type Child, type Ended} from '../system/child.ts';
-import {startExtracting} from './enclosure.ts';
+import {startExtracting} from './confined-tar.ts';
 import {isOfBuilders, refusalOf} from '../system/refusal.ts';
 import {refusal} from './refusal.ts';
 import {stoppable} from '../system/interruption.ts';

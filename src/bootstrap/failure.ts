@@ -1,6 +1,6 @@
 /** What mmdebstrap and apt print when they fail, as an error that says what to do. */
 import {ChrootctlError} from '../errors.ts';
-import {lastLine, notStarted} from '../system/process.ts';
+import {lastLine, notStarted} from '../system/programs.ts';
 import {isOfBuilders, refusalOf} from '../system/refusal.ts';
 
 const KNOWN: readonly (readonly [RegExp, message: (suite: string) => string, hint: string])[] = [

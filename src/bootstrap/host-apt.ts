@@ -3,7 +3,7 @@ import {readFileSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {errnoOf} from '../errors.ts';
 import {readIfExists} from '../system/files.ts';
-import {run} from '../system/process.ts';
+import {run} from '../system/programs.ts';
 import {parseDeb822, parseOneLine, type AptSource} from './apt-sources.ts';
 import type {Host} from './choose.ts';
 

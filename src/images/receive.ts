@@ -5,14 +5,14 @@ import {parseTarget} from '../reference.ts';
 import {pin, pinNothing, type PinFields} from '../session/pin.ts';
 import {checkExpected, type Committed} from '../session/publish.ts';
 import type {DriverName} from '../storage/names.ts';
-import type {Incoming} from '../storage/streams.ts';
+import type {Incoming} from '../storage/stream-contract.ts';
 import {parseRecord, VersionMemo, type VersionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {Interrupted} from '../system/interruption.ts';
 import {formatSize} from '../units.ts';
 import type {NewImage} from './import.ts';
 import {newVersion} from './new-version.ts';
-import {versionOfVolume} from './streams.ts';
+import {versionOfVolume} from './send.ts';
 
 export interface ReceiveOptions extends NewImage {
   /** The driver whose format it is. */

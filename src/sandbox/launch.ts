@@ -4,7 +4,7 @@ import {mkdirSync} from 'node:fs';
 import {constants} from 'node:os';
 import type {Duplex, Readable} from 'node:stream';
 import {ChrootctlError, toChrootctlError} from '../errors.ts';
-import {notStarted} from '../system/process.ts';
+import {notStarted} from '../system/programs.ts';
 import {requireRights} from '../system/refusal.ts';
 import {withMounted} from '../system/view.ts';
 import {DESCRIPTORS, PROCEED} from './chain.ts';

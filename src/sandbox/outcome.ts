@@ -1,6 +1,6 @@
 /** How a sandbox ended, from what bubblewrap reported and what was said while it was set up. */
 import {ChrootctlError, FREE_SPACE} from '../errors.ts';
-import {lastLine} from '../system/process.ts';
+import {lastLine} from '../system/programs.ts';
 import {refusalOf} from '../system/refusal.ts';
 import {STARTED} from './chain.ts';
 import {PIPED} from './outer-program.ts';

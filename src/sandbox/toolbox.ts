@@ -18,7 +18,7 @@ import {
 import {basename, delimiter, join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {readIfExists, writeAtomically} from '../system/files.ts';
-import {attempt, notStarted} from '../system/process.ts';
+import {attempt, notStarted} from '../system/programs.ts';
 
 const PROGRAMS = ['sh', 'setpriv', 'chroot', 'env'] as const;
 

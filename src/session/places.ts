@@ -22,7 +22,7 @@ import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {makeDirectory, removeIfExists} from '../system/files.ts';
 import {isFull} from '../system/child.ts';
-import {attempt, lastLine, run} from '../system/process.ts';
+import {attempt, lastLine, run} from '../system/programs.ts';
 
 type Rooted = Pick<SessionRecord, 'image' | 'version' | 'volume' | 'places' | 'options'>;
 

@@ -8,7 +8,7 @@ import type {Store} from '../store/store.ts';
 import {describeHolders, holdersOf} from '../system/holders.ts';
 import {mountFunction} from '../system/mount-plan.ts';
 import {mountsOf} from '../system/mounts.ts';
-import {attempt, lastLine} from '../system/process.ts';
+import {attempt, lastLine} from '../system/programs.ts';
 import {refusalOf} from '../system/refusal.ts';
 import {mountFailure} from '../system/view.ts';
 import {isInterrupted, settle} from './interrupted.ts';

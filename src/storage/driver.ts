@@ -24,7 +24,7 @@
 import type {MountPlan} from '../system/mount-plan.ts';
 import type {Ledger, Note} from './ledger.ts';
 import type {DriverName} from './names.ts';
-import type {VolumeStreams} from './streams.ts';
+import type {VolumeStreams} from './stream-contract.ts';
 
 export type {MountPlan} from '../system/mount-plan.ts';
 

@@ -1,11 +1,11 @@
 /** The driver of a store. Kept apart from detection, which only the making of a store needs. */
 import {dirname} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
-import {BtrfsDriver} from './btrfs.ts';
-import {DirectoryDriver} from './directory.ts';
+import {BtrfsDriver} from './btrfs/driver.ts';
+import {DirectoryDriver} from './directory/driver.ts';
 import type {StorageDriver} from './driver.ts';
 import type {DriverName} from './names.ts';
-import {OverlayDriver} from './overlay.ts';
+import {OverlayDriver} from './overlay/driver.ts';
 import {ZfsDriver} from './zfs/driver.ts';
 
 /** What a driver must be told beyond where its room in the store is. */

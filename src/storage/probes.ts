@@ -4,11 +4,11 @@ import {join} from 'node:path';
 import {ChrootctlError, toChrootctlError} from '../errors.ts';
 import type {MountPlan} from '../system/mount-plan.ts';
 import {mountsOf} from '../system/mounts.ts';
-import {attempt} from '../system/process.ts';
+import {attempt} from '../system/programs.ts';
 import {withMounted} from '../system/view.ts';
-import {deleteSubvolume} from './nested.ts';
-import {createSubvolume, snapshotSubvolume} from './subvolumes.ts';
-import {marksIn} from './xattrs.ts';
+import {deleteSubvolume} from './btrfs/nested.ts';
+import {createSubvolume, snapshotSubvolume} from './btrfs/subvolumes.ts';
+import {marksIn} from './trees/xattrs.ts';
 import {zfs} from './zfs/command.ts';
 
 export type Probe = (trial: string) => Promise<void>;

@@ -1,9 +1,9 @@
 /** Directories in which a driver is tried out; they are gone afterwards, unless whoever tries dies meanwhile. */
 import {existsSync, mkdtempSync, readdirSync, realpathSync, statfsSync} from 'node:fs';
 import {dirname, join, resolve} from 'node:path';
-import {deleteTree} from './delete.ts';
-import {deleteSubvolume} from './nested.ts';
-import {isSubvolume} from './subvolumes.ts';
+import {deleteTree} from './trees/delete.ts';
+import {deleteSubvolume} from './btrfs/nested.ts';
+import {isSubvolume} from './btrfs/subvolumes.ts';
 
 const PREFIX = '.chrootctl-trial-';
 

@@ -1,7 +1,7 @@
 /** A program at one end of a stream: started, watched, and certainly ended. */
 import {spawn, type ChildProcess, type StdioOptions} from 'node:child_process';
 import type {Readable, Writable} from 'node:stream';
-import {notStarted} from './process.ts';
+import {notStarted} from './programs.ts';
 
 export interface Ended {
   /** Exit code, 128+N when signal N ended it. */

@@ -6,7 +6,7 @@
 import {closeSync, fstatSync, openSync, statSync} from 'node:fs';
 import {spawn} from 'node:child_process';
 import {ChrootctlError} from '../errors.ts';
-import {notStarted} from './process.ts';
+import {notStarted} from './programs.ts';
 
 /**
  * Runs `work` while holding an exclusive lock on `path`, which is made if missing. Waits as long as it takes. Only the

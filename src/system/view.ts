@@ -7,7 +7,7 @@ import {spawn, type ChildProcess} from 'node:child_process';
 import {realpathSync} from 'node:fs';
 import {mountFunction, type MountPlan} from './mount-plan.ts';
 import {ChrootctlError} from '../errors.ts';
-import {lastLine, notStarted} from './process.ts';
+import {lastLine, notStarted} from './programs.ts';
 import {directoryOf} from './processes.ts';
 import {refusalOf} from './refusal.ts';
 

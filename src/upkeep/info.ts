@@ -3,7 +3,7 @@ import {listVersions} from '../images/list.ts';
 import {listSessions, type ListedSession} from '../session/list.ts';
 import {detectDriver} from '../storage/detect.ts';
 import type {Store} from '../store/store.ts';
-import {attempt} from '../system/process.ts';
+import {attempt} from '../system/programs.ts';
 import {VERSION} from '../version.ts';
 import {diagnose, type Problem} from './doctor.ts';
 

@@ -6,7 +6,7 @@ import {isMounted, removeMountPoint} from '../session/root.ts';
 import {deleteTrial, trialsIn} from '../storage/trial.ts';
 import type {Store} from '../store/store.ts';
 import {removeIfExists} from '../system/files.ts';
-import {run} from '../system/process.ts';
+import {run} from '../system/programs.ts';
 
 /** Something to collect: what it is, and how. */
 export interface Leftover {

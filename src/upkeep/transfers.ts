@@ -1,5 +1,5 @@
 /** What came of imports that broke off: kept for a while, so that they can go on. */
-import type {Unfinished} from '../storage/streams.ts';
+import type {Unfinished} from '../storage/stream-contract.ts';
 import type {Store} from '../store/store.ts';
 import {formatAge, formatSize} from '../units.ts';
 

@@ -6,7 +6,7 @@ import {createHash} from 'node:crypto';
 import {readdirSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {hostSettings, hostSources} from '../../src/bootstrap/host-apt.ts';
-import {attempt} from '../../src/system/process.ts';
+import {attempt} from '../../src/system/programs.ts';
 import {Cli} from '../cli/chrootctl.ts';
 import {cache, debianRootTar, made, suite} from '../debian-root.ts';
 

@@ -7,7 +7,7 @@ import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {MountPlan} from '../../src/storage/driver.ts';
 import {mountsOf} from '../../src/system/mounts.ts';
-import {run} from '../../src/system/process.ts';
+import {run} from '../../src/system/programs.ts';
 import {withMounted} from '../../src/system/view.ts';
 
 let root: string;

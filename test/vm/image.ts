@@ -12,7 +12,7 @@ import {renderDeb822, type AptSource} from '../../src/bootstrap/apt-sources.ts';
 import {chooseSources} from '../../src/bootstrap/choose.ts';
 import {hostSettings, hostSources, thisHost} from '../../src/bootstrap/host-apt.ts';
 import {lookUpSuite} from '../../src/bootstrap/suites.ts';
-import {attempt} from '../../src/system/process.ts';
+import {attempt} from '../../src/system/programs.ts';
 import {madeOnce} from '../made-once.ts';
 
 export interface Image {

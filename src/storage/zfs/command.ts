@@ -4,7 +4,7 @@
  */
 import {execFile} from 'node:child_process';
 import {ChrootctlError, errnoOf, type ErrorCode} from '../../errors.ts';
-import {notStarted} from '../../system/process.ts';
+import {notStarted} from '../../system/programs.ts';
 import {moreRights} from '../../system/rights.ts';
 
 export interface Answer {

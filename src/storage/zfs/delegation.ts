@@ -80,6 +80,6 @@ export function grantedTo(
 }
 
 async function groupNames(): Promise<string[]> {
-  const {run} = await import('../../system/process.ts');
+  const {run} = await import('../../system/programs.ts');
   return (await run('id', ['-Gn'])).trim().split(/\s+/);
 }

@@ -5,9 +5,9 @@
 import {ChrootctlError} from '../../errors.ts';
 import type {Mount} from '../../system/mounts.ts';
 import {withMounted} from '../../system/view.ts';
-import {assertMountedNowhere, type Sought} from '../busy.ts';
-import {changesBetween} from '../changes.ts';
-import {syncFileSystem} from '../copy.ts';
+import {assertMountedNowhere, type Sought} from '../on-disk/busy.ts';
+import {changesBetween} from '../trees/changes.ts';
+import {syncFileSystem} from '../trees/copy.ts';
 import type {
   Change,
   ChangesOptions,
@@ -19,20 +19,20 @@ import type {
   VolumeProblem,
 } from '../driver.ts';
 import type {Note} from '../ledger.ts';
-import {locked, makeLockFile} from '../removal.ts';
-import {checkRoom} from './check.ts';
+import {locked, makeLockFile} from '../on-disk/removal.ts';
+import {checkRoom} from './leftovers.ts';
 import {hasDependents, isBusy, isMissing, isTaken, refusal, tryZfs, zfs} from './command.ts';
 import {lackingPermissions} from './delegation.ts';
 import {adoptHalfMade} from './half-made.ts';
-import {ZfsLedger} from './ledger.ts';
+import {ZfsLedger} from './pool-ledger.ts';
 import {list, placeOf, type Dataset, type Place} from './listing.ts';
 import {liveName, PROPERTY, Room} from './names.ts';
 import {perform} from './operations.ts';
 import {programFeatures} from './program.ts';
-import {annotate, freeze} from './record.ts';
-import {Plan} from './removal.ts';
+import {annotate, freeze} from './transaction.ts';
+import {Plan} from './removal-plan.ts';
 import {markOf} from './room.ts';
-import {ZfsStreams} from './streams.ts';
+import {ZfsStreams} from './send.ts';
 
 /** What this process has made itself, it need not ask for. */
 interface Made {

@@ -6,7 +6,7 @@
 import {readdirSync} from 'node:fs';
 import {isRandomId} from '../../ids.ts';
 import {withMounted} from '../../system/view.ts';
-import {changesBetween} from '../changes.ts';
+import {changesBetween} from '../trees/changes.ts';
 import {zfs} from './command.ts';
 import type {Dataset} from './listing.ts';
 import {datasetOf, lastPart, type Room} from './names.ts';

@@ -6,7 +6,7 @@
 import {ChrootctlError} from '../../errors.ts';
 import {Child} from '../../system/child.ts';
 import {stoppable} from '../../system/interruption.ts';
-import type {Incoming, StreamSource} from '../streams.ts';
+import type {Incoming, StreamSource} from '../stream-contract.ts';
 import {isBusy, isMissing, isTaken, refusal, tryZfs, zfs} from './command.ts';
 import {PROPERTY, type Room} from './names.ts';
 import {assignments} from './properties.ts';

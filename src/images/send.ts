@@ -1,0 +1,136 @@
+/** Versions out, as streams of the driver's own format: whole, as the difference to an ancestor, or the rest of one. */
+import type {Writable} from 'node:stream';
+import {COMPRESSORS} from '../archive/compression.ts';
+import {compressed} from '../archive/filter.ts';
+import {checkEnded, writeOutput} from '../archive/output.ts';
+import type {PackOptions} from '../archive/pack.ts';
+import {ChrootctlError} from '../errors.ts';
+import type {Reference} from '../reference.ts';
+import {pin, type Pinned} from '../session/pin.ts';
+import type {Sending, VolumeStreams} from '../storage/stream-contract.ts';
+import type {VersionRecord} from '../store/records.ts';
+import {readReference} from '../store/resolve.ts';
+import type {Store} from '../store/store.ts';
+
+export interface StreamOptions extends PackOptions {
+  /** An ancestor of the version, which the receiver has: only the difference is written. */
+  from?: string | undefined;
+}
+
+/**
+ * @param out as for exportVersion()
+ * @throws ChrootctlError USAGE when the driver has no streams, or `from` is no ancestor; NOT_FOUND, FAILED
+ */
+export async function exportStream(
+  store: Store,
+  reference: string,
+  out: string | Writable,
+  {from, ...options}: StreamOptions,
+): Promise<void> {
+  const streams = streamsOf(store);
+  await pinned(store, readReference(store, reference), async ({version}) => {
+    // Blocks that are compressed already would only be compressed once more.
+    const compressedBlocks = options.compression === 'none';
+    const send = async (base?: VersionRecord): Promise<void> => {
+      await write(await streams.send(version.volume, {from: base?.volume, compressedBlocks}), out, options);
+    };
+    if (from === undefined) return send();
+    await pinned(store, readReference(store, from), async ({version: base}) => {
+      const ancestors = await streams.ancestors(version.volume);
+      if (!ancestors.includes(base.volume)) throw noAncestor(store, base, version, ancestors);
+      await send(base);
+    });
+  });
+}
+
+/** Writes what an import that broke off still lacks. @throws ChrootctlError BAD_INPUT, NOT_FOUND, USAGE */
+export async function resumeStream(
+  store: Store,
+  token: string,
+  out: string | Writable,
+  options: PackOptions,
+): Promise<void> {
+  const {id: volume, ...sending} = await streamsOf(store).resume(token);
+  const version = versionOfVolume(store, volume);
+  if (version === undefined) {
+    throw new ChrootctlError(
+      'NOT_FOUND',
+      `volume ${volume}, which the token is for, is no version any more`,
+      {
+        hint: 'export another version',
+      },
+    );
+  }
+  const {image, id} = version;
+  await pinned(store, {image, selector: {kind: 'version', prefix: id}}, () => write(sending, out, options));
+}
+
+export function versionOfVolume(store: Store, volume: string): VersionRecord | undefined {
+  return store
+    .imageNames()
+    .flatMap((name) => store.image(name).versions())
+    .find((version) => version.volume === volume);
+}
+
+function streamsOf(store: Store): VolumeStreams {
+  const {streams, name} = store.driver;
+  if (streams !== undefined) return streams;
+  throw new ChrootctlError('USAGE', `a store with the driver ${name} has no zfs streams`, {
+    hint: 'export with --format tar, which every store can import',
+  });
+}
+
+async function write(
+  {start}: Sending,
+  out: string | Writable,
+  {compression, signal}: PackOptions,
+): Promise<void> {
+  const compressor = COMPRESSORS[compression];
+  await writeOutput(out, {
+    signal,
+    // Writing to a file itself, zfs(8) takes a full disk for a broken pipe; cat(1) tells what it was.
+    start: (stdout) => compressed(start, compressor ?? (stdout === 'pipe' ? undefined : 'cat'), stdout),
+    check: (ended) => checkEnded(ended, compressor, 'the version cannot be sent'),
+  });
+}
+
+async function pinned(
+  store: Store,
+  reference: Reference,
+  work: (pinned: Pinned) => Promise<void>,
+): Promise<void> {
+  const pinning = await pin(store, reference, {
+    kind: 'run',
+    ephemeral: true,
+    command: ['export'],
+    labels: {},
+    options: {},
+  });
+  try {
+    await work(pinning);
+  } finally {
+    store.sessions.drop(pinning.record.id);
+  }
+}
+
+function noAncestor(
+  store: Store,
+  base: VersionRecord,
+  version: VersionRecord,
+  ancestors: readonly string[],
+): ChrootctlError {
+  const names = ancestors
+    .map((volume) => versionOfVolume(store, volume))
+    .filter((ancestor) => ancestor !== undefined)
+    .map(({image, id}) => `${image}@${id}`);
+  return new ChrootctlError(
+    'USAGE',
+    `${base.image}@${base.id} is no ancestor of ${version.image}@${version.id}: that was not made from it`,
+    {
+      hint:
+        names.length === 0
+          ? 'it has no ancestors: export it without --from'
+          : `its ancestors are: ${names.slice(0, 10).join(', ')}; or export it without --from`,
+    },
+  );
+}

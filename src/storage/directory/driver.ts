@@ -1,0 +1,27 @@
+/**
+ * Volumes as plain directories, for file systems on which overlayfs cannot work. A clone shares blocks with its
+ * parent where the file system can (reflinks: btrfs, xfs), and is a full copy where it cannot.
+ */
+import {join} from 'node:path';
+import {copyTree, syncFileSystem} from '../trees/copy.ts';
+import type {VolumeRecord} from '../on-disk/volume-record.ts';
+import type {Settled} from '../on-disk/volumes.ts';
+import {WholeTrees} from '../on-disk/whole-trees.ts';
+
+export class DirectoryDriver extends WholeTrees {
+  readonly name = 'directory';
+
+  protected async makeLayer(
+    record: VolumeRecord,
+    parent: VolumeRecord | undefined,
+  ): Promise<Partial<VolumeRecord>> {
+    if (parent === undefined) this.makeEmptyLayer(join(this.volumes, record.id));
+    else await copyTree(this.ownLayer(parent), this.ownLayer(record));
+    return {};
+  }
+
+  protected async settle(record: VolumeRecord): Promise<Settled> {
+    await syncFileSystem(this.ownLayer(record));
+    return {layers: record.layers};
+  }
+}

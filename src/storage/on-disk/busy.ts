@@ -1,0 +1,146 @@
+/**
+ * Who has a volume mounted. A mount may hide in a mount namespace that we are not in, so the tables of all processes
+ * are read, one per namespace.
+ */
+import {readdirSync, readFileSync, readlinkSync, realpathSync} from 'node:fs';
+import {dirname, normalize, relative} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {ChrootctlError} from '../../errors.ts';
+import {mountsOf, parseMountinfo, type Mount} from '../../system/mounts.ts';
+
+export interface Holder {
+  /** Of the volume. */
+  id: string;
+  mountPoint: string;
+  /** Undefined when it is mounted in our own namespace and no process stands in it. */
+  process?: {pid: number; command: string};
+}
+
+/** A namespace outlives the last process that its owner waits for by a moment. */
+const PATIENCE_MS = 500;
+const PAUSE_MS = 25;
+
+/** A volume, by what its mounts look like. */
+export interface Sought {
+  id: string;
+  /** Stands in every table that has such a mount. */
+  text: string;
+  matches: (mount: Mount) => boolean;
+}
+
+/**
+ * Waits a moment for the volumes to be mounted nowhere.
+ * @throws ChrootctlError BUSY naming the process that holds one
+ */
+export async function assertMountedNowhere(...sought: readonly Sought[]): Promise<void> {
+  for (let waited = 0; ; waited += PAUSE_MS) {
+    const holder = findHolder(...sought);
+    if (holder === undefined) return;
+    if (waited >= PATIENCE_MS) throw busy(holder);
+    await sleep(PAUSE_MS);
+  }
+}
+
+/** The first mount found of one of the volumes, in any mount namespace that we may look into. */
+export function findHolder(...sought: readonly Sought[]): Holder | undefined {
+  const namespaces = new Set<string>();
+  const ours = readlinkSync('/proc/self/ns/mnt');
+  for (const pid of pids()) {
+    const namespace = linkOf(pid, 'ns/mnt');
+    if (namespace === undefined || namespaces.has(namespace)) continue;
+    const found = mountOf(sought, pid);
+    if (found === undefined) {
+      namespaces.add(namespace);
+      continue;
+    }
+    const {id, mount} = found;
+    const holder = namespace === ours ? standingIn(mount.mountPoint, ours) : pid;
+    return {
+      id,
+      mountPoint: mount.mountPoint,
+      ...(holder === undefined ? {} : {process: {pid: holder, command: commandOf(holder)}}),
+    };
+  }
+  return undefined;
+}
+
+function busy({id, mountPoint, process}: Holder): ChrootctlError {
+  const by = process === undefined ? '' : ` by process ${process.pid} (${process.command})`;
+  return new ChrootctlError('BUSY', `volume ${id} is mounted at ${mountPoint}${by}`, {
+    hint: process === undefined ? `umount ${mountPoint}, then try again` : 'end that process, then try again',
+  });
+}
+
+function mountOf(sought: readonly Sought[], pid: number): {id: string; mount: Mount} | undefined {
+  const text = ownText(() => readFileSync(`/proc/${pid}/mountinfo`, 'utf8')) ?? '';
+  const likely = sought.filter((volume) => text.includes(volume.text));
+  for (const {id, matches} of likely) {
+    const mount = parseMountinfo(text).find(matches);
+    if (mount !== undefined) return {id, mount};
+  }
+  return undefined;
+}
+
+/** A volume in a directory: mounts that show its own layer. */
+export function layerOf(volumes: string, id: string): Sought {
+  // Overlay names the layer in its options, as it was given it, and the store by its source; see the plan. A bind
+  // mount has the layer, or something in it, as its root.
+  const inOptions = new RegExp(`^(?:upper|lower)dir=(?:.*[:/])?${id}/fs(?:$|:)`);
+  let place: ReturnType<typeof placeOf> | undefined;
+  return {
+    id,
+    text: `${id}/fs`,
+    matches: ({type, options, source, device, root}) => {
+      if (type === 'overlay')
+        return options.some((option) => inOptions.test(option)) && isSame(dirname(source), volumes);
+      place ??= placeOf(volumes);
+      return device === place.device && `${root}/`.startsWith(`${place.root}/${id}/fs/`);
+    },
+  };
+}
+
+/** Where on which file system a directory is, in the words of mountinfo. */
+function placeOf(directory: string): {device: string; root: string} {
+  const path = realpathSync(directory);
+  const under = (mountPoint: string): boolean =>
+    `${path}/`.startsWith(mountPoint === '/' ? '/' : `${mountPoint}/`);
+  const mount = mountsOf()
+    .filter(({mountPoint}) => under(mountPoint))
+    .reduce((best, other) => (other.mountPoint.length >= best.mountPoint.length ? other : best));
+  return {device: mount.device, root: normalize(`${mount.root}/${relative(mount.mountPoint, path)}`)};
+}
+
+function isSame(path: string, directory: string): boolean {
+  return path === directory || ownText(() => realpathSync(path)) === realpathSync(directory);
+}
+
+/** A process of our namespace whose root or working directory is in the mount. */
+function standingIn(mountPoint: string, namespace: string): number | undefined {
+  return pids().find(
+    (pid) =>
+      linkOf(pid, 'ns/mnt') === namespace &&
+      ['root', 'cwd'].some((name) => `${linkOf(pid, name) ?? ''}/`.startsWith(`${mountPoint}/`)),
+  );
+}
+
+function pids(): number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isInteger);
+}
+
+function linkOf(pid: number, name: string): string | undefined {
+  return ownText(() => readlinkSync(`/proc/${pid}/${name}`));
+}
+
+function commandOf(pid: number): string {
+  const words = ownText(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '';
+  return words.replaceAll('\0', ' ').trim().slice(0, 80) || 'ended';
+}
+
+/** What there is to read of a process, or undefined when it has ended or is not ours to look at. */
+function ownText(read: () => string): string | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined; // ENOENT, ESRCH, EINVAL: it ended meanwhile. EACCES: somebody else's.
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * Removing volumes so that heirs keep working, and an interruption anywhere leaves something that the next call
+ * finishes.
+ *
+ * A volume that others may be built upon is first marked removed, durably; its directory goes when no volume names
+ * its layer any more. That is decided under the lock of the volumes directory, by one process at a time. `create`
+ * takes no lock: whoever clones a volume has pinned it, so it is not removed meanwhile.
+ */
+import {spawn} from 'node:child_process';
+import {closeSync, existsSync, openSync, readdirSync} from 'node:fs';
+import {constants, setPriority} from 'node:os';
+import {join} from 'node:path';
+import {ChrootctlError, errnoOf} from '../../errors.ts';
+import {removeIfExists} from '../../system/files.ts';
+import {isAlive, isSelf, self, startOf} from '../../system/identity.ts';
+import {withLock} from '../../system/lock.ts';
+import {describeOwner} from '../../system/owners.ts';
+import {assertMountedNowhere, layerOf} from './busy.ts';
+import {assertNothingMountedBelow, deleteTree} from '../trees/delete.ts';
+import {ATTRIBUTES} from '../overlay/merge.ts';
+import {
+  directoryOf,
+  PARTS,
+  RECORD,
+  readRecord,
+  readRecords,
+  volumeOfLayer,
+  writeRecord,
+  type VolumeRecord,
+} from './volume-record.ts';
+
+/** Where volumes lie, and how their parts are deleted there. */
+export interface Room {
+  readonly volumes: string;
+  /** Deletes a part of a volume's directory (see PARTS), or what is left of it; none there is no error. */
+  deletePart(path: string): Promise<void>;
+}
+
+/** @throws ChrootctlError BUSY when one is active and mounted, or still being made by another process */
+export async function removeVolumes(room: Room, ids: readonly string[]): Promise<void> {
+  const {volumes} = room;
+  const records = new Map(ids.map((id) => [id, readRecord(volumes, id)]));
+  const built: string[] = [];
+  for (const [id, record] of records) {
+    if (record === undefined) {
+      if (existsSync(directoryOf(volumes, id))) await deleteVolumeDirectory(room, id);
+    } else if (record.state === 'frozen' || record.state === 'removed') built.push(id);
+    else await removeActive(room, record);
+  }
+  if (built.length > 0) await removeFrozen(room, built);
+}
+
+async function removeFrozen(room: Room, ids: readonly string[]): Promise<void> {
+  const {volumes} = room;
+  await locked(volumes, async () => {
+    for (const id of ids) {
+      // Another process may have removed it while we waited for the lock.
+      const present = readRecord(volumes, id);
+      if (present?.state === 'frozen') writeRecord(volumes, {...present, state: 'removed'}, {durable: true});
+    }
+    await deleteUnneeded(room);
+  });
+}
+
+/** Removes an active volume; where there is much to delete, another process goes on with it. Others are removed. */
+export async function discardVolume(room: Room, id: string): Promise<void> {
+  const record = readRecord(room.volumes, id);
+  if (record?.state !== 'active') return removeVolumes(room, [id]);
+  await letGo(room, record);
+  const directory = directoryOf(room.volumes, id);
+  const budget = {left: MOST_AT_ONCE};
+  const parts = filesIn(directory).filter((name) => PARTS.includes(name));
+  if (parts.every((part) => deleteTree(join(directory, part), budget))) deleteRest(directory);
+  else deleteLater(room.volumes, record);
+}
+
+/** Entries that are deleted in about a tenth of a second: as long as it takes to start a run. */
+const MOST_AT_ONCE = 10_000;
+
+/** A process of its own, in a session of its own: it outlives us and what a terminal sends us. */
+function deleteLater(volumes: string, {chrootctl, id, driver}: VolumeRecord): void {
+  const directory = directoryOf(volumes, id);
+  const parts = PARTS.map((part) => join(directory, part));
+  // The record last: it says who is at work, so that nobody takes the rest for a leftover while he is.
+  const script = 'read -r go; rm -rf --one-file-system -- "$@" && rm -rf --one-file-system -- "$0"';
+  const child = spawn('sh', ['-c', script, directory, ...parts], {
+    cwd: '/',
+    detached: true,
+    env: {PATH: '/usr/sbin:/usr/bin:/sbin:/bin'},
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  // Without a record the rest is a leftover, and gc finds it.
+  child.on('error', () => undefined);
+  child.stdin.on('error', () => undefined);
+  try {
+    const {pid} = child;
+    const started = pid === undefined ? undefined : startOf(pid);
+    if (pid !== undefined && started !== undefined) {
+      setPriority(pid, constants.priority.PRIORITY_LOW);
+      const maker = {...self(), pid, started};
+      writeRecord(
+        volumes,
+        {chrootctl, id, driver, state: 'making', parent: null, ephemeral: true, layers: [`${id}/fs`], maker},
+        {durable: false},
+      );
+    }
+  } finally {
+    child.stdin.end();
+    child.unref();
+  }
+}
+
+async function removeActive(room: Room, record: VolumeRecord): Promise<void> {
+  await letGo(room, record);
+  await deleteParts(room, record.id);
+}
+
+/**
+ * Nothing is built upon an active volume. Its record goes first, then it looks whether its parent waits for its last
+ * heir: whoever marks the parent as removed looks for heirs afterwards, so one of the two sees the other.
+ */
+async function letGo(room: Room, record: VolumeRecord): Promise<void> {
+  const {volumes} = room;
+  const {id, maker, parent} = record;
+  if (maker !== undefined && !isSelf(maker) && isAlive(maker)) {
+    throw new ChrootctlError(
+      'BUSY',
+      `volume ${id} is being made or deleted by a process (${describeOwner(maker)})`,
+      {
+        hint: 'try again later',
+      },
+    );
+  }
+  if (!record.ephemeral) await assertMountedNowhere(layerOf(volumes, id));
+  assertDeletable(volumes, id);
+  removeIfExists(join(directoryOf(volumes, id), RECORD));
+  const lastHeir =
+    parent !== null && record.layers.length > 1 && readRecord(volumes, parent)?.state === 'removed';
+  if (lastHeir) await collect(room);
+}
+
+/** Deletes what removed volumes left and no heir needs. */
+export async function collect(room: Room): Promise<void> {
+  await locked(room.volumes, () => deleteUnneeded(room));
+}
+
+/** There from the first volume on, so that a removal leaves nothing behind that was not there before. */
+export function makeLockFile(volumes: string): void {
+  closeSync(openSync(lockFile(volumes), 'a', 0o600));
+}
+
+function lockFile(volumes: string): string {
+  return join(volumes, '.lock');
+}
+
+/** Runs `work` while no other process removes frozen volumes here. */
+export async function locked<T>(volumes: string, work: () => T | Promise<T>): Promise<T> {
+  return withLock(lockFile(volumes), async () => work());
+}
+
+/** Removed volumes that no other volume needs; the lock is held. None while a record cannot be read. */
+export function unneeded(volumes: string): VolumeRecord[] {
+  const {records, damaged} = readRecords(volumes);
+  if (damaged.length > 0) return [];
+  const living = records.filter(({state}) => state !== 'removed');
+  const needed = new Set(living.flatMap(({layers}) => layers.map(volumeOfLayer)));
+  return records.filter(({state, id}) => state === 'removed' && !needed.has(id));
+}
+
+async function deleteUnneeded(room: Room): Promise<void> {
+  for (const {id} of unneeded(room.volumes)) await deleteVolumeDirectory(room, id, {recordLast: true});
+}
+
+/**
+ * Deletes the directory of a volume, or of what was becoming one or ceasing to be one. The record goes first, so
+ * that nobody takes half a volume for a whole one; that of a removed volume says so itself, and goes last.
+ * @throws ChrootctlError FAILED when it holds something that is not ours, BUSY when something is mounted in it
+ */
+export async function deleteVolumeDirectory(
+  room: Room,
+  id: string,
+  {recordLast = false} = {},
+): Promise<void> {
+  assertDeletable(room.volumes, id);
+  if (!recordLast) removeIfExists(join(directoryOf(room.volumes, id), RECORD));
+  await deleteParts(room, id);
+}
+
+function assertDeletable(volumes: string, id: string): void {
+  const directory = directoryOf(volumes, id);
+  const foreign = foreignIn(directory);
+  if (foreign !== undefined) {
+    throw new ChrootctlError('FAILED', `${directory} is left alone: ${foreign} in it is not chrootctl's`, {
+      hint: 'look at it, and remove the directory by hand if nobody needs it',
+    });
+  }
+  assertNothingMountedBelow(directory, id);
+}
+
+async function deleteParts(room: Room, id: string): Promise<void> {
+  const directory = directoryOf(room.volumes, id);
+  for (const part of PARTS) await room.deletePart(join(directory, part));
+  deleteRest(directory);
+}
+
+/** What is left without the parts. */
+function deleteRest(directory: string): void {
+  for (const file of filesIn(directory).filter((name) => name !== RECORD))
+    removeIfExists(join(directory, file));
+  deleteTree(directory);
+}
+
+/** The first entry that no driver of ours would have made. */
+export function foreignIn(directory: string): string | undefined {
+  return filesIn(directory).find((name) => !OURS.test(name));
+}
+
+const OURS = new RegExp(
+  `^(?:${PARTS.join('|')}|${ATTRIBUTES.replace('.', '\\.')}|volume\\.json(?:\\.\\d+\\.\\d+\\.tmp)?)$`,
+);
+
+export function filesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

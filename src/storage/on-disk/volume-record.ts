@@ -1,0 +1,171 @@
+/**
+ * What a driver knows of a volume: `volume.json` in the volume's directory. The file is also our mark: a directory
+ * without it, or with somebody else's, is not ours to change.
+ */
+import {existsSync, readdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {ChrootctlError, errnoOf} from '../../errors.ts';
+import {isId} from '../../ids.ts';
+import {isTorn, readIfExists, syncDirectory, writeAtomically, writeDurably} from '../../system/files.ts';
+import type {Owner} from '../../system/identity.ts';
+import {isDriverName, type DriverName} from '../names.ts';
+
+/**
+ * `making`: being copied by `maker`, not a volume yet. `removed`: no volume any more, but its layer is kept for
+ * heirs.
+ */
+export type RecordState = 'making' | 'active' | 'frozen' | 'removed';
+
+export interface VolumeRecord {
+  chrootctl: 1;
+  id: string;
+  driver: DriverName;
+  state: RecordState;
+  parent: string | null;
+  ephemeral: boolean;
+  /** The layers whose union the volume is, top first, the volume's own (one of its PARTS) at the top. */
+  layers: readonly string[];
+  /** Layers of other volumes that its own was merged from, and shares files with. */
+  linked?: readonly string[];
+  /** Its root directory has extended attributes or an ACL, which a clone's root directory must be given too. */
+  rootAttributes?: boolean;
+  /** Of a whole tree that was cloned: milliseconds since the epoch. What was changed after that was changed in it. */
+  cloned?: number;
+  /** What the btrfs driver measures by. */
+  btrfs?: SubvolumeRecord;
+  /** The process that is building something in the directory. */
+  maker?: Owner;
+}
+
+/** A generation is btrfs' count of transactions, which every extent bears. */
+export interface SubvolumeRecord {
+  /** Extents of the parent are no newer than this; those of the volume itself are. */
+  since: number;
+  frozen?: {
+    /** Milliseconds since the epoch: nothing in the volume has changed after that. */
+    at: number;
+    /** No extent of the volume is newer. */
+    generation: number;
+    /** In the volume beyond its parent. */
+    bytes: number;
+  };
+}
+
+const STATES: readonly unknown[] = ['making', 'active', 'frozen', 'removed'];
+export const RECORD = 'volume.json';
+
+/** Directories that a volume's directory may hold, over all drivers (volumes.ts): layers, and overlayfs' own. */
+const LAYERS = ['fs', 'merged', 'frozen'];
+export const PARTS = [...LAYERS, 'work'];
+
+/** @throws ChrootctlError BAD_INPUT: a path is never built from what is not an id */
+export function directoryOf(volumes: string, id: string): string {
+  if (!isId(id)) throw new ChrootctlError('BAD_INPUT', `not a volume id: ${JSON.stringify(id)}`);
+  return join(volumes, id);
+}
+
+/**
+ * The record of a volume, or undefined where there is none; one that a power cut tore is none. Only that of an active
+ * volume is written without waiting for the disk, and all there was of that volume ended with the machine. That it was
+ * active `work/` tells: a frozen volume has none, and a torn record of that one is damage.
+ * @throws ChrootctlError FAILED when there is one that cannot be understood
+ */
+export function readRecord(volumes: string, id: string): VolumeRecord | undefined {
+  const directory = directoryOf(volumes, id);
+  const text = readIfExists(join(directory, RECORD));
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    if (isTorn(text) && existsSync(join(directory, 'work'))) return undefined;
+    throw damaged(id, cause);
+  }
+  if (!isRecord(value) || value.id !== id) throw damaged(id);
+  return value;
+}
+
+/** Replaces the record atomically. With `durable` it, and the directory it describes, survive a power cut. */
+export function writeRecord(volumes: string, record: VolumeRecord, {durable}: {durable: boolean}): void {
+  const path = join(directoryOf(volumes, record.id), RECORD);
+  const text = JSON.stringify(record, null, 2) + '\n';
+  if (!durable) {
+    writeAtomically(path, text);
+    return;
+  }
+  writeDurably(path, text);
+  syncDirectory(volumes);
+}
+
+/** The ids that have a directory, whatever is in it. None when there is no volumes directory yet. */
+export function idsIn(volumes: string): string[] {
+  try {
+    return readdirSync(volumes).filter(isId).sort();
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+export interface Records {
+  records: VolumeRecord[];
+  /** Ids whose record cannot be read: what they need is unknown, so nothing may be thought unneeded. */
+  damaged: string[];
+}
+
+/** All records that there are. */
+export function readRecords(volumes: string): Records {
+  const all: Records = {records: [], damaged: []};
+  for (const id of idsIn(volumes)) {
+    try {
+      const record = readRecord(volumes, id);
+      if (record !== undefined) all.records.push(record);
+    } catch (error) {
+      if (!(error instanceof ChrootctlError)) throw error;
+      all.damaged.push(id);
+    }
+  }
+  return all;
+}
+
+/** The id of the volume in whose directory a layer lies. */
+export function volumeOfLayer(layer: string): string {
+  return layer.slice(0, layer.indexOf('/'));
+}
+
+function isRecord(value: unknown): value is VolumeRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const record = value as Partial<Record<keyof VolumeRecord, unknown>>;
+  return (
+    record.chrootctl === 1 &&
+    typeof record.id === 'string' &&
+    typeof record.driver === 'string' &&
+    isDriverName(record.driver) &&
+    STATES.includes(record.state) &&
+    (record.parent === null || (typeof record.parent === 'string' && isId(record.parent))) &&
+    typeof record.ephemeral === 'boolean' &&
+    Array.isArray(record.layers) &&
+    record.layers.length > 0 &&
+    record.layers.every(isLayer) &&
+    (record.linked === undefined || (Array.isArray(record.linked) && record.linked.every(isLayer)))
+  );
+}
+
+/** Parts that the volume has no use for, being in the state that its record says. */
+export function unusedParts({id, state, layers}: VolumeRecord): string[] {
+  return PARTS.filter((part) => layers[0] !== `${id}/${part}` && !(part === 'work' && state === 'active'));
+}
+
+const LAYER = new RegExp(`^[0-9a-z]+/(?:${LAYERS.join('|')})$`);
+
+/** Layers become mount options and paths: nothing but our own names is let through. */
+function isLayer(value: unknown): boolean {
+  return typeof value === 'string' && LAYER.test(value) && isId(volumeOfLayer(value));
+}
+
+function damaged(id: string, cause?: unknown): ChrootctlError {
+  return new ChrootctlError('FAILED', `the record of volume ${id} is damaged`, {
+    hint: 'chrootctl doctor tells what else is wrong; restore volume.json from a backup, or remove the volume',
+    cause,
+  });
+}

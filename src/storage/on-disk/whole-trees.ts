@@ -1,0 +1,63 @@
+/** Volumes that are whole trees, whatever they share below: mounted by a bind mount, made by copying the parent's. */
+import type {ComparisonOptions} from '../trees/changes.ts';
+import type {ChangesOptions, CreateOptions, MountPlan} from '../driver.ts';
+import {writeRecord, type VolumeRecord} from './volume-record.ts';
+import {deleteVolumeDirectory, makeLockFile} from './removal.ts';
+import {VolumesOnDisk} from './volumes.ts';
+
+export abstract class WholeTrees extends VolumesOnDisk {
+  /** Makes the layer of `record`, out of its parent's if it has one. What it returns is added to the record. */
+  protected abstract makeLayer(
+    record: VolumeRecord,
+    parent: VolumeRecord | undefined,
+  ): Promise<Partial<VolumeRecord>>;
+
+  async create(id: string, {parent, ephemeral = false, limit}: CreateOptions = {}): Promise<void> {
+    this.refuseLimit(limit);
+    const from = parent === undefined ? undefined : this.frozen(parent);
+    const making = this.begin(id, {
+      chrootctl: 1,
+      id,
+      driver: this.name,
+      parent: parent ?? null,
+      ephemeral,
+      layers: [`${id}/fs`],
+    });
+    try {
+      if (from === undefined) makeLockFile(this.volumes);
+      const {maker: _maker, ...record} = {...making, ...(await this.makeLayer(making, from))};
+      const cloned = from === undefined ? {} : {cloned: Date.now()};
+      writeRecord(this.volumes, {...record, ...cloned, state: 'active'}, {durable: !ephemeral});
+    } catch (error) {
+      await deleteVolumeDirectory(this, id);
+      throw error;
+    }
+  }
+
+  async plan(id: string, {readOnly = false}: {readOnly?: boolean} = {}): Promise<MountPlan> {
+    return Promise.resolve(this.#plan(id, readOnly));
+  }
+
+  protected override compared(
+    from: VolumeRecord,
+    to: VolumeRecord,
+    {quick = false}: ChangesOptions,
+  ): ComparisonOptions {
+    const isAkin = to.parent === from.id || to.parent === from.parent;
+    return {untouchedBefore: quick && isAkin && to.state === 'active' ? to.cloned : undefined};
+  }
+
+  #plan(id: string, readOnly: boolean): MountPlan {
+    const record = this.volume(id);
+    const layer = this.ownLayer(record);
+    const writable = record.state === 'active' && !readOnly;
+    return {
+      type: 'none',
+      source: layer,
+      // Private: what is mounted inside must not come back to the volume itself.
+      options: writable ? ['bind', 'private'] : ['bind', 'ro', 'private'],
+      workingDirectory: this.volumes,
+      layers: [layer],
+    };
+  }
+}

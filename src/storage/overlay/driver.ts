@@ -1,0 +1,139 @@
+/**
+ * Volumes as overlayfs layers: a clone is an empty upper directory on the layers of its parent, and freezing makes
+ * the upper directory a layer where it is. Facts from the kernel's Documentation/filesystems/overlayfs.rst.
+ *
+ * A frozen layer means the same above whatever layers: it can be merged, moved, copied, and hides or shows what the
+ * paths in it say. One that is written to may not be so: overlayfs lets a directory of a lower layer be renamed by
+ * noting on an empty one where it was (redirect_dir). Freezing puts there what is to be seen in it.
+ */
+import {chmodSync, chownSync, existsSync, mkdirSync, statSync, utimesSync} from 'node:fs';
+import {join} from 'node:path';
+import {ChrootctlError} from '../../errors.ts';
+import {bytePath, directoriesIn} from '../trees/bytes.ts';
+import {findHolder, layerOf} from '../on-disk/busy.ts';
+import {syncFileSystem} from '../trees/copy.ts';
+import {deleteTree} from '../trees/delete.ts';
+import type {CreateOptions, MountPlan} from '../driver.ts';
+import {DEPTH_LIMIT, layersToMerge, mergeTop} from './flatten.ts';
+import {ALIASES} from './merge.ts';
+import {directoryOf, writeRecord, type VolumeRecord} from '../on-disk/volume-record.ts';
+import {deleteVolumeDirectory} from '../on-disk/removal.ts';
+import {makeLockFile} from '../on-disk/removal.ts';
+import {VolumesOnDisk, type Settled} from '../on-disk/volumes.ts';
+import {copyAttributes, notedOn} from '../trees/xattrs.ts';
+
+/** Whatever the kernel's defaults. */
+const PLAIN = ['metacopy=off', 'index=off'];
+const RENAMES = {made: 'redirect_dir=on', followed: 'redirect_dir=follow', none: 'redirect_dir=nofollow'};
+
+export class OverlayDriver extends VolumesOnDisk {
+  readonly name = 'overlay';
+  readonly #depthLimit: number;
+
+  /** `depthLimit`: how many layers a frozen volume has at most. */
+  constructor(volumesDirectory: string, {depthLimit = DEPTH_LIMIT}: {depthLimit?: number} = {}) {
+    super(volumesDirectory);
+    this.#depthLimit = depthLimit;
+  }
+
+  async create(id: string, {parent, ephemeral = false, limit}: CreateOptions = {}): Promise<void> {
+    this.refuseLimit(limit);
+    const below = parent === undefined ? undefined : this.frozen(parent);
+    const directory = this.makeDirectory(id);
+    if (below === undefined) makeLockFile(this.volumes);
+    try {
+      this.makeEmptyLayer(directory);
+      mkdirSync(join(directory, 'work'), 0o700);
+      if (below !== undefined) await this.#takeRootFrom(below, join(directory, 'fs'));
+      const layers = [`${id}/fs`, ...(below?.layers ?? [])];
+      const record = {
+        chrootctl: 1,
+        id,
+        driver: this.name,
+        state: 'active',
+        parent: parent ?? null,
+        ephemeral,
+        layers,
+      } as const;
+      writeRecord(this.volumes, record, {durable: !ephemeral});
+    } catch (error) {
+      await deleteVolumeDirectory(this, id);
+      throw error;
+    }
+  }
+
+  /** Paths are relative and short, so that no path needs escaping and the longest stack fits into mount(8)'s page. */
+  async plan(id: string, {readOnly = false}: {readOnly?: boolean} = {}): Promise<MountPlan> {
+    return Promise.resolve(this.#plan(id, readOnly));
+  }
+
+  #plan(id: string, readOnly: boolean): MountPlan {
+    const record = this.volume(id);
+    const {layers} = record;
+    const shown = {workingDirectory: this.volumes, layers: layers.map((layer) => join(this.volumes, layer))};
+    const writable = record.state === 'active' && !readOnly;
+    const [top = '', ...lower] = layers;
+    if (lower.length === 0) {
+      // overlayfs wants something below. Private: what is mounted inside must not come back to the layer.
+      const options = writable ? ['bind', 'private'] : ['bind', 'ro', 'private'];
+      return {...shown, type: 'none', source: join(this.volumes, top), options};
+    }
+    // The source of an overlay is a mere name: the volume's, by which a mount of it is recognised (busy.ts).
+    const source = directoryOf(this.volumes, id);
+    if (!writable) {
+      const renames = record.state === 'active' ? RENAMES.followed : RENAMES.none;
+      const options = ['ro', renames, ...PLAIN, `lowerdir=${layers.join(':')}`];
+      return {...shown, type: 'overlay', source, options};
+    }
+    if (record.ephemeral) this.#allowMountAgain(id);
+    const upper = [`lowerdir=${lower.join(':')}`, `upperdir=${top}`, `workdir=${id}/work`];
+    const volatile = record.ephemeral ? ['volatile'] : [];
+    return {
+      ...shown,
+      type: 'overlay',
+      source,
+      options: [RENAMES.made, ...PLAIN, ...volatile, ...upper],
+    };
+  }
+
+  /** Merges layers when there are too many; or its own with what directories that were renamed have from others. */
+  protected async settle(record: VolumeRecord): Promise<Settled> {
+    const own = this.ownLayer(record);
+    const root = bytePath(own);
+    // Where nothing lies below, there was nothing to rename. A mark where no path leads stays, and clones follow it.
+    const directories = record.layers.length > 1 ? directoriesIn(root) : [root];
+    const [{rootAttributes, hasRenamed}] = await Promise.all([notedOn(directories), syncFileSystem(own)]);
+    const count = layersToMerge(this.volumes, record.layers, this.#depthLimit);
+    if (count === 1 && !hasRenamed) return {layers: record.layers, rootAttributes};
+    const merged = await this.building(record, ['merged', ALIASES], () =>
+      mergeTop(this.volumes, record.layers, count, `${record.id}/merged`),
+    );
+    await syncFileSystem(own);
+    return {...merged, rootAttributes};
+  }
+
+  /** overlayfs shows the attributes of the top layer's root directory, so a clone's is made like its parent's. */
+  async #takeRootFrom(parent: VolumeRecord, root: string): Promise<void> {
+    const from = this.ownLayer(parent);
+    const {mode, uid, gid, atime, mtime} = statSync(from);
+    if (uid !== 0 || gid !== 0) chownSync(root, uid, gid);
+    chmodSync(root, mode & 0o7777);
+    if (parent.rootAttributes === true) await copyAttributes(from, root);
+    utimesSync(root, atime, mtime);
+  }
+
+  /**
+   * A volatile overlay refuses to be mounted a second time, because after a crash of the machine its files may be
+   * torn. While the machine runs, the page cache has them whole: the mark may go, with all of the work directory,
+   * which holds nothing between mounts.
+   * @throws ChrootctlError BUSY when the volume is mounted now
+   */
+  #allowMountAgain(id: string): void {
+    const inner = join(directoryOf(this.volumes, id), 'work', 'work');
+    if (!existsSync(inner)) return;
+    const holder = findHolder(layerOf(this.volumes, id));
+    if (holder !== undefined)
+      throw new ChrootctlError('BUSY', `volume ${id} is mounted already at ${holder.mountPoint}`);
+    deleteTree(inner);
+  }
+}

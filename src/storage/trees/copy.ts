@@ -1,0 +1,23 @@
+/** Copying trees exactly, and getting them onto the disk. */
+import {run} from '../../system/programs.ts';
+
+/**
+ * Copies the tree `from` to `to`, which must not exist: hard links, device nodes, holes, owners, times, ACLs and all
+ * extended attributes, whiteouts among them. Blocks are shared where the file system can. Unlike `cp -a` alone, it
+ * fails when an extended attribute cannot be kept (cp(1), --preserve=xattr).
+ */
+export async function copyTree(from: string, to: string): Promise<void> {
+  const words = ['-a', '--preserve=xattr', '--reflink=auto', '--no-target-directory', '--', from, to];
+  await run('cp', words, {diesWithUs: true});
+}
+
+/** Everything written so far to the file system that holds `path` is on the disk afterwards: syncfs(2). */
+export async function syncFileSystem(path: string): Promise<void> {
+  await run('sync', ['--file-system', '--', path]);
+}
+
+/** Bytes on disk of the last of `trees`, beyond what it shares with those before it by hard links. */
+export async function bytesBeyond(trees: readonly string[]): Promise<number> {
+  const report = await run('du', ['--summarize', '--null', '--block-size=1', '--', ...trees]);
+  return Number(report.split('\0').at(-2)?.split('\t')[0]);
+}

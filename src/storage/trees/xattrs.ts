@@ -1,0 +1,167 @@
+/**
+ * Extended attributes, ACLs among them (system.posix_acl_*), by getfattr(1) and setfattr(1): Node has no calls for
+ * them. Names go in as NUL-separated lists and come back quoted, so any byte may occur in them.
+ */
+import {run} from '../../system/programs.ts';
+import {asBytes, bytePath, type BytePath} from './bytes.ts';
+
+/** Kept by overlayfs for itself: no part of what the volume shows. The SELinux label is the mount's business. */
+const NOT_CONTENT = /^(?:trusted\.overlay\.|security\.selinux=)/;
+
+const OPAQUE = 'trusted.overlay.opaque';
+const REDIRECT = 'trusted.overlay.redirect';
+
+/** What overlayfs has noted on the directories of a layer; paths are relative to it, '' for itself. */
+export interface Marks {
+  /** Those that hide what lies below them in other layers. */
+  opaque: Set<BytePath>;
+  /** Those that were renamed: where the layers below have them, as overlayfs wrote it. */
+  redirects: Map<BytePath, BytePath>;
+}
+
+/** What a tree shows: each file's attributes as sorted `name=0xHEX` lines. Files without any do not occur. */
+export async function readAttributes(paths: readonly BytePath[]): Promise<Map<BytePath, string[]>> {
+  return new Map(
+    (await allAttributes(paths))
+      .map(({path, lines}) => [path, lines.filter(isContent).sort()] as const)
+      .filter(([, lines]) => lines.length > 0),
+  );
+}
+
+export interface Noted {
+  /** The root directory has attributes that a copy of it would have to be given. */
+  rootAttributes: boolean;
+  /** There are directories in it that are marked as renamed. */
+  hasRenamed: boolean;
+}
+
+/** What has been noted on a layer that was written to, told by one look; of the first it is the root directory. */
+export async function notedOn(directories: readonly BytePath[]): Promise<Noted> {
+  const noted = await allAttributes(directories);
+  return {
+    rootAttributes: noted.some(({path, lines}) => path === directories[0] && lines.some(isContent)),
+    hasRenamed: noted.some(({lines}) => lines.some((line) => line.startsWith(`${REDIRECT}=`))),
+  };
+}
+
+async function allAttributes(paths: readonly BytePath[]): Promise<Block[]> {
+  if (paths.length === 0) return [];
+  const dump = await run(
+    'xargs',
+    [
+      '--null',
+      'getfattr',
+      '--no-dereference',
+      '--absolute-names',
+      '--dump',
+      '--match=-',
+      '--encoding=hex',
+      '--',
+    ],
+    {...input(paths), encoding: 'latin1', maxBuffer: Infinity},
+  );
+  return blocksOf(dump);
+}
+
+function isContent(line: string): boolean {
+  return !NOT_CONTENT.test(line);
+}
+
+/** Gives the directory `to` the attributes of the directory `from`. */
+export async function copyAttributes(from: string, to: string): Promise<void> {
+  const attributes = (await readAttributes([bytePath(from)])).get(bytePath(from)) ?? [];
+  const dump = ['# file: .', ...attributes, ''].join('\n');
+  await run('setfattr', ['--restore=-'], {stdin: 'pipe', input: asBytes(dump), cwd: to});
+}
+
+const LOOK = [
+  '--no-dereference',
+  '--absolute-names',
+  '--dump',
+  '--encoding=hex',
+  `--match=^(${OPAQUE}|${REDIRECT})$`.replaceAll('.', '\\.'),
+];
+const RECURSIVE = ['--recursive', '--physical'];
+
+/** The marks of all directories in each of the trees. */
+export async function marksIn(trees: readonly string[]): Promise<Marks[]> {
+  if (trees.length === 0) return [];
+  const options = {encoding: 'latin1', maxBuffer: Infinity} as const;
+  const found = markedIn(await run('getfattr', [...RECURSIVE, ...LOOK, '--', ...trees], options));
+  return trees.map((tree) => {
+    const root = bytePath(tree);
+    const marks: Marks = {opaque: new Set(), redirects: new Map()};
+    for (const {path, opaque, redirect} of found) {
+      if (path !== root && !path.startsWith(`${root}/`)) continue;
+      const relative = path.slice(root.length + 1);
+      if (opaque) marks.opaque.add(relative);
+      if (redirect !== undefined) marks.redirects.set(relative, redirect);
+    }
+    return marks;
+  });
+}
+
+/** Those of the directories that hide what lies below them in other layers. */
+export async function opaqueAmong(directories: readonly BytePath[]): Promise<BytePath[]> {
+  return opaque([], directories);
+}
+
+/** The same with all that is in them. */
+export async function opaqueBelow(directories: readonly BytePath[]): Promise<BytePath[]> {
+  return opaque(RECURSIVE, directories);
+}
+
+async function opaque(options: readonly string[], directories: readonly BytePath[]): Promise<BytePath[]> {
+  if (directories.length === 0) return [];
+  const dump = await run('xargs', ['--null', 'getfattr', ...options, ...LOOK, '--'], {
+    ...input(directories),
+    encoding: 'latin1',
+    maxBuffer: Infinity,
+  });
+  return markedIn(dump).flatMap((found) => (found.opaque ? [found.path] : []));
+}
+
+function markedIn(dump: string): {path: BytePath; opaque: boolean; redirect: BytePath | undefined}[] {
+  return blocksOf(dump).map(({path, lines}) => {
+    const values = new Map(lines.map((line) => line.split('=', 2) as [string, string]));
+    const redirect = values.get(REDIRECT);
+    return {path, opaque: values.has(OPAQUE), redirect: redirect && unhex(redirect)};
+  });
+}
+
+export async function makeOpaque(directories: readonly BytePath[]): Promise<void> {
+  if (directories.length === 0) return;
+  await run(
+    'xargs',
+    ['--null', 'setfattr', '--no-dereference', `--name=${OPAQUE}`, '--value=y', '--'],
+    input(directories),
+  );
+}
+
+/** A list for `xargs --null`. */
+export function input(paths: readonly BytePath[]): {stdin: 'pipe'; input: Buffer} {
+  return {stdin: 'pipe', input: asBytes(paths.map((path) => `${path}\0`).join(''))};
+}
+
+interface Block {
+  path: BytePath;
+  lines: string[];
+}
+
+function blocksOf(dump: string): Block[] {
+  return dump
+    .split('\n\n')
+    .map((block) => block.split('\n').filter((line) => line !== ''))
+    .filter((lines) => lines.length > 0)
+    .map(([head = '', ...lines]) => ({path: unquote(head.replace(/^# file: /, '')), lines}));
+}
+
+/** getfattr writes newline, carriage return and backslash as a backslash and three octal digits. */
+function unquote(name: string): BytePath {
+  return name.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
+}
+
+/** From getfattr's `0x…`, bytes as they are. */
+function unhex(value: string): BytePath {
+  return Buffer.from(value.slice(2), 'hex').toString('latin1');
+}
