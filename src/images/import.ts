@@ -8,7 +8,7 @@ import {ChrootctlError} from '../errors.ts';
 import {parseTarget} from '../reference.ts';
 import {pinNothing} from '../session/pin.ts';
 import type {CommitOptions, Committed} from '../session/publish.ts';
-import {STREAM_HEAD, streamDriverOf} from '../storage/stream-contract.ts';
+import {STREAM_HEAD, streamDriverOf} from '../storage/registry.ts';
 import type {Store} from '../store/store.ts';
 import {newVersion} from './new-version.ts';
 import {receiveVersion} from './receive.ts';

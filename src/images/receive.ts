@@ -4,7 +4,7 @@ import {ChrootctlError, toChrootctlError} from '../errors.ts';
 import {parseTarget} from '../reference.ts';
 import {pin, pinNothing, type PinFields} from '../session/pin.ts';
 import {checkExpected, type Committed} from '../session/publish.ts';
-import type {DriverName} from '../storage/names.ts';
+import type {DriverName} from '../storage/registry.ts';
 import type {Incoming} from '../storage/stream-contract.ts';
 import {parseRecord, VersionMemo, type VersionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';

@@ -1,26 +1,15 @@
 /** Which driver can work where: found out by trying, not by the name of the file system. */
 import {dirname} from 'node:path';
 import {ChrootctlError, messageOf} from '../errors.ts';
-import type {DriverName} from './names.ts';
-import {
-  described,
-  obstacleTo,
-  tryBtrfs,
-  tryMount,
-  tryOverlay,
-  tryReflink,
-  tryZfs,
-  typeAt,
-  type Probe,
-} from './probes.ts';
+import {described, obstacleTo, tryMount, typeAt} from './probes.ts';
+import {DRIVER_NAMES, kindOf, PLAINEST, WITH_DATASETS, type DriverName} from './registry.ts';
 import {inTrial} from './trial.ts';
-import {datasetMountedAt} from './zfs/mounted.ts';
 
 export interface Detected {
   driver: DriverName;
-  /** zfs: the dataset that is mounted where the store is. */
+  /** The dataset that is mounted where the store is, if the driver is one for datasets. */
   dataset?: string;
-  /** One sentence for people. */
+  /** A few sentences for people: why this one, and why none that would have been better. */
   why: string;
   /** Nothing can be mounted at all, so that no driver gives anybody a root; and why. */
   refusal?: ChrootctlError;
@@ -28,16 +17,10 @@ export interface Detected {
 
 /** The best driver for volumes in `directory`, which need not exist yet. There is one, whatever fails on the way. */
 export async function detectDriver(directory: string): Promise<Detected> {
-  let best: Detected = {driver: 'directory', why: 'nothing better could be tried'};
+  let best: Detected = {driver: PLAINEST, why: 'nothing better could be tried'};
   try {
-    const dataset = datasetMountedAt(dirname(directory));
-    const obstacle = dataset === undefined ? undefined : await obstacleTo(tryZfs, directory);
-    if (dataset !== undefined && obstacle === undefined)
-      return {driver: 'zfs', dataset, why: `the store is the dataset ${dataset}`};
     await inTrial(directory, async (trial) => {
-      best = await detectIn(trial);
-      if (dataset !== undefined && obstacle !== undefined)
-        best.why += `; zfs does not work for the dataset ${dataset} (${described(obstacle)})`;
+      best = (await detectIn(directory, trial)) ?? best;
     });
     return best;
   } catch (error) {
@@ -46,33 +29,28 @@ export async function detectDriver(directory: string): Promise<Detected> {
   }
 }
 
-async function detectIn(trial: string): Promise<Detected> {
-  const type = typeAt(trial);
-  let aside = '';
-  if (type === 'btrfs') {
-    const obstacle = await obstacleTo(tryBtrfs, trial);
-    if (obstacle === undefined)
-      return {driver: 'btrfs', why: 'a snapshot of btrfs clones a root of any size'};
-    aside = `; the btrfs driver cannot work: ${described(obstacle)}`;
+async function detectIn(volumes: string, trial: string): Promise<Detected | undefined> {
+  const site = {volumes, trial, type: typeAt(trial)};
+  const failed: string[] = [];
+  let isRefused = false;
+  for (const driver of DRIVER_NAMES) {
+    const answer = await kindOf(driver).suits(site);
+    if (answer === undefined) continue;
+    if (answer.works) {
+      const {why, works: _works, ...rest} = answer;
+      const refusal = isRefused ? await obstacleTo(tryMount, trial) : undefined;
+      return {
+        driver,
+        ...rest,
+        why: [why, ...failed].join('; '),
+        ...(refusal?.code === 'NOT_PERMITTED' ? {refusal} : {}),
+      };
+    }
+    failed.unshift(answer.why);
+    isRefused ||= answer.obstacle.code === 'NOT_PERMITTED';
   }
-  const obstacle = await obstacleTo(tryOverlay, trial);
-  if (obstacle === undefined) return {driver: 'overlay', why: `overlayfs works on ${type}${aside}`};
-  const refusal = obstacle.code === 'NOT_PERMITTED' ? await obstacleTo(tryMount, trial) : undefined;
-  const clones =
-    (await obstacleTo(tryReflink, trial)) === undefined
-      ? 'clones share their blocks (reflinks)'
-      : 'every clone is a full copy';
-  // What a container has its own root on.
-  if (type === 'overlay') aside += `; ${ELSEWHERE}`;
-  return {
-    driver: 'directory',
-    why: `overlayfs does not work on ${type} (${described(obstacle)}); ${clones}${aside}`,
-    ...(refusal?.code === 'NOT_PERMITTED' ? {refusal} : {}),
-  };
+  return undefined;
 }
-
-const ELSEWHERE =
-  'a store on a volume (-v chrootctl:/var/lib/chrootctl) or a disk of its own has a better driver';
 
 /** What a new store is to have. */
 export interface Choice {
@@ -90,22 +68,23 @@ export async function chooseDriver(
   directory: string,
   wanted: {driver?: DriverName | undefined; dataset?: string | undefined},
 ): Promise<Choice> {
-  const driver = wanted.driver ?? (wanted.dataset === undefined ? undefined : 'zfs');
+  const driver = wanted.driver ?? (wanted.dataset === undefined ? undefined : WITH_DATASETS);
   if (driver === undefined) {
     const {why: _why, ...choice} = await detectDriver(directory);
     return choice;
   }
   await requireDriver(driver, directory);
-  if (driver !== 'zfs') {
+  const {datasets} = kindOf(driver);
+  if (datasets === undefined) {
     if (wanted.dataset === undefined) return {driver};
     throw new ChrootctlError('USAGE', `the ${driver} driver needs no dataset`, {
       hint: 'leave --dataset or --driver away',
     });
   }
-  const dataset = wanted.dataset ?? datasetMountedAt(dirname(directory));
+  const dataset = wanted.dataset ?? datasets.mountedAt(dirname(directory));
   if (dataset !== undefined) return {driver, dataset};
-  throw new ChrootctlError('USAGE', 'the zfs driver needs a dataset of its own', {
-    hint: 'chrootctl init --driver zfs --dataset POOL/NAME makes a store that has one',
+  throw new ChrootctlError('USAGE', `the ${driver} driver needs a dataset of its own`, {
+    hint: `chrootctl init --driver ${driver} --dataset POOL/NAME makes a store that has one`,
   });
 }
 
@@ -114,7 +93,7 @@ export async function chooseDriver(
  * @throws ChrootctlError FAILED or NOT_PERMITTED, saying why it cannot
  */
 export async function requireDriver(name: DriverName, directory: string): Promise<void> {
-  const requirement = REQUIREMENTS[name];
+  const {requirement} = kindOf(name);
   if (requirement === undefined) return;
   await inTrial(directory, async (trial) => {
     const obstacle = await obstacleTo(requirement.probe, trial);
@@ -127,26 +106,3 @@ export async function requireDriver(name: DriverName, directory: string): Promis
     );
   });
 }
-
-interface Requirement {
-  /** What must go well on the file system of a directory. */
-  probe: Probe;
-  /** The way on when it does not. */
-  hint: string;
-}
-
-/** `directory` works everywhere. */
-const REQUIREMENTS: Partial<Record<DriverName, Requirement>> = {
-  zfs: {
-    probe: tryZfs,
-    hint: 'install zfsutils-linux and load the module (modprobe zfs), or leave --driver away',
-  },
-  btrfs: {
-    probe: tryBtrfs,
-    hint: 'choose --driver overlay or directory, or a --root on btrfs',
-  },
-  overlay: {
-    probe: tryOverlay,
-    hint: 'choose --driver directory, or a --root on another file system (ext4, xfs, btrfs)',
-  },
-};

@@ -23,7 +23,7 @@
  */
 import type {MountPlan} from '../system/mount-plan.ts';
 import type {Ledger, Note} from './ledger.ts';
-import type {DriverName} from './names.ts';
+import type {DriverName} from './registry.ts';
 import type {VolumeStreams} from './stream-contract.ts';
 
 export type {MountPlan} from '../system/mount-plan.ts';

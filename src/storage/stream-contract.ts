@@ -4,8 +4,6 @@
  * that it was made from; and one that breaks off can go on where it did.
  */
 import type {Child} from '../system/child.ts';
-import type {DriverName} from './names.ts';
-import {isStream, TELLING} from './zfs/stream-header.ts';
 
 export interface VolumeStreams {
   /** Frozen volumes that this one was made from, nearest first. @throws ChrootctlError NOT_FOUND */
@@ -83,12 +81,4 @@ export interface Unfinished {
   since: Date;
   /** What the sender needs to go on; undefined: it cannot. */
   token: string | undefined;
-}
-
-/** Enough of a file's beginning to tell a stream. */
-export const STREAM_HEAD = TELLING;
-
-/** The driver whose stream begins like this. */
-export function streamDriverOf(head: Uint8Array): DriverName | undefined {
-  return isStream(head) ? 'zfs' : undefined;
 }

@@ -1,14 +1,10 @@
 /** Directories in which a driver is tried out; they are gone afterwards, unless whoever tries dies meanwhile. */
-import {existsSync, mkdtempSync, readdirSync, realpathSync, statfsSync} from 'node:fs';
+import {existsSync, mkdtempSync, readdirSync, realpathSync} from 'node:fs';
 import {dirname, join, resolve} from 'node:path';
 import {deleteTree} from './trees/delete.ts';
-import {deleteSubvolume} from './btrfs/nested.ts';
-import {isSubvolume} from './btrfs/subvolumes.ts';
+import {DRIVER_NAMES, kindOf} from './registry.ts';
 
 const PREFIX = '.chrootctl-trial-';
-
-/** statfs(2) */
-const BTRFS_SUPER_MAGIC = 0x9123683e;
 
 /** Runs `work` with a directory on the file system that `directory` is or will be on; it is gone afterwards. */
 export async function inTrial<T>(directory: string, work: (trial: string) => Promise<T>): Promise<T> {
@@ -29,13 +25,8 @@ export function trialsIn(directory: string): string[] {
     .map((name) => join(directory, name));
 }
 
-/** Deletes what a trial left, its subvolumes included, which may be read-only. One that is gone is no error. */
+/** Deletes what a trial left. One that is gone is no error. */
 export async function deleteTrial(trial: string): Promise<void> {
-  if (existsSync(trial) && statfsSync(trial).type === BTRFS_SUPER_MAGIC) {
-    for (const name of readdirSync(trial)) {
-      const path = join(trial, name);
-      if (isSubvolume(path)) await deleteSubvolume(path);
-    }
-  }
+  for (const name of DRIVER_NAMES) await kindOf(name).deleteTrial?.(trial);
   deleteTree(trial);
 }

@@ -7,8 +7,7 @@ import {homedir} from 'node:os';
 import {join, resolve} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {StorageDriver} from '../storage/driver.ts';
-import {openDriver} from '../storage/open.ts';
-import {DRIVER_NAMES, isDriverName, type DriverName} from '../storage/names.ts';
+import {DRIVER_NAMES, isDriverName, kindOf, openDriver, type DriverName} from '../storage/registry.ts';
 import {isoTime} from '../system/clock.ts';
 import {makeDirectoryDurably, writeDurably} from '../system/files.ts';
 import {withLock} from '../system/lock.ts';
@@ -100,7 +99,7 @@ export class Store {
         {hint: 'a store keeps its dataset: leave --dataset away, or choose another store with --root'},
       );
     }
-    return new Store(layout, format, openDriver(format.driver, layout.volumes, format));
+    return new Store(layout, format, await openDriver(format.driver, layout.volumes, format));
   }
 }
 
@@ -175,10 +174,8 @@ async function make(
         {...(refusal.hint === undefined ? {} : {hint: refusal.hint}), cause: refusal},
       );
     }
-    if (chosen.dataset !== undefined) {
-      const {prepareRoom} = await import('../storage/zfs/room.ts');
-      await prepareRoom(chosen.dataset, layout.root, {adopt});
-    }
+    if (chosen.dataset !== undefined)
+      await kindOf(chosen.driver).datasets?.prepare(chosen.dataset, layout.root, {adopt});
     const format = {format: FORMAT, created: isoTime(), ...chosen};
     makeReserve(layout);
     writeDurably(layout.format, formatRecord(format));

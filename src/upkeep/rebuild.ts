@@ -7,6 +7,7 @@ import {ChrootctlError} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {checkImageName} from '../reference.ts';
 import type {Ledger} from '../storage/ledger.ts';
+import {kindOf, WITH_DATASETS} from '../storage/registry.ts';
 import {memosOf, restore} from '../store/catch-up.ts';
 import {Store, storeRoot, type StoreOptions} from '../store/store.ts';
 import {isoTime} from '../system/clock.ts';
@@ -46,8 +47,8 @@ async function restoreImages(store: Store, ledger: Ledger): Promise<string[]> {
 async function openOrMake(options: StoreOptions): Promise<Store> {
   const root = storeRoot(options.root);
   if (existsSync(`${root}/format.json`)) return Store.open(options);
-  const {roomsOf} = await import('../storage/zfs/room.ts');
-  const rooms = options.dataset === undefined ? await roomsOf(root) : [options.dataset];
+  const {datasets} = kindOf(WITH_DATASETS);
+  const rooms = options.dataset === undefined ? ((await datasets?.ofStore(root)) ?? []) : [options.dataset];
   const [dataset, other] = rooms;
   if (dataset === undefined || other !== undefined) {
     throw new ChrootctlError(

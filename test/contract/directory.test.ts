@@ -1,17 +1,17 @@
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {openDriver} from '../../src/storage/open.ts';
+import {openDriver} from '../../src/storage/registry.ts';
 import {driverContract} from './suite.ts';
 
 driverContract({
   name: 'directory',
   chain: 20,
-  make: () => {
+  make: async () => {
     const root = mkdtempSync(join(tmpdir(), 'st:or,e\\ \n-'));
     const directory = join(root, 'volumes');
     return {
-      driver: openDriver('directory', directory),
+      driver: await openDriver('directory', directory),
       directory,
       cleanup: () => rmSync(root, {recursive: true}),
     };

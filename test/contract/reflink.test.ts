@@ -2,7 +2,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {mkdtempSync, statfsSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {openDriver} from '../../src/storage/open.ts';
+import {openDriver} from '../../src/storage/registry.ts';
 import {canMake, loopFileSystem} from './loop.ts';
 import {driverContract} from './suite.ts';
 import {doing} from './tree.ts';
@@ -11,10 +11,10 @@ for (const type of ['xfs', 'btrfs'].filter(canMake)) {
   driverContract({
     name: `directory (on ${type})`,
     chain: 10,
-    make: () => {
+    make: async () => {
       const {directory: mounted, cleanup} = loopFileSystem(type);
       const directory = join(mkdtempSync(join(mounted, 's:t,-')), 'volumes');
-      return {driver: openDriver('directory', directory), directory, cleanup};
+      return {driver: await openDriver('directory', directory), directory, cleanup};
     },
   });
 
@@ -22,7 +22,7 @@ for (const type of ['xfs', 'btrfs'].filter(canMake)) {
     test('shares its blocks with its parent', async () => {
       const {directory, cleanup} = loopFileSystem(type);
       try {
-        const driver = openDriver('directory', join(directory, 'volumes'));
+        const driver = await openDriver('directory', join(directory, 'volumes'));
         await driver.create('base');
         await driver.withTree(
           'base',

@@ -23,7 +23,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {StorageDriver} from '../../src/storage/driver.ts';
-import type {DriverSettings} from '../../src/storage/open.ts';
+import type {DriverSettings} from '../../src/storage/kind.ts';
 import {withMounted} from '../../src/system/view.ts';
 import {makeOddTree} from './odd.ts';
 import {doing, listTree} from './tree.ts';

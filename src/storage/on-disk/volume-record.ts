@@ -8,7 +8,7 @@ import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {isId} from '../../ids.ts';
 import {isTorn, readIfExists, syncDirectory, writeAtomically, writeDurably} from '../../system/files.ts';
 import type {Owner} from '../../system/identity.ts';
-import {isDriverName, type DriverName} from '../names.ts';
+import {isDriverName, type DriverName} from '../registry.ts';
 
 /**
  * `making`: being copied by `maker`, not a volume yet. `removed`: no volume any more, but its layer is kept for

@@ -31,7 +31,7 @@ import type {
   VolumeInfo,
   VolumeProblem,
 } from '../driver.ts';
-import type {DriverName} from '../names.ts';
+import type {DriverName} from '../registry.ts';
 import {
   directoryOf,
   readRecord,

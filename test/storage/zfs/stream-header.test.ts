@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import fc from 'fast-check';
-import {streamDriverOf} from '../../../src/storage/stream-contract.ts';
+import {streamDriverOf} from '../../../src/storage/registry.ts';
 import {parseNvlist} from '../../../src/storage/zfs/nvlist.ts';
 import {RECORD, StreamReader, type StreamHeader} from '../../../src/storage/zfs/stream-header.ts';
 

@@ -1,0 +1,64 @@
+/** Where volumes can be layers of overlayfs. */
+import {lstatSync, mkdirSync, rmdirSync, unlinkSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {ChrootctlError} from '../../errors.ts';
+import {withMounted} from '../../system/view.ts';
+import type {DriverKind} from '../kind.ts';
+import {described, obstacleTo} from '../probes.ts';
+import {marksIn} from '../trees/xattrs.ts';
+
+/** What a container has its own root on. */
+const ELSEWHERE =
+  '; a store on a volume (-v chrootctl:/var/lib/chrootctl) or a disk of its own has a better driver';
+
+export const overlay: DriverKind = {
+  requirement: {
+    probe: tryOverlay,
+    hint: 'choose --driver directory, or a --root on another file system (ext4, xfs, btrfs)',
+  },
+
+  async suits({trial, type}) {
+    const obstacle = await obstacleTo(tryOverlay, trial);
+    if (obstacle === undefined) return {works: true, why: `overlayfs works on ${type}`};
+    const elsewhere = type === 'overlay' ? ELSEWHERE : '';
+    return {
+      works: false,
+      why: `overlayfs does not work on ${type} (${described(obstacle)})${elsewhere}`,
+      obstacle,
+    };
+  },
+
+  async open(volumes) {
+    const {OverlayDriver} = await import('./driver.ts');
+    return new OverlayDriver(volumes);
+  },
+};
+
+/** In an overlay a file is deleted and a directory replaced. */
+async function tryOverlay(trial: string): Promise<void> {
+  for (const name of ['lower', 'lower/replaced', 'upper', 'work']) mkdirSync(join(trial, name));
+  for (const name of ['deleted', 'replaced/file']) writeFileSync(join(trial, 'lower', name), '');
+  const options = [
+    'redirect_dir=on',
+    'metacopy=off',
+    'index=off',
+    'lowerdir=lower',
+    'upperdir=upper',
+    'workdir=work',
+  ];
+  const plan = {type: 'overlay', source: 'overlay', options, workingDirectory: trial, layers: []};
+  await withMounted(plan, (directory) => {
+    unlinkSync(join(directory, 'deleted'));
+    unlinkSync(join(directory, 'replaced/file'));
+    rmdirSync(join(directory, 'replaced'));
+    mkdirSync(join(directory, 'replaced'));
+    return Promise.resolve();
+  });
+  const whiteout = lstatSync(join(trial, 'upper/deleted'), {throwIfNoEntry: false});
+  if (whiteout?.isCharacterDevice() !== true) {
+    throw new ChrootctlError('FAILED', 'a deletion left no whiteout');
+  }
+  const [marks] = await marksIn([join(trial, 'upper')]);
+  if (marks?.opaque.has('replaced') !== true)
+    throw new ChrootctlError('FAILED', 'there are no trusted extended attributes');
+}
