@@ -52,6 +52,25 @@ export default tseslint.config(
     },
   },
   {
+    // Programs are started in one way, in one environment.
+    files: ['src/**/*.ts'],
+    ignores: ['src/system/programs.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: '^(node:child_process|execa)$',
+              message: 'system/programs.ts starts programs.',
+              allowTypeImports: true,
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ['test/**/*.ts', 'scripts/**/*.ts'],
     rules: {'no-console': 'off', '@typescript-eslint/no-non-null-assertion': 'off'},
   },

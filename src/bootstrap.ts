@@ -66,7 +66,7 @@ export async function bootstrap(
       stdin: 'pipe',
       input: renderDeb822(sources),
       // Variables of the caller come first, as with apt itself.
-      env: {...settings.environment, ...proxiesOf(process.env)},
+      env: {...settings.environment, ...callersWish(process.env)},
       stderr: function* (line: unknown) {
         const text = String(line);
         options.onProgress?.(text.replace(/^I: /, ''));
@@ -162,8 +162,11 @@ function mmdebstrap(
   ];
 }
 
-function proxiesOf(environment: NodeJS.ProcessEnv): Record<string, string> {
-  const entries = Object.entries(environment).filter(([name]) => /^https?_proxy$/.test(name));
+/** What of our caller's environment is about the root that is made: the way to the archive, and reproducible times. */
+function callersWish(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const entries = Object.entries(environment).filter(([name]) =>
+    /^(?:https?_proxy|APT_CONFIG|SOURCE_DATE_EPOCH)$/.test(name),
+  );
   return Object.fromEntries(entries.map(([name, value]) => [name, value ?? '']));
 }
 

@@ -51,7 +51,9 @@ const PROXY = /^Acquire::(https?)::Proxy "(.+)";$/;
 /** @throws ChrootctlError FAILED when apt is not installed */
 export async function hostSettings(): Promise<AptSettings> {
   const settings: AptSettings = {options: [], environment: {}};
-  for (const line of (await run('apt-config', ['dump', 'Acquire'])).split('\n')) {
+  const configuration = process.env['APT_CONFIG'];
+  const env = configuration === undefined ? {} : {APT_CONFIG: configuration};
+  for (const line of (await run('apt-config', ['dump', 'Acquire'], {env})).split('\n')) {
     const kept = KEPT.exec(line);
     const proxy = PROXY.exec(line);
     if (kept !== null) settings.options.push(`Acquire::${kept[1] ?? ''} "${kept[2] ?? ''}"`);

@@ -1,10 +1,10 @@
 /** Runs one command in a sandbox and waits for its end. */
-import {spawn, type ChildProcess} from 'node:child_process';
+import type {ChildProcess} from 'node:child_process';
 import {mkdirSync} from 'node:fs';
 import {constants} from 'node:os';
 import type {Duplex, Readable} from 'node:stream';
 import {ChrootctlError, toChrootctlError} from '../errors.ts';
-import {notStarted} from '../system/programs.ts';
+import {notStarted, start as startProgram, systemPath} from '../system/programs.ts';
 import {requireRights} from '../system/refusal.ts';
 import {withMounted} from '../system/view.ts';
 import {DESCRIPTORS, PROCEED} from './chain.ts';
@@ -21,7 +21,7 @@ import type {SandboxRoot, SandboxResult, SandboxSpec} from './spec.ts';
 import {Streams, type Stdio} from './streams.ts';
 import {terminalFor} from './terminal.ts';
 import {startTimer} from './timeout.ts';
-import {searchPath, toolbox} from './toolbox.ts';
+import {toolbox} from './toolbox.ts';
 import {viewsOf} from './volumes.ts';
 
 export interface LaunchOptions {
@@ -190,7 +190,7 @@ function start(
   streams[DESCRIPTORS.stdin] = stdin;
   streams[DESCRIPTORS.stderr] = stderr;
   const [file = '', ...args] = outerWords({enters: newPrivileges === true});
-  return spawn(file, args, {stdio: streams, env: {PATH: searchPath(), LC_ALL: 'C'}, cwd: '/'});
+  return startProgram(file, args, {stdio: streams, env: {PATH: systemPath()}, cwd: '/'});
 }
 
 /** A chain that fails early closes its end (EPIPE); its failure is reported from the set-up descriptor. */

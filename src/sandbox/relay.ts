@@ -1,10 +1,9 @@
 /** Between a file of the host and the pipe that the command has instead (streams.ts). */
-import {spawnSync} from 'node:child_process';
 import {closeSync, constants, openSync, readSync, write, writeSync} from 'node:fs';
 import {Socket} from 'node:net';
 import {ChrootctlError, errnoOf, FREE_SPACE, messageOf} from '../errors.ts';
 import {openFile} from './descriptors.ts';
-import {searchPath} from './toolbox.ts';
+import {runAtOnce} from '../system/programs.ts';
 
 const CHUNK = 256 * 1024;
 const {O_RDONLY, O_WRONLY, O_NONBLOCK} = constants;
@@ -74,11 +73,8 @@ export class InputRelay {
   /** Whoever reads the file next goes on where the command stopped. dd(1), since Node has no lseek(2). */
   #advance(bytes: number): void {
     if (bytes <= 0) return;
-    const {status} = spawnSync('dd', ['bs=1', 'count=0', `skip=${bytes}`], {
-      stdio: [this.#file, 'ignore', 'ignore'],
-      env: {PATH: searchPath()},
-    });
-    if (status !== 0)
+    const words = ['bs=1', 'count=0', `skip=${bytes}`];
+    if (runAtOnce('dd', words, [this.#file, 'ignore', 'ignore']) !== 0)
       throw new ChrootctlError('FAILED', 'cannot leave standard input where the command stopped reading');
   }
 }

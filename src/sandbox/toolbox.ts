@@ -15,10 +15,10 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import {basename, delimiter, join} from 'node:path';
+import {basename, join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {readIfExists, writeAtomically} from '../system/files.ts';
-import {attempt, notStarted} from '../system/programs.ts';
+import {attempt, notStarted, systemPath} from '../system/programs.ts';
 
 const PROGRAMS = ['sh', 'setpriv', 'chroot', 'env'] as const;
 
@@ -44,14 +44,6 @@ interface Index {
   directory: string;
   linker: string | null;
   sources: Source[];
-}
-
-/** Where helper programs of the host are looked for: where distributions keep them, then our PATH. */
-export function searchPath(path = process.env['PATH']): string {
-  const known = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-  return [
-    ...new Set([...known, ...(path ?? '').split(delimiter).filter((entry) => entry.startsWith('/'))]),
-  ].join(':');
 }
 
 /** One toolbox per process is looked up once. */
@@ -168,7 +160,7 @@ function removeOthers(cacheDirectory: string, directory: string): void {
 }
 
 function locate(program: Tool): string {
-  for (const directory of searchPath().split(':')) {
+  for (const directory of systemPath().split(':')) {
     const path = join(directory, program);
     if (statSync(path, {throwIfNoEntry: false})?.isFile() === true) return realpathSync(path);
   }
@@ -177,7 +169,7 @@ function locate(program: Tool): string {
 
 /** The libraries and the linker of a program, as ldd(1) tells; none for a static one. */
 async function librariesOf(path: string): Promise<string[]> {
-  const {code, stdout, stderr} = await attempt('ldd', [path], {env: {PATH: searchPath()}});
+  const {code, stdout, stderr} = await attempt('ldd', [path], {env: {PATH: systemPath()}});
   if (code !== 0) {
     if (/not a dynamic executable|statically linked/i.test(stdout + stderr)) return [];
     throw new ChrootctlError('FAILED', `cannot tell which libraries ${path} needs: ${stderr.trim()}`);

@@ -1,5 +1,4 @@
 /** Stopping the processes of a session while its state is copied, or its root is prepared for another command. */
-import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {readdirSync} from 'node:fs';
 import type {Writable} from 'node:stream';
@@ -7,6 +6,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError} from '../errors.ts';
 import type {Exec} from '../store/sessions.ts';
 import {entries, isRunning, numbersOf, processAt, signal, statOf, type Process} from '../system/processes.ts';
+import {start} from '../system/programs.ts';
 import {sandboxesOf} from './running.ts';
 
 /** States of a thread that does nothing any more: stopped, traced, ended. */
@@ -69,7 +69,7 @@ interface Holder {
 
 /** In a session of its own: Ctrl-C at the terminal must not take it away. */
 async function holderOf(processes: readonly Process[]): Promise<Holder> {
-  const holder = spawn('sh', ['-c', GO_ON, 'sh', ...processes.map(wordOf)], {
+  const holder = start('sh', ['-c', GO_ON, 'sh', ...processes.map(wordOf)], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });

@@ -1,7 +1,7 @@
 /** A program at one end of a stream: started, watched, and certainly ended. */
-import {spawn, type ChildProcess, type StdioOptions} from 'node:child_process';
+import type {ChildProcess, StdioOptions} from 'node:child_process';
 import type {Readable, Writable} from 'node:stream';
-import {notStarted} from './programs.ts';
+import {notStarted, start} from './programs.ts';
 
 export interface Ended {
   /** Exit code, 128+N when signal N ended it. */
@@ -26,10 +26,7 @@ export class Child {
   #closed = false;
 
   constructor(file: string, args: readonly string[], stdio: readonly [stdin: Stdio, stdout: Stdio]) {
-    // Variables such as TAR_OPTIONS, XZ_OPT and ZSTD_CLEVEL change what the programs do.
-    // zfs(8) is in an sbin directory, which is not on everybody's PATH.
-    const env = {PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/sbin:/sbin`, LC_ALL: 'C'};
-    this.#process = spawn(file, args, {stdio: [...stdio, 'pipe'] as StdioOptions, env});
+    this.#process = start(file, args, {stdio: [...stdio, 'pipe'] as StdioOptions});
     // That the reader is gone shows in how the program ended.
     this.#process.stdin?.on('error', () => (this.#closed = true));
     this.#process.stdin?.on('close', () => (this.#closed = true));

@@ -4,9 +4,8 @@
  * description, so it stays ours when flock(1) ends, and goes when the last copy of the descriptor does.
  */
 import {closeSync, fstatSync, openSync, statSync} from 'node:fs';
-import {spawn} from 'node:child_process';
 import {ChrootctlError} from '../errors.ts';
-import {notStarted} from './programs.ts';
+import {notStarted, start} from './programs.ts';
 
 /**
  * Runs `work` while holding an exclusive lock on `path`, which is made if missing. Waits as long as it takes. Only the
@@ -32,7 +31,7 @@ function isAt(fd: number, path: string): boolean {
 
 function lock(fd: number, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn('flock', ['--exclusive', '3'], {stdio: ['ignore', 'ignore', 'inherit', fd]});
+    const child = start('flock', ['--exclusive', '3'], {stdio: ['ignore', 'ignore', 'inherit', fd]});
     child.once('error', (error) => {
       reject(notStarted('flock', error));
     });

@@ -1,9 +1,22 @@
-/** Helper programs (mount, tar, du, …): run to the end, output captured, failure turned into an error that says why. */
+/**
+ * The one way to start a program (mount, tar, zfs, perl, …), in one environment: run to its end, output captured, failure
+ * turned into an error that says why; or just started.
+ */
+import {
+  spawn,
+  spawnSync,
+  type ChildProcess,
+  type ChildProcessByStdio,
+  type StdioOptions,
+} from 'node:child_process';
+import {delimiter} from 'node:path';
+import type {Readable, Writable} from 'node:stream';
 import type {Options} from 'execa';
 import {ChrootctlError} from '../errors.ts';
 import {dyingWithUs} from './die-with-parent.ts';
 import {isOfBuilders, refusalOf} from './refusal.ts';
 
+/** `env`: variables besides those of `environment`. */
 export type HelperOptions = Options & {
   /** It ends when we are killed, with all that it has started: for what writes into volumes. For root only. */
   diesWithUs?: boolean;
@@ -15,8 +28,73 @@ export interface Finished {
   stderr: string;
 }
 
-/** Programs print in English with plain numbers, so that what they say can be read by a program too. */
-const PLAIN = {LC_ALL: 'C'};
+/** Where distributions keep programs for everybody, and those for root, which are not on everybody's PATH. */
+const BIN = ['/usr/bin', '/bin'];
+const SBIN = ['/usr/sbin', '/sbin'];
+
+/**
+ * All that a program is told by its environment. Nothing of our caller's: variables such as TAR_OPTIONS, XZ_OPT or
+ * POSIXLY_CORRECT change what programs do, and so what a version holds. PATH says where our caller has its programs, as
+ * far as that does not depend on a working directory. Programs print in English with plain numbers, for a program to read.
+ */
+export function environment(more: Readonly<NodeJS.ProcessEnv> = {}): NodeJS.ProcessEnv {
+  const own = callersPath();
+  return {
+    PATH: [...new Set([...(own.length === 0 ? BIN : own), ...SBIN])].join(':'),
+    LC_ALL: 'C',
+    ...more,
+  };
+}
+
+/** A PATH with the system's own places first, for what a sandbox is made of: nobody is to replace that. */
+export function systemPath(): string {
+  return [...new Set(['/usr/sbin', '/usr/bin', '/sbin', '/bin', ...callersPath()])].join(':');
+}
+
+function callersPath(): string[] {
+  return (process.env['PATH'] ?? '').split(delimiter).filter((entry) => entry.startsWith('/'));
+}
+
+export interface StartOptions {
+  /** Default: all three ignored. */
+  stdio?: StdioOptions;
+  /** Default: ours. */
+  cwd?: string;
+  /** In a session of its own: what a terminal sends, Ctrl-C above all, is for us to act on. */
+  detached?: boolean;
+  /** Variables besides those of `environment`. */
+  env?: Readonly<Record<string, string>>;
+}
+
+/** Starts a program, and leaves the rest to the caller. For the path of `run`: nothing is loaded that is not needed. */
+export function start(
+  file: string,
+  args: readonly string[],
+  options: StartOptions & {stdio: ['pipe', 'pipe', 'pipe']},
+): ChildProcessByStdio<Writable, Readable, Readable>;
+export function start(
+  file: string,
+  args: readonly string[],
+  options: StartOptions & {stdio: ['ignore', 'pipe', 'pipe']},
+): ChildProcessByStdio<null, Readable, Readable>;
+export function start(
+  file: string,
+  args: readonly string[],
+  options: StartOptions & {stdio: ['pipe', 'ignore', 'ignore']},
+): ChildProcessByStdio<Writable, null, null>;
+export function start(file: string, args: readonly string[], options?: StartOptions): ChildProcess;
+export function start(
+  file: string,
+  args: readonly string[],
+  {stdio = 'ignore', env, ...options}: StartOptions = {},
+): ChildProcess {
+  return spawn(file, args, {...options, stdio, env: environment(env)});
+}
+
+/** Runs one that takes next to no time, and waits. Gives its exit code; null when it was killed or not started. */
+export function runAtOnce(file: string, args: readonly string[], stdio: StdioOptions): number | null {
+  return spawnSync(file, args, {stdio, env: environment()}).status;
+}
 
 /**
  * Runs a program and returns how it ended, whatever its exit code.
@@ -33,7 +111,8 @@ export async function attempt(
   const result = await execa(program, words, {
     stdin: 'ignore',
     ...options,
-    env: {...PLAIN, ...options.env},
+    env: environment(options.env),
+    extendEnv: false,
     reject: false,
   });
   if (result.exitCode === undefined && result.signal === undefined) throw notStarted(file, result);

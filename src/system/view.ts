@@ -3,11 +3,11 @@
  * it through /proc/PID/root (proc_pid_root(5)). The holder waits on a pipe from us; when we die, kill -9 included,
  * the pipe closes, the holder ends, and the kernel unmounts with the last process of the namespace.
  */
-import {spawn, type ChildProcess} from 'node:child_process';
+import type {ChildProcess} from 'node:child_process';
 import {realpathSync} from 'node:fs';
 import {mountFunction, type MountPlan} from './mount-plan.ts';
 import {ChrootctlError} from '../errors.ts';
-import {lastLine, notStarted} from './programs.ts';
+import {lastLine, notStarted, start} from './programs.ts';
 import {directoryOf} from './processes.ts';
 import {refusalOf} from './refusal.ts';
 
@@ -28,7 +28,7 @@ export async function withMounted<T>(plan: MountPlan, work: (directory: string) 
   // A mount over the root directory of a process is not seen by that process (path_resolution(7)).
   if (mountPoint === '/')
     throw new ChrootctlError('FAILED', 'a mount plan cannot have / as its working directory');
-  const holder = spawn(
+  const holder = start(
     'unshare',
     [
       ...HOLDER,
@@ -44,7 +44,6 @@ export async function withMounted<T>(plan: MountPlan, work: (directory: string) 
       cwd: plan.workingDirectory,
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
-      env: {...process.env, LC_ALL: 'C'},
     },
   );
   const ended = new Promise<void>((resolve) => {

@@ -47,7 +47,7 @@ export class Cli {
   readonly directory: string;
   readonly #environment: Record<string, string>;
 
-  constructor({driver, store}: {driver?: string; store?: string} = {}) {
+  constructor({driver, store, env}: {driver?: string; store?: string; env?: Record<string, string>} = {}) {
     this.directory = temporaryDirectory();
     // On a file system that the driver can work on.
     const room = driver === 'btrfs' ? mountLoop('btrfs', this.directory) : this.directory;
@@ -55,6 +55,7 @@ export class Cli {
     this.#environment = {
       CHROOTCTL_ROOT: this.store,
       ...(driver === undefined ? {} : {CHROOTCTL_DRIVER: driver}),
+      ...env,
     };
     if (driver === 'zfs') {
       const init = ['init', '--root', this.store, '--driver', 'zfs', '--dataset', temporaryDataset()];

@@ -1,8 +1,7 @@
 /** Btrfs subvolumes, by btrfs(8): Node has no call for ioctl(2). */
-import {spawn} from 'node:child_process';
 import {accessSync, constants, lstatSync} from 'node:fs';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
-import {lastLine, notStarted} from '../../system/programs.ts';
+import {lastLine, notStarted, start} from '../../system/programs.ts';
 import {requireRights} from '../../system/refusal.ts';
 
 /** The number of the root directory of every subvolume, and of nothing else on btrfs (BTRFS_FIRST_FREE_OBJECTID). */
@@ -83,11 +82,7 @@ export async function extentsAfter(path: string, generation: number): Promise<Ne
  */
 export async function btrfs(words: readonly string[], onLine?: (line: string) => void): Promise<string> {
   // In a session of its own: Ctrl-C at the terminal is for us to act on.
-  const child = spawn('btrfs', words, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-    env: {...process.env, LC_ALL: 'C'},
-  });
+  const child = start('btrfs', words, {stdio: ['ignore', 'pipe', 'pipe'], detached: true});
   let [output, complaint] = ['', ''];
   child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
   child.stdout.setEncoding('latin1').on('data', (text: string) => {

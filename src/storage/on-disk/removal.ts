@@ -6,7 +6,6 @@
  * its layer any more. That is decided under the lock of the volumes directory, by one process at a time. `create`
  * takes no lock: whoever clones a volume has pinned it, so it is not removed meanwhile.
  */
-import {spawn} from 'node:child_process';
 import {closeSync, existsSync, openSync, readdirSync} from 'node:fs';
 import {constants, setPriority} from 'node:os';
 import {join} from 'node:path';
@@ -15,6 +14,7 @@ import {removeIfExists} from '../../system/files.ts';
 import {isAlive, isSelf, self, startOf} from '../../system/identity.ts';
 import {withLock} from '../../system/lock.ts';
 import {describeOwner} from '../../system/owners.ts';
+import {start} from '../../system/programs.ts';
 import {assertMountedNowhere, layerOf} from './busy.ts';
 import {assertNothingMountedBelow, deleteTree} from '../trees/delete.ts';
 import {ATTRIBUTES} from '../overlay/merge.ts';
@@ -83,10 +83,9 @@ function deleteLater(volumes: string, {chrootctl, id, driver}: VolumeRecord): vo
   const parts = PARTS.map((part) => join(directory, part));
   // The record last: it says who is at work, so that nobody takes the rest for a leftover while he is.
   const script = 'read -r go; rm -rf --one-file-system -- "$@" && rm -rf --one-file-system -- "$0"';
-  const child = spawn('sh', ['-c', script, directory, ...parts], {
+  const child = start('sh', ['-c', script, directory, ...parts], {
     cwd: '/',
     detached: true,
-    env: {PATH: '/usr/sbin:/usr/bin:/sbin:/bin'},
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   // Without a record the rest is a leftover, and gc finds it.

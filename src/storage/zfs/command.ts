@@ -2,9 +2,8 @@
  * Calling zfs(8). Its complaints are told apart by what they say (in the C locale; the texts are the same in OpenZFS
  * 2.1 to 2.4), since its exit code is 1 for all of them.
  */
-import {execFile} from 'node:child_process';
-import {ChrootctlError, errnoOf, type ErrorCode} from '../../errors.ts';
-import {notStarted} from '../../system/programs.ts';
+import {ChrootctlError, type ErrorCode} from '../../errors.ts';
+import {notStarted, start} from '../../system/programs.ts';
 import {moreRights} from '../../system/rights.ts';
 
 export interface Answer {
@@ -13,31 +12,20 @@ export interface Answer {
   stderr: string;
 }
 
-/** zfs(8) is in an sbin directory, which is not on everybody's PATH. */
-function searchPath(): string {
-  return `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
-}
-
-/** Plenty for a listing of a hundred thousand snapshots. */
-const MAX_BYTES = 1 << 28;
-
 /**
  * Runs zfs(8) to its end, whatever that is. Without execa, which takes longer to load than a clone takes to make.
  * @throws ChrootctlError FAILED when it cannot be started
  */
 export function tryZfs(args: readonly string[], input = ''): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const child = execFile(
-      'zfs',
-      args,
-      {env: {...process.env, PATH: searchPath(), LC_ALL: 'C'}, maxBuffer: MAX_BYTES},
-      (error, stdout, stderr) => {
-        if (error !== null && errnoOf(error) !== undefined) reject(notStarted('zfs', error));
-        else resolve({ok: error === null, stdout, stderr});
-      },
-    );
+    const child = start('zfs', args, {stdio: ['pipe', 'pipe', 'pipe']});
+    let [stdout, stderr] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.once('error', (error) => reject(notStarted('zfs', error)));
+    child.once('close', (code) => resolve({ok: code === 0, stdout, stderr}));
     // A program that fails early closes its end (EPIPE); it says why on its standard error.
-    child.stdin?.on('error', () => undefined).end(input);
+    child.stdin.on('error', () => undefined).end(input);
   });
 }
 
