@@ -1,6 +1,6 @@
 import {mkdirSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
-import type {Case} from './measure.ts';
+import type {Case} from './case.ts';
 import {docker, podman, readyPeers} from './peers/peers.ts';
 import {readyUmoci} from './peers/umoci.ts';
 import {callChrootctl, chrootctl, unpack, unpackingWords} from './programs.ts';

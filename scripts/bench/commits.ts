@@ -1,7 +1,7 @@
 import {execFileSync} from 'node:child_process';
 import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
-import type {Case} from './measure.ts';
+import type {Case} from './case.ts';
 import {readyChrootctl} from './peers/chrootctl.ts';
 import type {ReadyPeer} from './peers/peer.ts';
 import {docker, podman, readyPeers} from './peers/peers.ts';

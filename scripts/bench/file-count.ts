@@ -2,7 +2,7 @@ import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {busyboxRoot} from '../../test/cli/chrootctl.ts';
-import type {Case} from './measure.ts';
+import type {Case} from './case.ts';
 import {callChrootctl, chrootctl} from './programs.ts';
 import {A_THIRD, type Section, type SectionMaker} from './section.ts';
 import {addFiles, addVersion, openStore} from './stores.ts';

@@ -4,7 +4,7 @@ import {mkdirSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {busyboxRoot} from '../../test/cli/chrootctl.ts';
-import type {Command} from './measure.ts';
+import type {Command} from './case.ts';
 import {installPackages} from './peers/packages.ts';
 import {call, failure, footprintOf} from './processes.ts';
 import {callChrootctl, chrootctl} from './programs.ts';

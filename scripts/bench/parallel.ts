@@ -1,4 +1,4 @@
-import type {Command} from './measure.ts';
+import type {Command} from './case.ts';
 import {readyChrootctl} from './peers/chrootctl.ts';
 import {PEERS, readyPeers} from './peers/peers.ts';
 import type {Section, SectionMaker} from './section.ts';

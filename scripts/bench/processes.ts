@@ -1,7 +1,7 @@
 /** Processes that are no case: helpers that are called now, and daemons of peers. */
 import {spawn, spawnSync} from 'node:child_process';
 import {closeSync, openSync, readFileSync, readdirSync} from 'node:fs';
-import type {Command} from './measure.ts';
+import type {Command} from './case.ts';
 
 /** Longer than any of them needs. */
 const PATIENCE = 30_000;

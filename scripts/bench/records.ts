@@ -1,6 +1,6 @@
 import {join} from 'node:path';
 import {busyboxRoot} from '../../test/cli/chrootctl.ts';
-import type {Case} from './measure.ts';
+import type {Case} from './case.ts';
 import {callChrootctl, chrootctl} from './programs.ts';
 import {A_TENTH, A_THIRD, type Section, type SectionMaker} from './section.ts';
 import {addEarlierVersions, addImages, addSessions, openStore} from './stores.ts';

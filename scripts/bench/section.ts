@@ -1,5 +1,5 @@
 /** What one part of the benchmark is made of. */
-import type {Case} from './measure.ts';
+import type {Case} from './case.ts';
 
 /** The name of a case, or of several whose times are added up, round by round. */
 export type Side = string | readonly string[];

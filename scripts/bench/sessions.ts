@@ -1,4 +1,4 @@
-import type {Case, Command} from './measure.ts';
+import type {Case, Command} from './case.ts';
 import {readyChrootctl} from './peers/chrootctl.ts';
 import type {Sessions} from './peers/peer.ts';
 import {docker, podman, readyPeers, schroot} from './peers/peers.ts';

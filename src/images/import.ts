@@ -7,16 +7,11 @@ import {bootstrap as runBootstrap, type BootstrapOptions} from '../bootstrap.ts'
 import {ChrootctlError} from '../errors.ts';
 import {parseTarget} from '../reference.ts';
 import {pinNothing} from '../session/pin.ts';
-import type {CommitOptions, Committed} from '../session/publish.ts';
+import type {Committed} from '../session/publish.ts';
 import {STREAM_HEAD, streamDriverOf} from '../storage/registry.ts';
 import type {Store} from '../store/store.ts';
-import {newVersion} from './new-version.ts';
+import {newVersion, type NewImage} from './new-version.ts';
 import {receiveVersion} from './receive.ts';
-
-export interface NewImage extends Pick<CommitOptions, 'message' | 'labels' | 'bump' | 'force'> {
-  /** `IMAGE[:TAG]`: `latest` moves too. */
-  target: string;
-}
 
 export interface ImportOptions extends NewImage {
   /** Bytes: the most that the archive may have once decompressed. */

@@ -1,8 +1,19 @@
 /** A version of a volume that is made for it: if that fails, nothing of it is left. */
 import {discard} from '../session/discard.ts';
-import {publish, publishedOf, type Committed, type Publication} from '../session/publish.ts';
+import {
+  publish,
+  publishedOf,
+  type CommitOptions,
+  type Committed,
+  type Publication,
+} from '../session/publish.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
+
+export interface NewImage extends Pick<CommitOptions, 'message' | 'labels' | 'bump' | 'force'> {
+  /** `IMAGE[:TAG]`: `latest` moves too. */
+  target: string;
+}
 
 /**
  * @param record names the volume, and pins the version that it is made from

@@ -10,8 +10,7 @@ import {parseRecord, VersionMemo, type VersionRecord} from '../store/records.ts'
 import type {Store} from '../store/store.ts';
 import {Interrupted} from '../system/interruption.ts';
 import {formatSize} from '../units.ts';
-import type {NewImage} from './import.ts';
-import {newVersion} from './new-version.ts';
+import {newVersion, type NewImage} from './new-version.ts';
 import {versionOfVolume} from './send.ts';
 
 export interface ReceiveOptions extends NewImage {

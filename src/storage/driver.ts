@@ -23,13 +23,13 @@
  */
 import type {MountPlan} from '../system/mount-plan.ts';
 import type {Ledger, Note} from './ledger.ts';
-import type {DriverName} from './registry.ts';
 import type {VolumeStreams} from './stream-contract.ts';
 
 export type {MountPlan} from '../system/mount-plan.ts';
 
 export interface StorageDriver {
-  readonly name: DriverName;
+  /** As the registry has it. */
+  readonly name: string;
   /** Where the driver's storage can remember the store's records too, so that they can be made anew from it. */
   readonly ledger?: Ledger;
   /** Where volumes can be sent to other stores of the same driver as they are. */

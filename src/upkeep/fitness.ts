@@ -4,7 +4,7 @@ import {randomId} from '../ids.ts';
 import {launch} from '../sandbox/launch.ts';
 import type {SandboxSpec} from '../sandbox/spec.ts';
 import {detectDriver, requireDriver} from '../storage/detect.ts';
-import type {Store} from '../store/store.ts';
+import {checkDriverName, type Store} from '../store/store.ts';
 import {inUserNamespace, missingRights, shortage} from '../system/rights.ts';
 
 export interface Hindrance {
@@ -41,7 +41,7 @@ async function obstacleToRun(store: Store, hasNoNetwork: boolean): Promise<Chroo
     // That it ends at all, with whatever code, is what is asked: a directory cannot be executed.
     await launch(trialSpec(store, hasNoNetwork ? 'host' : 'none'), {stdio: 'ignore'});
     // Elsewhere what worked when the store was made still does.
-    if (inUserNamespace()) await requireDriver(store.driver.name, store.layout.volumes);
+    if (inUserNamespace()) await requireDriver(checkDriverName(store.driver.name), store.layout.volumes);
     return undefined;
   } catch (error) {
     return toChrootctlError(error);

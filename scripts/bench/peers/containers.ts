@@ -1,5 +1,5 @@
 /** What docker and podman have in common, which is nearly the whole command line. */
-import type {Command} from '../measure.ts';
+import type {Command} from '../case.ts';
 import {call} from '../processes.ts';
 import type {ReadyPeer} from './peer.ts';
 

@@ -1,5 +1,5 @@
 /** What chrootctl is measured beside. */
-import type {Command} from '../measure.ts';
+import type {Command} from '../case.ts';
 import type {Ground} from '../section.ts';
 
 export interface Peer {

@@ -1,7 +1,7 @@
 /** umoci knows images and trees of files, and runs nothing: it has a part in what is moved and committed. */
 import {appendFileSync} from 'node:fs';
 import {join} from 'node:path';
-import type {Command} from '../measure.ts';
+import type {Command} from '../case.ts';
 import {call} from '../processes.ts';
 import {unpackingWords} from '../programs.ts';
 import type {Ground} from '../section.ts';
