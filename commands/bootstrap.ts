@@ -59,6 +59,6 @@ export default class Bootstrap extends BaseCommand {
       ...(components === undefined ? {} : {components}),
       onProgress: (line) => this.remark(flags, line),
     });
-    this.answer(flags, committed, () => committed.version);
+    this.done(flags, committed, () => committed.version);
   }
 }

@@ -25,6 +25,6 @@ export default class Commit extends BaseCommand {
     const store = await this.openStore(flags);
     const committed = await commitSession(store, args.session, {...commitOptions(flags), target: args.image});
     if (!committed.tags.includes('latest')) this.remark(flags, describeCommit(committed));
-    this.answer(flags, committed, () => committed.version);
+    this.done(flags, committed, () => committed.version);
   }
 }

@@ -7,7 +7,9 @@ import {exportVersion} from '../src/images/export.ts';
 import {exportStream, resumeStream} from '../src/images/send.ts';
 import {interruption} from '../src/system/interruption.ts';
 import {BaseCommand} from './shared/base.ts';
-import {stdout} from './shared/stdout.ts';
+
+/** Its number. */
+const STDOUT = 1;
 
 export default class Export extends BaseCommand {
   static override summary = "Write a version's root file system as a tar, or as a stream of zfs-send(8).";
@@ -50,7 +52,7 @@ export default class Export extends BaseCommand {
       throw usage('--from needs --format zfs', 'a tar always holds the whole version');
     if (file === '-') refuseTerminal(1, 'standard output');
     const store = await this.openStore(flags);
-    const out = file === '-' ? stdout() : file;
+    const out = file === '-' ? STDOUT : file;
     const options = {signal: interruption, compression: chooseCompression(flags.compression, file)};
     if (flags.resume !== undefined) return resumeStream(store, flags.resume, out, options);
     if (flags.format === 'zfs')

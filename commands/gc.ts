@@ -23,7 +23,7 @@ export default class Gc extends BaseCommand {
     const {collected, failed} = flags['dry-run']
       ? {collected: await leftovers(store, options), failed: []}
       : await collect(store, options);
-    this.answer(
+    this.done(
       flags,
       {
         collected: collected.map(({kind, what}) => ({kind, what})),

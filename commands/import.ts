@@ -46,6 +46,6 @@ export default class Import extends BaseCommand {
       labels: labels(flags.label),
       maxSize: flags['max-size'] === undefined ? undefined : parseSize(flags['max-size']),
     });
-    this.answer(flags, committed, () => committed.version);
+    this.done(flags, committed, () => committed.version);
   }
 }

@@ -19,7 +19,7 @@ export default class Init extends BaseCommand {
     const {root, driver, format} = store;
     const features = await driver.describe?.();
     const found = await hindrances(store);
-    this.answer(
+    this.done(
       flags,
       {
         root,

@@ -25,7 +25,7 @@ export default class Prune extends BaseCommand {
       olderThan: flags['older-than'] === undefined ? undefined : parseDuration(flags['older-than']),
       dryRun: flags['dry-run'],
     });
-    this.answer(flags, {...pruned, dryRun: flags['dry-run']}, () =>
+    this.done(flags, {...pruned, dryRun: flags['dry-run']}, () =>
       pruned.removed.map(({image, version}) => `${image}@${version}`),
     );
     const count = `${pruned.removed.length} version${pruned.removed.length === 1 ? '' : 's'}, up to ${formatSize(pruned.bytes)}`;

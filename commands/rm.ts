@@ -21,6 +21,6 @@ export default class Rm extends BaseCommand {
     const removed: Removed[] = [];
     for (const reference of argv.map(String))
       removed.push(...(await removeReference(store, reference, {force: flags.force})));
-    this.answer(flags, removed, () => removed.map(({image, version}) => `${image}@${version}`));
+    this.done(flags, removed, () => removed.map(({image, version}) => `${image}@${version}`));
   }
 }

@@ -14,7 +14,7 @@ export default class Rollback extends BaseCommand {
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Rollback);
     const moved = await rollback(await this.openStore(flags), args.image, args.reference);
-    this.answer(
+    this.done(
       flags,
       moved,
       () => `${moved.image}:latest -> ${moved.to ?? ''} (it was ${moved.from ?? 'unset'})`,

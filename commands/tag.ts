@@ -16,6 +16,6 @@ export default class Tag extends BaseCommand {
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Tag);
     const moved = await tagVersion(await this.openStore(flags), args.reference, args.tag);
-    this.answer(flags, moved, () => `${moved.image}:${moved.tag} -> ${moved.to ?? ''}`);
+    this.done(flags, moved, () => `${moved.image}:${moved.tag} -> ${moved.to ?? ''}`);
   }
 }

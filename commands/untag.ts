@@ -10,6 +10,6 @@ export default class Untag extends BaseCommand {
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Untag);
     const moved = await untagVersion(await this.openStore(flags), args.tag);
-    this.answer(flags, moved, () => `${moved.image}:${moved.tag} dropped (it was ${moved.from ?? ''})`);
+    this.done(flags, moved, () => `${moved.image}:${moved.tag} dropped (it was ${moved.from ?? ''})`);
   }
 }

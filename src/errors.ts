@@ -66,6 +66,27 @@ const SYSTEM_ERRORS: Partial<Record<string, {code: ErrorCode; hint: () => string
   EPERM: {code: 'NOT_PERMITTED', hint: forStore},
   EROFS: {code: 'NOT_PERMITTED', hint: () => 'the file system is mounted read-only'},
   ENOSPC: {code: 'FAILED', hint: () => FREE_SPACE},
+  EIO: {code: 'FAILED', hint: () => 'a disk fails, or what leads to it: the kernel log (dmesg) tells more'},
+  EMFILE: {code: 'FAILED', hint: () => 'no more files may be open here: raise the limit (ulimit -n)'},
+  ENFILE: {
+    code: 'FAILED',
+    hint: () => 'no more files may be open on this machine: raise the limit (sysctl fs.file-max)',
+  },
+  EAGAIN: {
+    code: 'FAILED',
+    hint: () =>
+      'no more processes may be started: raise the limit (ulimit -u, or pids.max of the control group)',
+  },
+  ENOMEM: {
+    code: 'FAILED',
+    hint: () => 'there is not enough memory, or not enough is allowed here (ulimit -v, the control group)',
+  },
+  EFBIG: {code: 'FAILED', hint: () => 'no file may grow as large here: raise the limit (ulimit -f)'},
+  E2BIG: {code: 'FAILED', hint: () => 'a command line or an environment is longer than the kernel takes'},
+  ENAMETOOLONG: {
+    code: 'FAILED',
+    hint: () => 'no path that is named as a whole may have more than 4095 bytes',
+  },
   EDQUOT: {
     code: 'FAILED',
     hint: () => 'the quota is used up: free some space and try again; nothing was lost',
@@ -88,6 +109,16 @@ export function toChrootctlError(error: unknown): ChrootctlError {
   if (errno === 'ENOENT' && /^\/proc\//.test(pathOf(error)) && !hasProc())
     return new ChrootctlError('FAILED', NO_PROC.what, {hint: NO_PROC.remedy, cause: error});
   return new ChrootctlError('FAILED', messageOf(error), {cause: error});
+}
+
+/** What a known errno asks the user to do. */
+export function remedyOf(error: unknown): string | undefined {
+  return SYSTEM_ERRORS[errnoOf(error) ?? '']?.hint();
+}
+
+/** What happened, in the system's words: 'no space left on device'. */
+export function whyOf(error: unknown): string {
+  return /^E[A-Z0-9]+: ([^,]+)/.exec(messageOf(error))?.[1] ?? messageOf(error);
 }
 
 /** The path in a Node system error. */

@@ -1,5 +1,6 @@
 import {string} from '@oclif/core/flags';
 import {begin} from '../../src/session/begin.ts';
+import {endSession} from '../../src/session/commit.ts';
 import {BaseCommand} from '../shared/base.ts';
 import {referenceArg} from '../shared/reference-arg.ts';
 import {labels, runFlags, runOptions, storageFlags} from '../shared/run-flags.ts';
@@ -26,6 +27,12 @@ export default class SessionBegin extends BaseCommand {
       options: runOptions(flags),
     });
     const {id, name, image, version} = record;
-    this.answer(flags, {id, name, image, version, root}, () => id);
+    try {
+      this.answer(flags, {id, name, image, version, root}, () => id);
+    } catch (error) {
+      // Whoever is to use it has not got to know that it is there.
+      await endSession(store, id);
+      throw error;
+    }
   }
 }

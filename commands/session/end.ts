@@ -35,7 +35,7 @@ export default class SessionEnd extends BaseCommand {
       flags.commit ? {commit: {...commitOptions(flags), target: flags.to}} : {},
     );
     const ended = {id: args.session, ended: true, thrownAway: loss?.unsaved ?? null};
-    this.answer(flags, committed ?? ended, () => committed?.version ?? []);
+    this.done(flags, committed ?? ended, () => committed?.version ?? []);
     const line = loss === undefined || flags.json ? undefined : describeLoss(loss);
     if (line !== undefined) this.remark(flags, line);
   }

@@ -29,7 +29,7 @@ export default class SessionRm extends BaseCommand {
       const line = loss === undefined || flags.json ? undefined : describeLoss(loss);
       if (line !== undefined) this.remark(flags, argv.length > 1 ? `${id}: ${line}` : line);
     }
-    this.answer(
+    this.done(
       flags,
       removed.map(({id, loss}) => ({id, removed: true, thrownAway: loss?.unsaved ?? null})),
       () => removed.map(({id}) => id),

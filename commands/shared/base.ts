@@ -7,8 +7,8 @@ import {boolean, string} from '@oclif/core/flags';
 import {parse, type ArgInput, type FlagInput, type Input, type ParserOutput} from '@oclif/core/parser';
 import {ChrootctlError} from '../../src/errors.ts';
 import {Store} from '../../src/store/store.ts';
+import {complain, print, Untold} from './output.ts';
 import {passthrough} from './passthrough.ts';
-import {stdout} from './stdout.ts';
 
 /** What the parser knows of flags and arguments of any shape. */
 type Values = Record<string, unknown>;
@@ -92,11 +92,29 @@ export abstract class BaseCommand {
   /** Prints the answer: as JSON if that was asked for, else as `lines` has it. */
   protected answer(flags: {json: boolean}, value: unknown, lines: () => string | readonly string[]): void {
     const text = flags.json ? JSON.stringify(value, null, 2) : [lines()].flat().join('\n');
-    if (text !== '') stdout().write(`${text}\n`);
+    if (text !== '') print(`${text}\n`);
+  }
+
+  /**
+   * The answer of a command that has changed something, which stays changed where it cannot be told.
+   * @param lines the first one says what is done
+   */
+  protected done(
+    flags: {json: boolean; 'dry-run'?: boolean},
+    value: unknown,
+    lines: () => string | readonly string[],
+  ): void {
+    try {
+      this.answer(flags, value, lines);
+    } catch (error) {
+      if (!(error instanceof Untold) || flags['dry-run'] === true) throw error;
+      const [what] = [lines()].flat();
+      throw new Untold(error.cause, `it is done all the same${what === undefined ? '' : `: ${what}`}`);
+    }
   }
 
   /** A remark for a person; never part of the answer. */
   protected remark(flags: {quiet: boolean}, text: string): void {
-    if (!flags.quiet) process.stderr.write(`${text}\n`);
+    if (!flags.quiet) complain(`${text}\n`);
   }
 }

@@ -1,6 +1,7 @@
 /** Questions, for those who can answer them. */
 import {isatty} from 'node:tty';
 import {interruption, stoppable} from '../../src/system/interruption.ts';
+import {complain} from './output.ts';
 
 /**
  * Whether somebody is there to be asked. All three streams, since a script is often started from a terminal: what it
@@ -12,7 +13,7 @@ export function canAsk(): boolean {
 
 /** Asks on the terminal. No answer is a no. @throws Interrupted */
 export async function confirmed(question: string): Promise<boolean> {
-  process.stderr.write(`${question} [y/N] `);
+  complain(`${question} [y/N] `);
   const answer = await stoppable(nextLine(), interruption, () => process.stdin.destroy());
   return /^y(?:es)?$/i.test(answer.trim());
 }

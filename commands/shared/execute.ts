@@ -1,7 +1,9 @@
 /** One command from its words to its exit code: what the bundle of each command starts. */
 import {watchForInterruption} from '../../src/system/interruption.ts';
-import {reportFailure} from './failure.ts';
+import {failedCode, reportFailure} from './failure.ts';
+import {exitCodeAtEnd} from './output.ts';
 import {takePassthrough} from './passthrough.ts';
+import {watchForTheUnforeseen} from './unforeseen.ts';
 
 /** A command's class. */
 export interface Executable {
@@ -12,10 +14,12 @@ export interface Executable {
 /** `argv`: all words of the command line; `depth` of them name the command. */
 export async function execute(command: Executable, argv: readonly string[], depth: number): Promise<void> {
   const own = takePassthrough(argv);
+  watchForTheUnforeseen(own);
   watchForInterruption();
   try {
     await command.run(own.slice(depth));
   } catch (error) {
     process.exitCode = reportFailure(error, own);
   }
+  process.exitCode = exitCodeAtEnd(Number(process.exitCode ?? 0), failedCode(own));
 }

@@ -1,6 +1,6 @@
 /** The one place where an error becomes text and an exit code. */
 import {ChrootctlError, EXIT_CODES, toChrootctlError} from '../../src/errors.ts';
-import {stdout} from './stdout.ts';
+import {complain, print, Untold} from './output.ts';
 
 /** docker's code for "it was not your command that failed". */
 const RUNNER_FAILED = 125;
@@ -11,16 +11,36 @@ const RUNNERS = new Set(['run', 'exec']);
 /** Prints what happened and what to do; gives the exit code. */
 export function reportFailure(thrown: unknown, argv: readonly string[]): number {
   const error = fromFramework(thrown) ?? toChrootctlError(thrown);
-  const isRunner = RUNNERS.has(argv[0] ?? '');
+  const isRunner = isRunnerIn(argv);
   if (argv.includes('--json')) {
-    // Where stdout belongs to the command that was run, the error goes beside it.
-    (isRunner ? process.stderr : stdout()).write(`${JSON.stringify({error}, null, 2)}\n`);
+    const text = `${JSON.stringify({error}, null, 2)}\n`;
+    // Where stdout belongs to the command that was run, or takes nothing, the error goes beside it.
+    if (isRunner || error instanceof Untold || !isPrinted(text)) complain(text);
   } else {
-    process.stderr.write(`chrootctl: ${oneLine(error.message)}\n`);
-    if (error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`);
+    complain(`chrootctl: ${oneLine(error.message)}\n`);
+    if (error.hint !== undefined) complain(`  ${error.hint}\n`);
   }
-  if (argv.includes('--debug')) process.stderr.write(`${stacks(thrown)}\n`);
+  if (argv.includes('--debug')) complain(`${stacks(thrown)}\n`);
   return exitCode(error, isRunner);
+}
+
+/** The exit code for "something went wrong". */
+export function failedCode(argv: readonly string[]): number {
+  return isRunnerIn(argv) ? RUNNER_FAILED : EXIT_CODES.FAILED;
+}
+
+function isRunnerIn(argv: readonly string[]): boolean {
+  return RUNNERS.has(argv[0] ?? '');
+}
+
+function isPrinted(text: string): boolean {
+  try {
+    print(text);
+    return true;
+  } catch (error) {
+    if (error instanceof Untold) return false;
+    throw error;
+  }
 }
 
 /** Usage and conflicts keep their own code in `run` and `exec` too; no command can have run, or it has ended with 0. */

@@ -1,18 +1,27 @@
-/** Help, which is the framework's, and the answer to words that name no command. */
+/** Help, which is the framework's, the version, and the answer to words that name no command. */
 import {run} from '@oclif/core/run';
 import {closest, distance} from 'fastest-levenshtein';
 import {ChrootctlError} from '../../src/errors.ts';
+import {VERSION} from '../../src/version.ts';
 import {reportFailure} from './failure.ts';
 import {asksForHelp, findCommand, isTopic} from './find-command.ts';
-import {stdout} from './stdout.ts';
+import {print} from './output.ts';
+import {watchForTheUnforeseen} from './unforeseen.ts';
 
 /** `words`: the command line up to a `--`; `ids`: all commands. */
 export async function answerWithoutCommand(words: readonly string[], ids: readonly string[]): Promise<void> {
-  stdout();
+  watchForTheUnforeseen(words);
+  // What the framework says goes where all goes that we say.
+  // eslint-disable-next-line no-console -- by which it says it
+  console.log = (text = '') => print(`${String(text)}\n`);
   const subject = words
     .filter((word) => word !== '--help' && word !== '-h')
     .slice(words[0] === 'help' ? 1 : 0);
   try {
+    if (words[0] === '--version') {
+      print(`chrootctl/${VERSION} ${process.platform}-${process.arch} node-${process.version}\n`);
+      return;
+    }
     const isKnown =
       subject.length === 0
         ? asksForHelp(words)

@@ -1,8 +1,7 @@
 /**
  * The program: finds the command and loads its bundle, in which there is all that it needs and nothing else. Only for
- * help, and for words that name no command, the framework is loaded.
+ * help, the version, and words that name no command, the framework is loaded.
  */
-import {VERSION} from '../../src/version.ts';
 import type {answerWithoutCommand} from './framework.ts';
 import {asksForHelp, commandFirst, findCommand} from './find-command.ts';
 
@@ -20,13 +19,8 @@ interface FrameworkBundle {
 export async function main(argv: readonly string[]): Promise<void> {
   const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
   const words = commandFirst(argv.slice(0, end), CHROOTCTL_COMMANDS);
-  if (words[0] === '--version') {
-    process.stdout.write(
-      `chrootctl/${VERSION} ${process.platform}-${process.arch} node-${process.version}\n`,
-    );
-    return;
-  }
-  const found = asksForHelp(words) ? undefined : findCommand(words, CHROOTCTL_COMMANDS);
+  const found =
+    words[0] === '--version' || asksForHelp(words) ? undefined : findCommand(words, CHROOTCTL_COMMANDS);
   if (found === undefined) {
     const {answerWithoutCommand} = (await import(bundle('framework'))) as FrameworkBundle;
     await answerWithoutCommand(words, CHROOTCTL_COMMANDS);

@@ -4,6 +4,7 @@ import {signalOf} from '../../src/session/report.ts';
 import type {RunResult} from '../../src/session/run.ts';
 import {BaseCommand} from './base.ts';
 import {describeCommit} from './commit-flags.ts';
+import {complain} from './output.ts';
 
 /** How the result was to be committed, as far as a later commit has to be told. */
 export interface Wanted {
@@ -46,13 +47,13 @@ export abstract class RunnerCommand extends BaseCommand {
           work,
           session: session ?? null,
         });
-      else process.stderr.write(describeFailure(result, wanted));
+      else complain(describeFailure(result, wanted));
     } else if (session !== undefined) this.remark(flags, `session ${session} is kept`);
     process.exitCode = result.exitCode;
   }
 
   private outcome(value: object): void {
-    process.stderr.write(`${JSON.stringify(value, null, 2)}\n`);
+    complain(`${JSON.stringify(value, null, 2)}\n`);
   }
 }
 

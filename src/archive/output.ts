@@ -1,5 +1,5 @@
 /** Where an archive goes: a file that appears whole or not at all, a device, a pipe, a stream. */
-import {closeSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSync} from 'node:fs';
+import {closeSync, fstatSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSync} from 'node:fs';
 import {basename, dirname, join, resolve} from 'node:path';
 import type {Writable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
@@ -10,6 +10,9 @@ import {syncDirectory, temporaryBeside} from '../system/files.ts';
 import {stoppable} from '../system/interruption.ts';
 import {lastLine, notStarted} from '../system/programs.ts';
 import {refusalOf} from '../system/refusal.ts';
+
+/** A path, the number of an open file, or a stream. */
+export type Output = string | number | Writable;
 
 /** A screen has no use for an archive, and may take some of it for orders. @throws ChrootctlError USAGE */
 export function refuseTerminal(fd: number, name: string): void {
@@ -33,10 +36,11 @@ export interface Production {
 
 /**
  * A file `out` appears complete and durable or not at all, readable by its owner only; a device or pipe is written to
- * as it is. A stream is left open.
+ * as it is. A stream, and what is open already, is left open.
  * @throws ChrootctlError FAILED when the reader went away; NOT_FOUND, NOT_PERMITTED, USAGE for `out`
  */
-export async function writeOutput(out: Writable | string, production: Production): Promise<void> {
+export async function writeOutput(out: Output, production: Production): Promise<void> {
+  if (typeof out === 'number') return writeOpen(out, production);
   if (typeof out !== 'string') return writeStream(out, production);
   const existing = statSync(out, {throwIfNoEntry: false});
   if (existing?.isDirectory() === true) {
@@ -57,16 +61,28 @@ export async function writeOutput(out: Writable | string, production: Production
   syncDirectory(dirname(final));
 }
 
-async function writeFile(path: string, flags: 'w' | 'wx', {start, check, signal}: Production): Promise<void> {
+async function writeFile(path: string, flags: 'w' | 'wx', production: Production): Promise<void> {
   const fd = openToWrite(path, flags);
   try {
     refuseTerminal(fd, path);
-    const producer = start(fd);
-    check(await stoppable(producer.ended, signal, () => producer.kill()));
+    await writeOpen(fd, production);
     if (flags === 'wx') fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+async function writeOpen(fd: number, {start, check, signal}: Production): Promise<void> {
+  const producer = start(fd);
+  const ended = await stoppable(producer.ended, signal, () => producer.kill());
+  // tar(1) says the same of a reader that went away in the middle of a write as of a disk that got full then.
+  if (ended.code !== 0 && isFull(ended.stderr) && isPipe(fd)) throw readerGone(undefined);
+  check(ended);
+}
+
+function isPipe(fd: number): boolean {
+  const kind = fstatSync(fd);
+  return kind.isFIFO() || kind.isSocket();
 }
 
 async function writeStream(out: Writable, {start, check, signal}: Production): Promise<void> {

@@ -1,8 +1,7 @@
 /** Root file system archives out. */
-import type {Writable} from 'node:stream';
 import {COMPRESSORS, type Compression} from './compression.ts';
 import {startPacking} from './confined-tar.ts';
-import {checkEnded, writeOutput} from './output.ts';
+import {checkEnded, writeOutput, type Output} from './output.ts';
 
 export type {Compression} from './compression.ts';
 
@@ -17,15 +16,11 @@ export interface PackOptions {
  * owners, no times of access. What unpackRoot keeps is in it; other file systems mounted below are not.
  *
  * A file `out` appears complete and durable or not at all, readable by its owner only (there are password hashes in
- * a root); a device or pipe is written to as it is. A stream is left open.
+ * a root); a device or pipe is written to as it is. A stream, and what is open already, is left open.
  * @throws ChrootctlError FAILED when the disk is full, the reader went away or a file cannot be read;
  *   NOT_FOUND, NOT_PERMITTED, USAGE for `out`
  */
-export async function packRoot(
-  directory: string,
-  out: Writable | string,
-  options: PackOptions,
-): Promise<void> {
+export async function packRoot(directory: string, out: Output, options: PackOptions): Promise<void> {
   const compressor = COMPRESSORS[options.compression];
   await writeOutput(out, {
     signal: options.signal,

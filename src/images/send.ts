@@ -1,8 +1,7 @@
 /** Versions out, as streams of the driver's own format: whole, as the difference to an ancestor, or the rest of one. */
-import type {Writable} from 'node:stream';
 import {COMPRESSORS} from '../archive/compression.ts';
 import {compressed} from '../archive/filter.ts';
-import {checkEnded, writeOutput} from '../archive/output.ts';
+import {checkEnded, writeOutput, type Output} from '../archive/output.ts';
 import type {PackOptions} from '../archive/pack.ts';
 import {ChrootctlError} from '../errors.ts';
 import type {Reference} from '../reference.ts';
@@ -24,7 +23,7 @@ export interface StreamOptions extends PackOptions {
 export async function exportStream(
   store: Store,
   reference: string,
-  out: string | Writable,
+  out: Output,
   {from, ...options}: StreamOptions,
 ): Promise<void> {
   const streams = streamsOf(store);
@@ -47,7 +46,7 @@ export async function exportStream(
 export async function resumeStream(
   store: Store,
   token: string,
-  out: string | Writable,
+  out: Output,
   options: PackOptions,
 ): Promise<void> {
   const {id: volume, ...sending} = await streamsOf(store).resume(token);
@@ -80,11 +79,7 @@ function streamsOf(store: Store): VolumeStreams {
   });
 }
 
-async function write(
-  {start}: Sending,
-  out: string | Writable,
-  {compression, signal}: PackOptions,
-): Promise<void> {
+async function write({start}: Sending, out: Output, {compression, signal}: PackOptions): Promise<void> {
   const compressor = COMPRESSORS[compression];
   await writeOutput(out, {
     signal,

@@ -291,19 +291,6 @@ describe('which command is meant', () => {
   });
 });
 
-test('an answer whose reader has left ends quietly', async () => {
-  const cli = new Cli();
-  await cli.importRoot();
-  for (const words of ['images', '--help', 'export base -']) {
-    const {status, stderr} = spawnSync(
-      'bash',
-      ['-c', `${join(CHECKOUT, 'bin/chrootctl')} ${words} | true; exit "\${PIPESTATUS[0]}"`],
-      {env: {...process.env, CHROOTCTL_ROOT: cli.store}, encoding: 'utf8'},
-    );
-    expect([words, status, stderr]).toEqual([words, 0, '']);
-  }
-});
-
 test('the library is there for others', async () => {
   const library = (await import(pathToFileURL(join(DIST, 'index.js')).href)) as Record<string, unknown>;
   expect(Object.keys(library)).toEqual(expect.arrayContaining(['ChrootctlError', 'Store', 'run']));
