@@ -2,6 +2,7 @@
  * Every failure that chrootctl foresees is a ChrootctlError: a code that scripts can test, a message of what
  * happened and a hint of what to do next. Exit codes follow from the code, here and nowhere else.
  */
+import {getSystemErrorMap} from 'node:util';
 import {hasProc, moreRights, NO_PROC} from './system/rights.ts';
 
 /** Code of an error and the exit code that a command ends with because of it. */
@@ -118,7 +119,12 @@ export function remedyOf(error: unknown): string | undefined {
 
 /** What happened, in the system's words: 'no space left on device'. */
 export function whyOf(error: unknown): string {
-  return /^E[A-Z0-9]+: ([^,]+)/.exec(messageOf(error))?.[1] ?? messageOf(error);
+  const known = getSystemErrorMap().get(numberOf(error) ?? 0);
+  return known?.[1] ?? messageOf(error);
+}
+
+function numberOf(error: unknown): number | undefined {
+  return typeof error === 'object' && error !== null && 'errno' in error ? Number(error.errno) : undefined;
 }
 
 /** The path in a Node system error. */

@@ -15,13 +15,13 @@ const AT_REST = new Set(['T', 't', 'Z', 'X']);
 const PATIENCE_MS = 10_000;
 
 /**
- * Gets processes as words: ENTRY:STARTED:PID (system/processes.ts). The last line of a stat has what follows the program's
- * name, in which there may be line ends too; the 20th of it is the start.
+ * Reads processes, one a line: ENTRY:STARTED:PID (system/processes.ts), and lets them go on when there are no more to come.
+ * The last line of a stat has what follows the program's name, in which there may be line ends too; the 20th of it is the
+ * start.
  */
 const GO_ON = `
 set -f
-read -r _
-for process; do
+for process in $(cat); do
   rest=\${process#*:}
   stat=
   while read -r line; do stat=$line; done <"/proc/\${process%%:*}/stat"
@@ -69,12 +69,16 @@ interface Holder {
 
 /** In a session of its own: Ctrl-C at the terminal must not take it away. */
 async function holderOf(processes: readonly Process[]): Promise<Holder> {
-  const holder = start('sh', ['-c', GO_ON, 'sh', ...processes.map(wordOf)], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  });
+  const holder = start('sh', ['-c', GO_ON], {stdio: ['pipe', 'ignore', 'ignore'], detached: true});
   await once(holder, 'spawn');
-  return {stdin: holder.stdin, ended: once(holder, 'exit')};
+  const ended = once(holder, 'exit');
+  const {stdin} = holder;
+  // None is stopped before the holder knows of it.
+  const lines = processes.map((process) => `${wordOf(process)}\n`).join('');
+  await new Promise<void>((resolve, reject) => {
+    stdin.write(lines, (error) => (error instanceof Error ? reject(error) : resolve()));
+  });
+  return {stdin, ended};
 }
 
 function wordOf({entry, started, pid}: Process): string {

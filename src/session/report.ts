@@ -2,12 +2,15 @@
 import {closeSync, openSync, writeFileSync} from 'node:fs';
 import {constants} from 'node:os';
 import type {SandboxResult} from '../sandbox/spec.ts';
+import {naming} from '../system/files.ts';
 
 export class ReportFile {
+  readonly #path: string;
   readonly #fd: number;
 
   /** Opened before the command runs, so that a place that cannot be written is told in time. */
   constructor(path: string) {
+    this.#path = path;
     this.#fd = openSync(path, 'w', 0o644);
   }
 
@@ -29,7 +32,7 @@ export class ReportFile {
       largestProcess: usage?.largestProcess ?? null,
       written: usage?.written ?? null,
     };
-    writeFileSync(this.#fd, `${JSON.stringify(report, null, 2)}\n`);
+    naming(this.#path, () => writeFileSync(this.#fd, `${JSON.stringify(report, null, 2)}\n`));
     closeSync(this.#fd);
   }
 }

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import {ChrootctlError, errnoOf} from '../errors.ts';
-import {writeDurably} from '../system/files.ts';
+import {naming, writeDurably} from '../system/files.ts';
 import {HistoryEntry, parseRecord} from './records.ts';
 
 /** The moves that happened, oldest first. A torn or unconfirmed end is not shown. @throws ChrootctlError BAD_INPUT */
@@ -34,9 +34,12 @@ export function readHistory(path: string, seq: number): HistoryEntry[] {
 export function appendHistory(path: string, seq: number, entries: readonly HistoryEntry[]): void {
   const fd = openSync(path, 'a+', 0o644);
   try {
-    ftruncateSync(fd, confirmedLength(fd, path, seq));
-    writeFileSync(fd, linesOf(entries));
-    fsyncSync(fd);
+    const length = confirmedLength(fd, path, seq);
+    naming(path, () => {
+      ftruncateSync(fd, length);
+      writeFileSync(fd, linesOf(entries));
+      fsyncSync(fd);
+    });
   } finally {
     closeSync(fd);
   }

@@ -8,6 +8,7 @@ import {ChrootctlError, errnoOf} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {
   isTorn,
+  naming,
   readIfExists,
   removeIfExists,
   syncDirectory,
@@ -57,7 +58,7 @@ export class Sessions {
     if (record.ephemeral && record.name === null) {
       // The path of `run`: the id is random, and a record that a power cut tears is swept up as a leftover.
       try {
-        writeFileSync(path, formatRecord(record), {flag: 'wx', mode: 0o600});
+        naming(path, () => writeFileSync(path, formatRecord(record), {flag: 'wx', mode: 0o600}));
       } catch (error) {
         // On a full disk the file is there, and empty.
         if (errnoOf(error) !== 'EEXIST') removeIfExists(path);

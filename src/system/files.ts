@@ -15,13 +15,24 @@ import {
   writeFileSync,
 } from 'node:fs';
 import {dirname} from 'node:path';
-import {errnoOf} from '../errors.ts';
+import {errnoOf, messageOf} from '../errors.ts';
 
 let temporaries = 0;
 
 /** Name of a temporary beside `path`; the pid tells a collector whose it was. */
 export function temporaryBeside(path: string): string {
   return `${path}.${process.pid}.${temporaries++}.tmp`;
+}
+
+/** Runs `work` on an open file of that path, which an error of the system then names, as those of Node for a path do. */
+export function naming<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (errnoOf(error) !== undefined && (error as NodeJS.ErrnoException).path === undefined)
+      Object.assign(error as Error, {path, message: `${messageOf(error)} '${path}'`});
+    throw error;
+  }
 }
 
 /** Replaces `path` atomically and durably: afterwards it holds all of `content`, whatever happens to the machine. */
@@ -31,8 +42,10 @@ export function writeDurably(path: string, content: string, mode = 0o644): void 
     const fd = openSync(temporary, 'wx', mode);
     try {
       // Not writeSync: on a disk that is nearly full that writes a part and calls it a success.
-      writeFileSync(fd, content);
-      fsyncSync(fd);
+      naming(path, () => {
+        writeFileSync(fd, content);
+        fsyncSync(fd);
+      });
     } finally {
       closeSync(fd);
     }
@@ -48,7 +61,7 @@ export function writeDurably(path: string, content: string, mode = 0o644): void 
 export function writeAtomically(path: string, content: string, mode = 0o644): void {
   const temporary = temporaryBeside(path);
   try {
-    writeFileSync(temporary, content, {flag: 'wx', mode});
+    naming(path, () => writeFileSync(temporary, content, {flag: 'wx', mode}));
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, {force: true});
@@ -60,7 +73,7 @@ export function writeAtomically(path: string, content: string, mode = 0o644): vo
 export function syncDirectory(directory: string): void {
   const fd = openSync(directory, 'r');
   try {
-    fsyncSync(fd);
+    naming(directory, () => fsyncSync(fd));
   } finally {
     closeSync(fd);
   }

@@ -12,7 +12,8 @@ import {
 import {delimiter} from 'node:path';
 import type {Readable, Writable} from 'node:stream';
 import type {Options} from 'execa';
-import {ChrootctlError} from '../errors.ts';
+import {constants} from 'node:os';
+import {ChrootctlError, remedyOf, whyOf} from '../errors.ts';
 import {dyingWithUs} from './die-with-parent.ts';
 import {isOfBuilders, refusalOf} from './refusal.ts';
 
@@ -88,12 +89,14 @@ export function start(
   args: readonly string[],
   {stdio = 'ignore', env, ...options}: StartOptions = {},
 ): ChildProcess {
-  return spawn(file, args, {...options, stdio, env: environment(env)});
+  return spawned(file, spawn(file, args, {...options, stdio, env: environment(env)}));
 }
 
-/** Runs one that takes next to no time, and waits. Gives its exit code; null when it was killed or not started. */
+/** Runs one that takes next to no time, and waits. Gives its exit code; null when it was killed. */
 export function runAtOnce(file: string, args: readonly string[], stdio: StdioOptions): number | null {
-  return spawnSync(file, args, {stdio, env: environment()}).status;
+  const {status, error} = spawnSync(file, args, {stdio, env: environment()});
+  if (error !== undefined) throw notStarted(file, error);
+  return status;
 }
 
 /**
@@ -115,7 +118,7 @@ export async function attempt(
     extendEnv: false,
     reject: false,
   });
-  if (result.exitCode === undefined && result.signal === undefined) throw notStarted(file, result);
+  if (result.exitCode === undefined && result.signal === undefined) throw notStarted(file, result.cause);
   return {
     code: result.exitCode ?? 128,
     stdout: typeof result.stdout === 'string' ? result.stdout : '',
@@ -145,6 +148,18 @@ export function lastLine(text: string): string {
   return text.trimEnd().split('\n').at(-1) ?? '';
 }
 
+/**
+ * What spawn() has given, with its streams. Where it has no descriptors left it gives none, and tells of it later.
+ * @throws ChrootctlError FAILED then
+ */
+function spawned<T extends ChildProcess>(file: string, child: T): T {
+  if ((child as Partial<ChildProcess>).stdio !== undefined) return child;
+  child.on('error', () => undefined); // Told here.
+  const errno = -constants.errno.EMFILE;
+  const cause = {code: 'EMFILE', errno, syscall: 'spawn', message: `spawn ${file} EMFILE`};
+  throw notStarted(file, cause);
+}
+
 const PACKAGES: Partial<Record<string, string>> = {
   bwrap: 'bubblewrap',
   mmdebstrap: 'mmdebstrap',
@@ -160,7 +175,11 @@ const PACKAGES: Partial<Record<string, string>> = {
   tar: 'tar',
 };
 
+/** A program that is missing can be installed; for what else may be wrong (no more files, no more processes) errno tells. */
 export function notStarted(file: string, cause: unknown): ChrootctlError {
+  const remedy = remedyOf(cause);
+  if (remedy !== undefined)
+    return new ChrootctlError('FAILED', `cannot start ${file}: ${whyOf(cause)}`, {hint: remedy, cause});
   const name = PACKAGES[file];
   return new ChrootctlError('FAILED', `cannot start ${file}`, {
     hint: name === undefined ? `is ${file} installed and on PATH?` : `install it: apt-get install ${name}`,

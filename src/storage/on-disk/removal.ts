@@ -16,7 +16,7 @@ import {withLock} from '../../system/lock.ts';
 import {describeOwner} from '../../system/owners.ts';
 import {start} from '../../system/programs.ts';
 import {assertMountedNowhere, layerOf} from './busy.ts';
-import {assertNothingMountedBelow, deleteTree} from '../trees/delete.ts';
+import {assertNothingMountedBelow, deleteTree, type Budget} from '../trees/delete.ts';
 import {ATTRIBUTES} from '../overlay/merge.ts';
 import {
   directoryOf,
@@ -70,15 +70,19 @@ export async function discardVolume(room: Room, id: string): Promise<void> {
   const directory = directoryOf(room.volumes, id);
   const budget = {left: MOST_AT_ONCE};
   const parts = filesIn(directory).filter((name) => PARTS.includes(name));
-  if (parts.every((part) => deleteTree(join(directory, part), budget))) deleteRest(directory);
-  else deleteLater(room.volumes, record);
+  const deleteAll = (most?: Budget): boolean =>
+    parts.every((part) => deleteTree(join(directory, part), most));
+  if (deleteAll(budget) || (!isDeletedLater(room.volumes, record) && deleteAll())) deleteRest(directory);
 }
 
 /** Entries that are deleted in about a tenth of a second: as long as it takes to start a run. */
 const MOST_AT_ONCE = 10_000;
 
-/** A process of its own, in a session of its own: it outlives us and what a terminal sends us. */
-function deleteLater(volumes: string, {chrootctl, id, driver}: VolumeRecord): void {
+/**
+ * A process of its own, in a session of its own: it outlives us and what a terminal sends us. False where none can be
+ * started.
+ */
+function isDeletedLater(volumes: string, {chrootctl, id, driver}: VolumeRecord): boolean {
   const directory = directoryOf(volumes, id);
   const parts = PARTS.map((part) => join(directory, part));
   // The record last: it says who is at work, so that nobody takes the rest for a leftover while he is.
@@ -88,13 +92,14 @@ function deleteLater(volumes: string, {chrootctl, id, driver}: VolumeRecord): vo
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  // Without a record the rest is a leftover, and gc finds it.
   child.on('error', () => undefined);
+  const {pid} = child;
+  if (pid === undefined) return false;
+  // Without a record the rest is a leftover, and gc finds it.
   child.stdin.on('error', () => undefined);
   try {
-    const {pid} = child;
-    const started = pid === undefined ? undefined : startOf(pid);
-    if (pid !== undefined && started !== undefined) {
+    const started = startOf(pid);
+    if (started !== undefined) {
       setPriority(pid, constants.priority.PRIORITY_LOW);
       const maker = {...self(), pid, started};
       writeRecord(
@@ -107,6 +112,7 @@ function deleteLater(volumes: string, {chrootctl, id, driver}: VolumeRecord): vo
     child.stdin.end();
     child.unref();
   }
+  return true;
 }
 
 async function removeActive(room: Room, record: VolumeRecord): Promise<void> {
