@@ -1,7 +1,7 @@
 /** What differs between two versions, or a session and the version it was made from. */
 import {ChrootctlError} from '../errors.ts';
 import type {Reference} from '../reference.ts';
-import {pin} from '../session/pin.ts';
+import {pinToRead} from '../session/pin.ts';
 import {withoutPlaces} from '../session/places.ts';
 import type {Change} from '../storage/driver.ts';
 import type {SessionRecord} from '../store/records.ts';
@@ -22,7 +22,7 @@ interface Compared {
  * @throws ChrootctlError NOT_FOUND
  */
 export async function diff(store: Store, a: string, b?: string): Promise<readonly Change[]> {
-  const pins: SessionRecord[] = [];
+  const releases: (() => void)[] = [];
   try {
     const first = await volumeOf(a);
     if (b !== undefined) return await changes(first, await volumeOf(b));
@@ -40,7 +40,7 @@ export async function diff(store: Store, a: string, b?: string): Promise<readonl
     }
     return await changes(await volumeOfVersion(parent), first);
   } finally {
-    for (const record of pins) store.sessions.drop(record.id);
+    for (const release of releases) release();
   }
 
   async function changes(from: Compared, to: Compared): Promise<readonly Change[]> {
@@ -105,14 +105,8 @@ export async function diff(store: Store, a: string, b?: string): Promise<readonl
   }
 
   async function volumeOfVersion(reference: Reference): Promise<Compared> {
-    const {record, version} = await pin(store, reference, {
-      kind: 'run',
-      ephemeral: true,
-      command: ['diff'],
-      labels: {},
-      options: {},
-    });
-    pins.push(record);
+    const {version, release} = await pinToRead(store, reference, 'diff');
+    releases.push(release);
     return {
       volume: version.volume,
       session: undefined,

@@ -1,7 +1,7 @@
 /** A version's root file system as a tar. */
 import type {Output} from '../archive/output.ts';
 import {packRoot, type PackOptions} from '../archive/pack.ts';
-import {pin} from '../session/pin.ts';
+import {whilePinned} from '../session/pin.ts';
 import {readReference} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 
@@ -15,16 +15,7 @@ export async function exportVersion(
   out: Output,
   options: PackOptions,
 ): Promise<void> {
-  const {record, version} = await pin(store, readReference(store, reference), {
-    kind: 'run',
-    ephemeral: true,
-    command: ['export'],
-    labels: {},
-    options: {},
-  });
-  try {
-    await store.driver.withTree(version.volume, (directory) => packRoot(directory, out, options));
-  } finally {
-    store.sessions.drop(record.id);
-  }
+  await whilePinned(store, readReference(store, reference), 'export', ({volume}) =>
+    store.driver.withTree(volume, (directory) => packRoot(directory, out, options)),
+  );
 }

@@ -24,6 +24,7 @@ export interface Pruned {
 
 /** @throws ChrootctlError NOT_FOUND */
 export async function prune(store: Store, options: PruneOptions): Promise<Pruned> {
+  if (options.dryRun === true) return pruneImages(store, options);
   return withReserve(store.layout, () => pruneImages(store, options));
 }
 

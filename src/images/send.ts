@@ -4,8 +4,7 @@ import {compressed} from '../archive/filter.ts';
 import {checkEnded, writeOutput, type Output} from '../archive/output.ts';
 import type {PackOptions} from '../archive/pack.ts';
 import {ChrootctlError} from '../errors.ts';
-import type {Reference} from '../reference.ts';
-import {pin, type Pinned} from '../session/pin.ts';
+import {whilePinned} from '../session/pin.ts';
 import type {Sending, VolumeStreams} from '../storage/stream-contract.ts';
 import type {VersionRecord} from '../store/records.ts';
 import {readReference} from '../store/resolve.ts';
@@ -27,14 +26,14 @@ export async function exportStream(
   {from, ...options}: StreamOptions,
 ): Promise<void> {
   const streams = streamsOf(store);
-  await pinned(store, readReference(store, reference), async ({version}) => {
+  await whilePinned(store, readReference(store, reference), 'export', async (version) => {
     // Blocks that are compressed already would only be compressed once more.
     const compressedBlocks = options.compression === 'none';
     const send = async (base?: VersionRecord): Promise<void> => {
       await write(await streams.send(version.volume, {from: base?.volume, compressedBlocks}), out, options);
     };
     if (from === undefined) return send();
-    await pinned(store, readReference(store, from), async ({version: base}) => {
+    await whilePinned(store, readReference(store, from), 'export', async (base) => {
       const ancestors = await streams.ancestors(version.volume);
       if (!ancestors.includes(base.volume)) throw noAncestor(store, base, version, ancestors);
       await send(base);
@@ -61,7 +60,9 @@ export async function resumeStream(
     );
   }
   const {image, id} = version;
-  await pinned(store, {image, selector: {kind: 'version', prefix: id}}, () => write(sending, out, options));
+  await whilePinned(store, {image, selector: {kind: 'version', prefix: id}}, 'export', () =>
+    write(sending, out, options),
+  );
 }
 
 export function versionOfVolume(store: Store, volume: string): VersionRecord | undefined {
@@ -87,25 +88,6 @@ async function write({start}: Sending, out: Output, {compression, signal}: PackO
     start: (stdout) => compressed(start, compressor ?? (stdout === 'pipe' ? undefined : 'cat'), stdout),
     check: (ended) => checkEnded(ended, compressor, 'the version cannot be sent'),
   });
-}
-
-async function pinned(
-  store: Store,
-  reference: Reference,
-  work: (pinned: Pinned) => Promise<void>,
-): Promise<void> {
-  const pinning = await pin(store, reference, {
-    kind: 'run',
-    ephemeral: true,
-    command: ['export'],
-    labels: {},
-    options: {},
-  });
-  try {
-    await work(pinning);
-  } finally {
-    store.sessions.drop(pinning.record.id);
-  }
 }
 
 function noAncestor(

@@ -192,6 +192,7 @@ syscall(UMOUNT, $_, 2) for list($detach);
 chdir $directory or fail("mount: $directory");
 my ($tries, @mounts) = (0, list($mounts));
 while (my ($source, $target, $type, $flags, $data) = splice @mounts, 0, 5) {
+  if ($type eq 'directory') { mkdir $target, 0755 or fail("mkdir: $target"); next }
   # The kernel refuses to mount a sysfs upon itself.
   syscall(UMOUNT, $target, 2) if $type eq 'sysfs';
   until (attach($source, $target, $type, $flags, $data)) {

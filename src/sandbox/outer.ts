@@ -6,7 +6,7 @@
 import type {ResourceLimit} from './resources.ts';
 import type {MadePipe} from './streams.ts';
 import {entranceParts, type Entrance} from './entrance.ts';
-import {mountArguments, type MountPlan} from '../system/mount-plan.ts';
+import {mountArguments, type MountArguments, type MountPlan} from '../system/mount-plan.ts';
 
 /** What the program is told. Paths are the host's. */
 export interface Outer {
@@ -45,6 +45,12 @@ export interface Outer {
   entrance: Entrance | undefined;
 }
 
+interface Mounted extends MountArguments {
+  source: string;
+  target: string;
+  type: string;
+}
+
 const CLONE_NEWNS = 0x00020000;
 const CLONE_NEWPID = 0x20000000;
 const CLONE_NEWNET = 0x40000000;
@@ -72,7 +78,10 @@ export function outerInput(outer: Outer, first: number): Buffer {
   const mounts = [
     ...(plan === undefined
       ? []
-      : mountArguments(plan).map((one) => ({...one, ...plan, target: mount?.mountPoint ?? ''}))),
+      : [
+          ...scratchOf(plan, mount?.mountPoint ?? ''),
+          ...mountArguments(plan).map((one) => ({...one, ...plan, target: mount?.mountPoint ?? ''})),
+        ]),
     ...(ownSys ? [{...SYSFS, source: 'sysfs', target: '/sys', type: 'sysfs'}] : []),
   ];
   const input = listed([
@@ -105,6 +114,15 @@ export function outerInput(outer: Outer, first: number): Buffer {
     outer.entrance === undefined ? '' : listed(entranceParts(outer.entrance).map(listed)),
   ]);
   return Buffer.concat([lengthOf(input), input]);
+}
+
+/** A file system in memory, and directories in it: what is of the type `directory` is made, not mounted. */
+function scratchOf({scratch = []}: MountPlan, target: string): Mounted[] {
+  if (scratch.length === 0) return [];
+  return [
+    {source: 'tmpfs', target, type: 'tmpfs', flags: 0, data: 'mode=0700'},
+    ...scratch.map((path) => ({source: '', target: path, type: 'directory', flags: 0, data: ''})),
+  ];
 }
 
 /** As perl's unpack '(V/a)*' reads it: each with its length in bytes before it. */

@@ -3,7 +3,7 @@
  * remover hides the version first and then looks for records. Whichever comes first, one of the two sees the other.
  */
 import {setTimeout as sleep} from 'node:timers/promises';
-import {ChrootctlError} from '../errors.ts';
+import {ChrootctlError, errnoOf} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {formatReference, type Reference} from '../reference.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
@@ -30,8 +30,59 @@ export interface Pinned {
   version: VersionRecord;
 }
 
-/** @throws ChrootctlError NOT_FOUND, BUSY when the session's name is taken */
+/**
+ * @throws ChrootctlError NOT_FOUND, BUSY when the session's name is taken, NOT_PERMITTED where the store is read-only
+ */
 export async function pin(store: Store, reference: Reference, fields: PinFields): Promise<Pinned> {
+  try {
+    return await pinned(store, reference, fields);
+  } catch (error) {
+    if (errnoOf(error) !== 'EROFS') throw error;
+    throw new ChrootctlError('NOT_PERMITTED', `the store ${store.root} is read-only`, {
+      hint: 'mount it writable (mount -o remount,rw); reading it works, and so does run --read-only',
+      cause: error,
+    });
+  }
+}
+
+/** Whether it was for this that something could not be pinned. */
+export function isReadOnlyStore(error: unknown): boolean {
+  return error instanceof ChrootctlError && errnoOf(error.cause) === 'EROFS';
+}
+
+export interface PinnedToRead {
+  version: VersionRecord;
+  release: () => void;
+}
+
+/** For who only reads. In a store that is read-only nothing goes by this way, so there nothing need be written. */
+export async function pinToRead(store: Store, reference: Reference, command: string): Promise<PinnedToRead> {
+  const fields: PinFields = {kind: 'run', ephemeral: true, command: [command], labels: {}, options: {}};
+  try {
+    const {record, version} = await pinned(store, reference, fields);
+    return {version, release: () => store.sessions.drop(record.id)};
+  } catch (error) {
+    if (errnoOf(error) !== 'EROFS') throw error;
+    return {version: resolveReference(store, reference), release: () => undefined};
+  }
+}
+
+/** Runs `work` with a version that stays meanwhile. */
+export async function whilePinned<T>(
+  store: Store,
+  reference: Reference,
+  command: string,
+  work: (version: VersionRecord) => Promise<T>,
+): Promise<T> {
+  const {version, release} = await pinToRead(store, reference, command);
+  try {
+    return await work(version);
+  } finally {
+    release();
+  }
+}
+
+async function pinned(store: Store, reference: Reference, fields: PinFields): Promise<Pinned> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const version = resolveUnlessRemoving(store, reference);
     if (version === undefined) {

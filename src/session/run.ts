@@ -15,7 +15,7 @@ import {commitSession} from './commit.ts';
 import {explainConflict, isConflict} from './conflict.ts';
 import {discard} from './discard.ts';
 import {exec} from './exec.ts';
-import {pin} from './pin.ts';
+import {isReadOnlyStore, pin, type Pinned} from './pin.ts';
 import {removePlaces} from './places.ts';
 import {
   checkExpected,
@@ -27,6 +27,7 @@ import {
 } from './publish.ts';
 import {otherRoots, restoreRoot} from './root.ts';
 import {limitOf, sandboxSpec} from './spec.ts';
+import {runUnrecorded} from './unrecorded.ts';
 import {hasChanged} from './unsaved.ts';
 
 export interface RunRequest {
@@ -78,13 +79,21 @@ async function runEphemeral(store: Store, request: RunRequest): Promise<RunResul
   const {command, options = {}, commit} = request;
   const reference =
     typeof request.reference === 'string' ? readReference(store, request.reference) : request.reference;
-  const {record: pinned, version} = await pin(store, reference, {
-    kind: 'run',
-    ephemeral: true,
-    command: [...command],
-    labels: request.labels ?? {},
-    options,
-  });
+  let found: Pinned;
+  try {
+    found = await pin(store, reference, {
+      kind: 'run',
+      ephemeral: true,
+      command: [...command],
+      labels: request.labels ?? {},
+      options,
+    });
+  } catch (error) {
+    if (options.readOnly === true && commit === undefined && isReadOnlyStore(error))
+      return runUnrecorded(store, reference, request);
+    throw error;
+  }
+  const {record: pinned, version} = found;
   let record = pinned;
   const fate: Fate = {isKept: false, published: []};
   try {

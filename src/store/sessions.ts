@@ -197,9 +197,18 @@ export class Sessions {
     const execs = this.#allExecs().filter((exec) => session === undefined || exec.session === session);
     return execs.filter((exec) => {
       const alive = isAlive(exec.owner);
-      if (!alive) this.dropExec(exec);
+      if (!alive) this.#sweepExec(exec);
       return alive;
     });
+  }
+
+  /** Whoever only looks can do so in a store that is read-only. */
+  #sweepExec(exec: Exec): void {
+    try {
+      this.dropExec(exec);
+    } catch (error) {
+      if (errnoOf(error) !== 'EROFS') throw error;
+    }
   }
 
   /** Records of commands whose chrootctl died. */

@@ -5,6 +5,7 @@
 import {
   chmodSync,
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -113,6 +114,8 @@ export function removeIfExists(path: string): boolean {
     return true;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return false;
+    // Said of what is not there, too.
+    if (errnoOf(error) === 'EROFS' && !existsSync(path)) return false;
     throw error;
   }
 }

@@ -4,7 +4,7 @@
  * description, so it stays ours when flock(1) ends, and goes when the last copy of the descriptor does.
  */
 import {closeSync, fstatSync, openSync, statSync} from 'node:fs';
-import {ChrootctlError} from '../errors.ts';
+import {ChrootctlError, errnoOf} from '../errors.ts';
 import {notStarted, start} from './programs.ts';
 
 /**
@@ -13,13 +13,32 @@ import {notStarted, start} from './programs.ts';
  */
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   for (;;) {
-    const fd = openSync(path, 'a', 0o600);
+    const fd = openLockFile(path);
+    if (fd === undefined) return work();
     try {
       await lock(fd, path);
       if (isAt(fd, path)) return await work();
     } finally {
       closeSync(fd);
     }
+  }
+}
+
+/**
+ * On a file system that is read-only here the file is locked as it is: to others it may be writable. Undefined where it is
+ * not even there; then nobody holds a lock on it, and nobody changes anything by this way.
+ */
+function openLockFile(path: string): number | undefined {
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    if (errnoOf(error) !== 'EROFS') throw error;
+  }
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    return undefined;
   }
 }
 

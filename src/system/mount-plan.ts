@@ -1,3 +1,6 @@
+import {join, relative} from 'node:path';
+import {ChrootctlError} from '../errors.ts';
+
 /**
  * How something is mounted, as data: one mount(8) call, `mount -i -t TYPE -o OPTIONS SOURCE TARGET` in
  * `workingDirectory`. Whoever mounts it decides where, and in which mount namespace. Without a helper program (-i): that
@@ -22,6 +25,39 @@ export interface MountPlan {
   contended?: boolean;
   /** What shows the same for now, and costs less to mount: for a look before the root itself is mounted. */
   look?: MountPlan;
+  /** Directories to make first in a file system in memory, which is mounted at the mount point, below this. */
+  scratch?: readonly string[];
+}
+
+/**
+ * A plan that can be written to without anything being written but to memory.
+ * @param mountPoint where it will be mounted
+ * @throws ChrootctlError FAILED where there are no directories to put something upon
+ */
+export function withScratch({layers, workingDirectory}: MountPlan, mountPoint: string): MountPlan {
+  if (layers.length === 0) {
+    throw new ChrootctlError('FAILED', 'this driver shows no version where nothing can be written', {
+      hint: 'mount the store writable',
+    });
+  }
+  // Short, and without anything that would have to be escaped, as far as the driver's own names go.
+  const within = (path: string): string => relative(workingDirectory, path);
+  const [upper, work] = ['upper', 'work'].map((name) => join(mountPoint, name)) as [string, string];
+  return {
+    type: 'overlay',
+    source: 'chrootctl',
+    options: [
+      'redirect_dir=off',
+      'metacopy=off',
+      'index=off',
+      `lowerdir=${layers.map(within).join(':')}`,
+      `upperdir=${within(upper)}`,
+      `workdir=${within(work)}`,
+    ],
+    workingDirectory,
+    layers,
+    scratch: [upper, work],
+  };
 }
 
 const PLAIN_FUNCTION = 'mount_plan() { mount -i "$@"; }';
