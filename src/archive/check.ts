@@ -1,5 +1,6 @@
 /** The check that every archive passes before tar(1) may see it: each header, in order, and the whole at its end. */
 import {fstatSync, readSync} from 'node:fs';
+import {Pauses} from '../system/interruption.ts';
 import {TarReader} from './reader.ts';
 import {refusal} from './refusal.ts';
 import {ArchivedTree} from './tree.ts';
@@ -60,10 +61,12 @@ const CHUNK = 64 * 1024;
 
 /**
  * Checks a tar on disk, of which only the headers need be read. The file's position stays at its beginning.
+ * @param signal stops the work; its reason is what is thrown then
  * @throws ChrootctlError BAD_INPUT
  */
-export function checkFile(fd: number, check: ArchiveCheck): void {
+export async function checkFile(fd: number, check: ArchiveCheck, signal?: AbortSignal): Promise<void> {
   const {size} = fstatSync(fd);
+  const pause = new Pauses(signal);
   const buffer = Buffer.allocUnsafe(CHUNK);
   for (let at = 0; at < size;) {
     const length = readSync(fd, buffer, 0, CHUNK, at);
@@ -71,6 +74,7 @@ export function checkFile(fd: number, check: ArchiveCheck): void {
     check.write(buffer.subarray(0, length));
     at += length;
     at += check.passOver(size - at);
+    await pause.now();
   }
   check.end();
 }

@@ -7,6 +7,9 @@ import {refusal, shown} from './refusal.ts';
 
 /** As many symlinks as the kernel follows in one path (path_resolution(7)). */
 const MOST_SYMLINKS = 40;
+/** Bytes of the longest path that a system call takes (path_resolution(7)): tar(1) makes what it unpacks by whole paths. */
+const LONGEST_PATH = 4095;
+const LONGEST_NAME = 255;
 /** Limits of Linux device numbers: 12 and 20 bits (include/linux/kdev_t.h). */
 const LARGEST_MAJOR = 0xfff;
 const LARGEST_MINOR = 0xfffff;
@@ -25,6 +28,12 @@ export class ArchivedTree {
   /** Takes the next entry. @throws ChrootctlError BAD_INPUT naming it */
   add(entry: Entry): void {
     this.entries++;
+    for (const path of [entry.name, entry.linkName]) {
+      if (path.length > LONGEST_PATH)
+        throw refusal(
+          `${shown(entry.name)} has a path of ${path.length} bytes; at most ${LONGEST_PATH} can be unpacked`,
+        );
+    }
     const parts = partsOf(entry.name, `the name ${shown(entry.name)}`);
     const path = parts.length === 0 ? '' : this.#real(parts, entry.name);
     if (path === '' && entry.type !== 'directory')
@@ -103,7 +112,7 @@ export class ArchivedTree {
         continue;
       }
       real.push(part);
-      const target = this.#symlinks.get(real.join('/'));
+      const target = this.#symlinks.size === 0 ? undefined : this.#symlinks.get(real.join('/'));
       if (target === undefined) continue;
       if (target.startsWith('/') || ++followed > MOST_SYMLINKS) return OUT;
       real.pop();
@@ -118,6 +127,8 @@ function partsOf(name: string, what: string): string[] {
   if (name.includes('\0')) throw refusal(`${what} has a NUL in it`);
   if (name.startsWith('/')) throw refusal(`${what} is absolute`);
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+  if (parts.some((part) => part.length > LONGEST_NAME))
+    throw refusal(`${what} has a part of more than ${LONGEST_NAME} bytes, which no file system keeps`);
   if (parts.includes('..')) throw refusal(`${what} climbs out of its directory (..)`);
   return parts;
 }

@@ -69,7 +69,7 @@ export async function unpackOpened(
 /** A tar on disk: its headers are read first, then tar(1) gets the file itself. */
 async function unpackFile(fd: number, directory: string, options: UnpackOptions): Promise<Unpacked> {
   const check = new ArchiveCheck(options.maxSize);
-  checkFile(fd, check);
+  await checkFile(fd, check, options.signal);
   options.onProgress?.(check.soFar);
   const tar = startExtracting(directory, fd);
   accept(await stoppable(tar.ended, options.signal, () => tar.kill()), options);

@@ -3,6 +3,7 @@
  * (what it leaves then is collected like after a crash).
  */
 import {constants} from 'node:os';
+import {setImmediate} from 'node:timers/promises';
 import {ChrootctlError} from '../errors.ts';
 
 const controller = new AbortController();
@@ -39,6 +40,32 @@ export class Interrupted extends ChrootctlError {
   /** As a shell reports it: 128 and the signal's number. */
   override get exitCode(): number {
     return 128 + constants.signals[this.#signal];
+  }
+}
+
+/** How long work may go on without a look at what else there is to do. */
+const WITHOUT_PAUSE_MS = 50;
+
+/** Pauses in long work that waits for nothing, so that signals come through. */
+export class Pauses {
+  readonly #signal: AbortSignal | undefined;
+  #last = Date.now();
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+  }
+
+  /** Whether it is time for one. */
+  get isDue(): boolean {
+    return Date.now() - this.#last >= WITHOUT_PAUSE_MS;
+  }
+
+  /** To be called often. @throws the signal's reason, once it is aborted */
+  async now(): Promise<void> {
+    if (!this.isDue) return;
+    await setImmediate();
+    this.#signal?.throwIfAborted();
+    this.#last = Date.now();
   }
 }
 

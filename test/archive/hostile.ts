@@ -60,6 +60,18 @@ export function hostileArchives(canary: string): Hostile[] {
     {what: 'a path of NULs in a pax header', bytes: archive(pax([['path', 'a\0b']]), file('good'))},
     {what: 'a path in a global pax header', bytes: archive(pax([['path', 'x']], 'g'), file('good'))},
     {
+      what: 'a path longer than any system call takes',
+      bytes: archive(pax([['path', `${'a/'.repeat(220_000)}x`]]), file('good')),
+    },
+    {
+      what: 'a link target longer than any system call takes',
+      bytes: archive(pax([['linkpath', 'a/'.repeat(2048)]]), symlink('good', 'x')),
+    },
+    {
+      what: 'a name longer than any file system keeps',
+      bytes: archive(pax([['path', 'n'.repeat(256)]]), file('good')),
+    },
+    {
       what: 'a name in a GNU long name',
       bytes: archive(entry({name: '././@LongLink', type: 'L', body: `${deep}\0`}), file('good')),
       names: canary,

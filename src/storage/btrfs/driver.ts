@@ -10,7 +10,7 @@ import {run} from '../../system/programs.ts';
 import type {ComparisonOptions} from '../trees/changes.ts';
 import type {Finding} from '../on-disk/inspection.ts';
 import {syncFileSystem} from '../trees/copy.ts';
-import {deleteTree} from '../trees/delete.ts';
+import {deleteLargeTree} from '../trees/delete.ts';
 import type {ChangesOptions, SnapshotOptions} from '../driver.ts';
 import {copyNested, deleteSubvolume, nestedIn} from './nested.ts';
 import {readRecord, type VolumeRecord} from '../on-disk/volume-record.ts';
@@ -53,7 +53,7 @@ export class BtrfsDriver extends WholeTrees {
 
   override async deletePart(path: string): Promise<void> {
     if (isSubvolume(path)) await deleteSubvolume(path);
-    else deleteTree(path);
+    else await deleteLargeTree(path);
   }
 
   override async inspect(record: VolumeRecord): Promise<Finding[]> {

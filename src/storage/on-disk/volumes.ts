@@ -20,7 +20,7 @@ import {assertMountedNowhere, layerOf} from './busy.ts';
 import {changesBetween, type ComparisonOptions} from '../trees/changes.ts';
 import {checkVolumes, type CheckedRoom, type Finding} from './inspection.ts';
 import {bytesBeyond, copyTree} from '../trees/copy.ts';
-import {deleteTree} from '../trees/delete.ts';
+import {deleteLargeTree} from '../trees/delete.ts';
 import type {
   Change,
   ChangesOptions,
@@ -71,8 +71,7 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
   }
 
   deletePart(path: string): Promise<void> {
-    deleteTree(path);
-    return Promise.resolve();
+    return deleteLargeTree(path);
   }
 
   inspect(_record: VolumeRecord): Promise<Finding[]> {

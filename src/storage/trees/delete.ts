@@ -1,6 +1,8 @@
 /** Deleting trees of ours, and nothing else. */
-import {readFileSync, rmdirSync, unlinkSync} from 'node:fs';
+import {readFileSync, renameSync, rmdirSync, unlinkSync, type Dirent} from 'node:fs';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
+import {randomId} from '../../ids.ts';
+import {interruption, Pauses} from '../../system/interruption.ts';
 import {parseMountinfo} from '../../system/mounts.ts';
 import {asBytes, bytePath, entriesOf, joinBytes, type BytePath} from './bytes.ts';
 
@@ -30,18 +32,84 @@ export interface Budget {
  * all of it is gone, or the budget was used up before.
  */
 export function deleteTree(path: string, budget: Budget = {left: Infinity}): boolean {
-  return deleteDirectory(bytePath(path), budget);
+  return new Deletion(path).goOn(budget);
 }
 
-function deleteDirectory(path: BytePath, budget: Budget): boolean {
-  for (const entry of tolerant(() => entriesOf(path)) ?? []) {
-    if (budget.left-- <= 0) return false;
-    const child = joinBytes(path, entry.name);
-    if (!entry.isDirectory()) tolerant(() => unlinkSync(asBytes(child)));
-    else if (!deleteDirectory(child, budget)) return false;
+/** Entries between two looks at the time. */
+const AT_ONCE = 500;
+
+/**
+ * The same for what may be large, with pauses. An interruption ends it, and whoever goes on later finds the rest; but not
+ * what is deleted because of one.
+ */
+export async function deleteLargeTree(path: string): Promise<void> {
+  const deletion = new Deletion(path);
+  const pauses = new Pauses(interruption.aborted ? undefined : interruption);
+  while (!deletion.goOn({left: AT_ONCE})) await pauses.now();
+}
+
+/** Levels below one that was reached by a short path, at which what is deeper is brought up. */
+const DEEP = 100;
+/** Bytes of a path that leave room for one more name in what a system call takes (path_resolution(7)). */
+const LONG = 3500;
+
+interface Level {
+  path: BytePath;
+  entries: readonly Dirent[];
+  /** How many of them have been dealt with. */
+  done: number;
+}
+
+/** No call deeper than another, and no path longer than a system call takes, however deep the tree is. */
+class Deletion {
+  readonly #top: BytePath;
+  /** Directories from the one that was entered last, the innermost at the end. */
+  readonly #levels: Level[] = [];
+  /** What was too deep to be reached, where it has been moved to: right below the top. */
+  readonly #broughtUp: BytePath[];
+
+  constructor(path: string) {
+    this.#top = bytePath(path);
+    this.#broughtUp = [this.#top];
   }
-  tolerant(() => rmdirSync(asBytes(path)));
-  return true;
+
+  /** Gives whether all is gone. */
+  goOn(budget: Budget): boolean {
+    for (let level = this.#level(); level !== undefined; level = this.#level()) {
+      const entry = level.entries[level.done];
+      if (entry === undefined) {
+        this.#levels.pop();
+        if (level.path !== this.#top) tolerant(() => rmdirSync(asBytes(level.path)));
+        continue;
+      }
+      if (budget.left-- <= 0) return false;
+      level.done++;
+      const child = joinBytes(level.path, entry.name);
+      if (!entry.isDirectory()) tolerant(() => unlinkSync(asBytes(child)));
+      else if (this.#levels.length < DEEP && child.length < LONG) this.#enter(child);
+      else this.#bringUp(child);
+    }
+    tolerant(() => rmdirSync(asBytes(this.#top)));
+    return true;
+  }
+
+  #level(): Level | undefined {
+    if (this.#levels.length === 0) {
+      const next = this.#broughtUp.pop();
+      if (next !== undefined) this.#enter(next);
+    }
+    return this.#levels.at(-1);
+  }
+
+  #enter(path: BytePath): void {
+    this.#levels.push({path, entries: tolerant(() => entriesOf(path)) ?? [], done: 0});
+  }
+
+  #bringUp(path: BytePath): void {
+    const place = joinBytes(this.#top, `.deep-${randomId()}`);
+    if (tolerant(() => (renameSync(asBytes(path), asBytes(place)), true)) === true)
+      this.#broughtUp.push(place);
+  }
 }
 
 function tolerant<T>(work: () => T): T | undefined {
