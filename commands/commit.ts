@@ -8,7 +8,8 @@ export default class Commit extends BaseCommand {
     "Make a new version from a session's state, and move `latest` to it. Prints the version id.";
   static override description =
     'If `latest` has moved since the session began, nothing is changed and the exit code is 4: start again on the new ' +
-    'version, commit under another tag (IMAGE:TAG), or overwrite with --force. The session goes on.';
+    'version, commit under another tag (IMAGE:TAG), or overwrite with --force. The session goes on. ' +
+    'With 8 the version is made, and something that comes after it failed: the message says which and what.';
   static override examples = [
     '<%= config.bin %> commit build -m "with git"',
     '<%= config.bin %> commit build debian:1.4.0',

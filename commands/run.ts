@@ -13,7 +13,8 @@ export default class Run extends RunnerCommand {
   static override description =
     'The exit code is that of the command; 125 if chrootctl failed, 126 if the command cannot be executed, 127 if ' +
     'there is none of that name. With --commit the result becomes the next version, if the command ends with 0. If not, ' +
-    'what it has done is kept as a session when it ran at a terminal, and is thrown away else.';
+    'what it has done is kept as a session when it ran at a terminal, and is thrown away else. With 4 a tag had moved, and ' +
+    'a session keeps the work; with 8 the version is made, and something that comes after it failed.';
   static override usage = 'run REF [FLAGS] -- COMMAND…';
   static override examples = [
     '<%= config.bin %> run debian -- cat /etc/os-release',
@@ -50,7 +51,7 @@ export default class Run extends RunnerCommand {
       measured: report !== undefined,
       onFailure: isInteractive() ? 'keep' : 'discard',
     });
-    report?.write(result);
+    await this.measured(report, result);
     this.report(flags, result, {...flags, tag});
   }
 }

@@ -41,7 +41,7 @@ export default class Update extends RunnerCommand {
       measured: report !== undefined,
       onFailure: isInteractive() ? 'keep' : 'discard',
     });
-    report?.write(result);
+    await this.measured(report, result);
     this.report(flags, result, flags);
   }
 }

@@ -14,6 +14,8 @@ export const EXIT_CODES = {
   BUSY: 5,
   NOT_PERMITTED: 6,
   BAD_INPUT: 7,
+  /** What was asked for is done; something that comes after it is not. */
+  INCOMPLETE: 8,
 } as const;
 
 export type ErrorCode = keyof typeof EXIT_CODES;
@@ -27,6 +29,8 @@ export interface ErrorDetails {
 export class ChrootctlError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  /** What failed besides, on the way out. */
+  readonly also: string[] = [];
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : {cause: details.cause});
@@ -39,8 +43,29 @@ export class ChrootctlError extends Error {
     return EXIT_CODES[this.code];
   }
 
-  toJSON(): {code: ErrorCode; message: string; hint?: string} {
-    return {code: this.code, message: this.message, ...(this.hint === undefined ? {} : {hint: this.hint})};
+  /** The same error, telling of another one that came while it was dealt with. */
+  with(other: unknown): this {
+    this.also.push(messageOf(other));
+    return this;
+  }
+
+  toJSON(): {code: ErrorCode; message: string; hint?: string; also?: string[]} {
+    return {
+      code: this.code,
+      message: this.message,
+      ...(this.hint === undefined ? {} : {hint: this.hint}),
+      ...(this.also.length === 0 ? {} : {also: this.also}),
+    };
+  }
+}
+
+/** `error`, when what it calls for is done; where that fails too, it tells of both. */
+export async function afterwards(error: unknown, work: () => unknown): Promise<unknown> {
+  try {
+    await work();
+    return error;
+  } catch (another) {
+    return toChrootctlError(error).with(another);
   }
 }
 

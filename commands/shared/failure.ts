@@ -1,5 +1,5 @@
 /** The one place where an error becomes text and an exit code. */
-import {ChrootctlError, EXIT_CODES, toChrootctlError} from '../../src/errors.ts';
+import {ChrootctlError, EXIT_CODES, toChrootctlError, type ErrorCode} from '../../src/errors.ts';
 import {complain, print, Untold} from './output.ts';
 
 /** docker's code for "it was not your command that failed". */
@@ -18,6 +18,7 @@ export function reportFailure(thrown: unknown, argv: readonly string[]): number 
     if (isRunner || error instanceof Untold || !isPrinted(text)) complain(text);
   } else {
     complain(`chrootctl: ${oneLine(error.message)}\n`);
+    for (const line of error.also) complain(`chrootctl: ${oneLine(line)}\n`);
     if (error.hint !== undefined) complain(`  ${error.hint}\n`);
   }
   if (argv.includes('--debug')) complain(`${stacks(thrown)}\n`);
@@ -43,9 +44,11 @@ function isPrinted(text: string): boolean {
   }
 }
 
-/** Usage and conflicts keep their own code in `run` and `exec` too; no command can have run, or it has ended with 0. */
+/** These keep their own code in `run` and `exec` too; no command can have run, or it has ended with 0. */
+const TELLING = new Set<ErrorCode>(['USAGE', 'CONFLICT', 'INCOMPLETE']);
+
 function exitCode(error: ChrootctlError, isRunner: boolean): number {
-  return isRunner && error.code !== 'USAGE' && error.code !== 'CONFLICT' ? RUNNER_FAILED : error.exitCode;
+  return isRunner && !TELLING.has(error.code) ? RUNNER_FAILED : error.exitCode;
 }
 
 /** The framework's complaints about flags and arguments are wrong usage. */

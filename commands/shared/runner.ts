@@ -1,7 +1,9 @@
 /** What run and update say of how it went. stdout is the command's: what we have to say goes beside it. */
 import {isatty} from 'node:tty';
-import {signalOf} from '../../src/session/report.ts';
+import {signalOf, type ReportFile} from '../../src/session/report.ts';
+import {madeOf} from '../../src/session/publish.ts';
 import type {RunResult} from '../../src/session/run.ts';
+import {telling} from '../../src/store/commit-point.ts';
 import {BaseCommand} from './base.ts';
 import {describeCommit} from './commit-flags.ts';
 import {complain} from './output.ts';
@@ -22,6 +24,15 @@ interface RunnerFlags {
 
 export abstract class RunnerCommand extends BaseCommand {
   protected override readonly takesCommand = true;
+
+  /** Writes what the command took, where that was asked for. @throws Incomplete for one whose result is committed */
+  protected async measured(report: ReportFile | undefined, result: RunResult): Promise<void> {
+    await telling((tell) => {
+      if (result.committed !== undefined) tell(madeOf(result.committed));
+      report?.write(result);
+      return Promise.resolve();
+    });
+  }
 
   /** Ends with the command's exit code. */
   protected report(flags: RunnerFlags, result: RunResult, wanted: Wanted): void {

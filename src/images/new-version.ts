@@ -1,5 +1,6 @@
 /** A version of a volume that is made for it: if that fails, nothing of it is left. */
 import {discard} from '../session/discard.ts';
+import {afterwards} from '../errors.ts';
 import {
   publish,
   publishedOf,
@@ -7,6 +8,7 @@ import {
   type Committed,
   type Publication,
 } from '../session/publish.ts';
+import {telling} from '../store/commit-point.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 
@@ -23,26 +25,39 @@ export interface NewImage extends Pick<CommitOptions, 'message' | 'labels' | 'bu
 export async function newVersion(
   store: Store,
   record: SessionRecord,
+  publication: Omit<Publication, 'freeze' | 'tell'>,
+  make: () => Promise<void>,
+): Promise<Committed> {
+  return telling((tell) => makeVersion(store, record, {...publication, tell}, make));
+}
+
+async function makeVersion(
+  store: Store,
+  record: SessionRecord,
   publication: Omit<Publication, 'freeze'>,
   make: () => Promise<void>,
 ): Promise<Committed> {
   const {volume} = record;
-  let published: string[] = [];
+  let committed: Committed;
+  let isMade = false;
   try {
     await make();
-    const committed = await publish(store, {
+    committed = await publish(store, {
       ...publication,
+      tell: (done) => {
+        isMade = true;
+        publication.tell?.(done);
+      },
       freeze: async (note) => {
         await store.driver.freeze(volume, note);
         return volume;
       },
     });
-    published = [volume];
-    return committed;
   } catch (error) {
-    published = publishedOf(store, publication.image, [volume]);
-    throw error;
-  } finally {
-    await discard(store, record, published);
+    throw await afterwards(error, () =>
+      discard(store, record, isMade ? [volume] : publishedOf(store, publication.image, [volume])),
+    );
   }
+  await discard(store, record, [volume]);
+  return committed;
 }

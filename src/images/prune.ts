@@ -1,6 +1,5 @@
 /** Dropping versions that nothing refers to: no tag points at them and no session uses them. */
 import {parseReference} from '../reference.ts';
-import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
 import {existing} from './list.ts';
 import {removeUnused, type Removed} from './remove.ts';
@@ -24,14 +23,7 @@ export interface Pruned {
 
 /** @throws ChrootctlError NOT_FOUND */
 export async function prune(store: Store, options: PruneOptions): Promise<Pruned> {
-  if (options.dryRun === true) return pruneImages(store, options);
-  return withReserve(store.layout, () => pruneImages(store, options));
-}
-
-async function pruneImages(
-  store: Store,
-  {image, keep = 0, olderThan = 0, dryRun = false}: PruneOptions,
-): Promise<Pruned> {
+  const {image, keep = 0, olderThan = 0, dryRun = false} = options;
   // By its name only: who gives the id of a version does not mean the others of its image.
   const names = image === undefined ? store.imageNames() : [existing(store, parseReference(image)).name];
   const latestDate = Date.now() - olderThan * 1000;

@@ -2,13 +2,15 @@
  * Removing versions. A version is hidden first and then its users are looked for: a session that began meanwhile
  * either is seen here, and the version put back, or finds the version gone and resolves its reference anew.
  */
-import {ChrootctlError} from '../errors.ts';
+import {afterwards, ChrootctlError} from '../errors.ts';
 import {currentUser} from '../session/publish.ts';
+import {telling, type Tell} from '../store/commit-point.ts';
 import type {ImageChange} from '../store/image.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import {readReference, resolveReference, tagsOf} from '../store/resolve.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
+import {Unconfirmed} from '../system/files.ts';
 import {describeOwner} from '../system/owners.ts';
 
 export interface Removed {
@@ -25,10 +27,14 @@ export async function removeReference(
   text: string,
   {force = false}: {force?: boolean} = {},
 ): Promise<Removed[]> {
-  return withReserve(store.layout, () => remove(store, text, force));
+  return telling((tell) => remove(store, text, {force, tell}));
 }
 
-async function remove(store: Store, text: string, force: boolean): Promise<Removed[]> {
+async function remove(
+  store: Store,
+  text: string,
+  {force, tell}: {force: boolean; tell: Tell},
+): Promise<Removed[]> {
   const reference = readReference(store, text);
   const image = store.image(reference.image);
   if (reference.selector.kind !== 'latest' || !image.exists()) {
@@ -36,7 +42,7 @@ async function remove(store: Store, text: string, force: boolean): Promise<Remov
     return image.change(async (change) => {
       const {id} = resolveReference(store, reference); // Another removal may have come first.
       refuseTagged(tagsOf(image.refs().tags, id), force, `${image.name}@${id}`);
-      await removeVersions(store, change, [id]);
+      await removeVersions(store, change, [id], tell);
       return [{image: image.name, version: id}];
     });
   }
@@ -44,8 +50,8 @@ async function remove(store: Store, text: string, force: boolean): Promise<Remov
     if (!image.exists()) resolveReference(store, reference); // The same.
     refuseTagged(Object.keys(image.refs().tags), force, `image ${image.name}`);
     const ids = [...image.removingIds(), ...image.versionIds().reverse()];
-    await removeVersions(store, change, ids);
-    await change.dropImage();
+    await removeVersions(store, change, ids, tell);
+    await withReserve(store.layout, () => change.dropImage());
     return ids.map((version) => ({image: image.name, version}));
   });
 }
@@ -59,17 +65,29 @@ export async function removeVersions(
   store: Store,
   change: ImageChange,
   ids: readonly string[],
+  tell?: Tell,
 ): Promise<void> {
   const hiddenBefore = change.image.removingIds();
-  const versions = change.hideVersions(ids);
+  const versions = await hidden(store, change, ids);
   const pins = store.sessions.pins(versions);
   const used = ids.find((id) => pins.has(id));
   if (used !== undefined) {
     change.putBack(ids.filter((id) => id === used || !hiddenBefore.includes(id)));
     throw inUse(`${change.image.name}@${used}`, pins.get(used));
   }
-  await removeHidden(store, change, versions);
-  change.dropVersions(ids);
+  const fate = {isGone: false};
+  try {
+    await removeHidden(store, change, versions, (done) => {
+      fate.isGone = true;
+      tell?.(done);
+    });
+  } catch (error) {
+    if (fate.isGone) throw error;
+    throw await afterwards(error, () => {
+      change.putBack(ids.filter((id) => !hiddenBefore.includes(id)));
+    });
+  }
+  await dropped(store, change, ids);
 }
 
 /** The same, but those that a session uses stay as they are. Gives the ids of the others. */
@@ -79,7 +97,7 @@ export async function removeUnused(
   ids: readonly string[],
 ): Promise<string[]> {
   if (ids.length === 0) return [];
-  const versions = change.hideVersions(ids);
+  const versions = await hidden(store, change, ids);
   const pins = store.sessions.pins(versions);
   change.putBack(ids.filter((id) => pins.has(id)));
   const unused = ids.filter((id) => !pins.has(id));
@@ -88,23 +106,52 @@ export async function removeUnused(
     change,
     versions.filter(({id}) => !pins.has(id)),
   );
-  change.dropVersions(unused);
+  await dropped(store, change, unused);
   return unused;
+}
+
+/** Each step has the reserve for itself: it goes on where it was left, and what was done before is not done again. */
+function hidden(store: Store, change: ImageChange, ids: readonly string[]): Promise<VersionRecord[]> {
+  return withReserve(store.layout, () => change.hideVersions(ids));
+}
+
+function dropped(store: Store, change: ImageChange, ids: readonly string[]): Promise<void> {
+  return withReserve(store.layout, () => {
+    change.dropVersions(ids);
+  });
 }
 
 async function removeHidden(
   store: Store,
   change: ImageChange,
   versions: readonly VersionRecord[],
+  tell?: Tell,
 ): Promise<void> {
   const {tags} = change.image.refs();
   const gone = versions.flatMap(({id}) => tagsOf(tags, id));
-  await change.moveTags(Object.fromEntries(gone.map((tag) => [tag, null])), {
-    action: 'remove',
-    by: currentUser(),
-    message: '',
-  });
-  if (versions.length > 0) await store.driver.remove(...versions.map(({volume}) => volume));
+  const told = (): void => {
+    const ids = versions.map(({id}) => `${change.image.name}@${id}`);
+    tell?.({
+      words: `${ids.join(', ')} ${ids.length === 1 ? 'is' : 'are'} removed`,
+      rest: 'chrootctl gc collects what is left',
+      facts: {removed: versions.map(({id}) => ({image: change.image.name, version: id}))},
+    });
+  };
+  try {
+    await withReserve(store.layout, () =>
+      change.moveTags(Object.fromEntries(gone.map((tag) => [tag, null])), {
+        action: 'remove',
+        by: currentUser(),
+        message: '',
+      }),
+    );
+  } catch (error) {
+    if (error instanceof Unconfirmed) told();
+    throw error;
+  }
+  told();
+  const volumes = versions.map(({volume}) => volume);
+  if (volumes.length > 0) await withReserve(store.layout, () => store.driver.remove(...volumes));
 }
 
 /**

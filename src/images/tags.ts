@@ -4,8 +4,10 @@ import {isId} from '../ids.ts';
 import {checkTag, parseReference, type Reference} from '../reference.ts';
 import {currentUser} from '../session/publish.ts';
 import {readReference, resolveReference} from '../store/resolve.ts';
+import {telling, type Done} from '../store/commit-point.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
+import {Unconfirmed} from '../system/files.ts';
 
 export interface Moved {
   image: string;
@@ -87,13 +89,29 @@ async function moveTag(
   target: () => string | null,
 ): Promise<Moved> {
   const known = store.image(image);
-  const move = (): Promise<Moved> =>
+  return telling((tell) =>
     known.change(async (change) => {
-      const from = known.refs().tags[tag] ?? null;
-      const to = target();
-      await change.moveTags({[tag]: to}, {action, by: currentUser(), message: ''});
-      return {image, tag, from, to};
-    });
-  // Dropping and moving tags is how versions become removable.
-  return withReserve(store.layout, move);
+      const moved = {image, tag, from: known.refs().tags[tag] ?? null, to: target()};
+      const move = async (): Promise<void> => {
+        try {
+          await change.moveTags({[tag]: moved.to}, {action, by: currentUser(), message: ''});
+        } catch (error) {
+          if (error instanceof Unconfirmed) tell(doneBy(moved));
+          throw error;
+        }
+        tell(doneBy(moved));
+      };
+      // Dropping and moving tags is how versions become removable.
+      await withReserve(store.layout, move);
+      return moved;
+    }),
+  );
+}
+
+function doneBy({image, tag, from, to}: Moved): Done {
+  return {
+    words: to === null ? `${image}:${tag} is dropped (it was ${from ?? ''})` : `${image}:${tag} is at ${to}`,
+    rest: `chrootctl history ${image} shows it`,
+    facts: {image, tag, from, to, version: to},
+  };
 }

@@ -1,9 +1,11 @@
 /** A new version from the state of a kept session, which goes on afterwards, based on that version. */
-import {ChrootctlError} from '../errors.ts';
+import {afterwards, ChrootctlError} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {parseTarget} from '../reference.ts';
 import type {Note} from '../storage/ledger.ts';
+import {telling, type Tell} from '../store/commit-point.ts';
 import type {SessionRecord} from '../store/records.ts';
+import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
 import {self} from '../system/identity.ts';
 import {describeOwner} from '../system/owners.ts';
@@ -13,14 +15,7 @@ import {continueInClone, isInterrupted, versionsMade} from './interrupted.ts';
 import {kept} from './kept.ts';
 import {withPaused} from './pause.ts';
 import {clearing, ownFiles, putBack, removePlaces} from './places.ts';
-import {
-  checkExpected,
-  publish,
-  publishedOf,
-  type CommitOptions,
-  type Committed,
-  type Publication,
-} from './publish.ts';
+import {checkExpected, publish, type CommitOptions, type Committed, type Publication} from './publish.ts';
 import {mountVolume, restoreRoot, unmountRoot} from './root.ts';
 import {runningIn, sandboxesOf} from './running.ts';
 
@@ -35,11 +30,11 @@ export async function commitSession(
   id: string,
   options: SessionCommitOptions = {},
 ): Promise<Committed> {
-  return explaining(id, () =>
+  return explaining(id, (tell) =>
     store.sessions.locked(id, async () => {
       sandboxesOf(runningIn(store, id)); // Before anything is changed in vain.
       const record = await whole(store, id);
-      const publication = publicationOf(record, options);
+      const publication = {...publicationOf(record, options), tell};
       checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
         if (runningIn(store, id).length > 0 || !(await unmounted(store, id))) {
@@ -60,7 +55,7 @@ export async function endSession(
   id: string,
   options: {commit?: SessionCommitOptions} = {},
 ): Promise<Committed | undefined> {
-  return explaining(id, () =>
+  return explaining(id, (tell) =>
     store.sessions.locked(id, async () => {
       assertUnused(store, id);
       const record = options.commit === undefined ? kept(store, id) : await whole(store, id);
@@ -75,6 +70,7 @@ export async function endSession(
         }
         const committed = await publish(store, {
           ...publication,
+          tell,
           freeze: (note) => frozen(store, record, note),
         });
         await end(store, record, [record.volume]);
@@ -100,19 +96,24 @@ function assertUnused(store: Store, id: string): void {
 
 /** Throws an unmounted session away, those of its volumes excepted that became versions. */
 async function end(store: Store, record: SessionRecord, published: readonly string[]): Promise<void> {
+  // Each step has the reserve for itself: a session that is half ended would not be ended again.
+  const freeing = (step: () => void | Promise<void>): Promise<void> => withReserve(store.layout, step);
   // From here on it lives no longer than we do: if we die, it is collected.
-  store.sessions.replace({...record, ephemeral: true, owner: self()});
+  await freeing(() => {
+    store.sessions.replace({...record, ephemeral: true, owner: self()});
+  });
   try {
-    await discard(store, record, published);
+    await freeing(() => discard(store, record, published));
   } catch (error) {
-    if (store.sessions.find(record.id) !== undefined) store.sessions.replace({...record, changing: true});
-    throw error;
+    throw await afterwards(error, () => {
+      if (store.sessions.find(record.id) !== undefined) store.sessions.replace({...record, changing: true});
+    });
   }
 }
 
-async function explaining<T>(id: string, work: () => Promise<T>): Promise<T> {
+async function explaining<T>(id: string, work: (tell: Tell) => Promise<T>): Promise<T> {
   try {
-    return await work();
+    return await telling(work);
   } catch (error) {
     throw isConflict(error) ? explainConflict(error, id) : error;
   }
@@ -136,29 +137,26 @@ async function commitIdle(store: Store, record: SessionRecord, publication: Unfr
 async function commitLive(store: Store, record: SessionRecord, publication: Unfrozen): Promise<Committed> {
   const copy = randomId();
   store.sessions.replace({...record, pending: [copy]});
-  try {
-    const committed = await publish(store, {
-      ...publication,
-      freeze: async (note) => {
-        const execs = runningIn(store, record.id);
-        const amend = record.places.length === 0 ? undefined : await clearing(store, record);
-        await withPaused(execs, () => store.driver.snapshot(record.volume, copy, {note, amend}));
-        return copy;
-      },
-    });
-    const version = committed.image === record.image ? committed.version : record.version;
-    store.sessions.replace({...record, version, saved: copy});
-    return committed;
-  } catch (error) {
-    if (publishedOf(store, publication.image, [copy]).length === 0) await store.driver.remove(copy);
-    store.sessions.replace(record);
-    throw error;
-  }
+  const committed = await publish(store, {
+    ...publication,
+    freeze: async (note) => {
+      const execs = runningIn(store, record.id);
+      const amend = record.places.length === 0 ? undefined : await clearing(store, record);
+      await withPaused(execs, () => store.driver.snapshot(record.volume, copy, {note, amend}));
+      return copy;
+    },
+  });
+  const version = committed.image === record.image ? committed.version : record.version;
+  store.sessions.replace({...record, version, saved: copy});
+  return committed;
 }
 
 type Unfrozen = Omit<Publication, 'freeze'>;
 
-function publicationOf(record: SessionRecord, {target, ...options}: SessionCommitOptions): Unfrozen {
+function publicationOf(
+  record: SessionRecord,
+  {target, ...options}: SessionCommitOptions,
+): Omit<Unfrozen, 'tell'> {
   const {image, tag} = target === undefined ? {image: record.image, tag: null} : parseTarget(target);
   return {
     message: record.command.join(' '),
@@ -174,19 +172,24 @@ function publicationOf(record: SessionRecord, {target, ...options}: SessionCommi
   };
 }
 
-/** Marks the session as changing while `work` takes its root away, and brings the root back when that failed. */
+/**
+ * Marks the session as changing while `work` takes its root away or copies it. When that failed, what became of it is looked
+ * for and the root brought back; where that fails too, the mark stays, for whoever comes next.
+ */
 async function changing<T>(store: Store, record: SessionRecord, work: () => Promise<T>): Promise<T> {
   store.sessions.replace({...record, changing: true});
+  let result: T;
   try {
-    return await work();
+    result = await work();
   } catch (error) {
-    const after = store.sessions.find(record.id);
-    if (after !== undefined) await restoreRoot(store, after);
-    throw error;
-  } finally {
-    const after = store.sessions.find(record.id);
-    if (after?.changing === true) store.sessions.replace({...after, changing: false});
+    throw await afterwards(error, async () => {
+      const after = store.sessions.find(record.id);
+      if (after !== undefined) await restoreRoot(store, {...after, changing: true});
+    });
   }
+  const after = store.sessions.find(record.id);
+  if (after?.changing === true) store.sessions.replace({...after, changing: false});
+  return result;
 }
 
 async function unmounted(store: Store, id: string): Promise<boolean> {

@@ -1,6 +1,7 @@
 /** A commit that came too late: what the user is told, and the three ways on. */
-import {ChrootctlError} from '../errors.ts';
+import {ChrootctlError, toChrootctlError} from '../errors.ts';
 import {StaleRecords} from '../storage/ledger.ts';
+import type {Kept} from './keep.ts';
 
 export function isConflict(error: unknown): error is ChrootctlError {
   return error instanceof ChrootctlError && error.code === 'CONFLICT';
@@ -11,6 +12,19 @@ export function explainConflict(conflict: ChrootctlError, session: string): Chro
   return new ChrootctlError('CONFLICT', `${conflict.message}; session ${session} keeps the work`, {
     hint: conflict instanceof StaleRecords && conflict.hint !== undefined ? conflict.hint : waysOn(session),
     cause: conflict,
+  });
+}
+
+/** The same for a run that was turned into a session, or could not be. */
+export function keptConflict(conflict: unknown, session: string, {isSession, trouble}: Kept): ChrootctlError {
+  const cause = toChrootctlError(conflict);
+  if (isSession) {
+    const told = explainConflict(cause, session);
+    return trouble === undefined ? told : told.with(trouble);
+  }
+  return new ChrootctlError('CONFLICT', `${cause.message}; ${trouble?.message ?? ''}`, {
+    ...(trouble?.hint === undefined ? {} : {hint: trouble.hint}),
+    cause,
   });
 }
 

@@ -3,15 +3,17 @@
  * the image's lock, and nothing of it counts before the tags move.
  */
 import {userInfo} from 'node:os';
-import {ChrootctlError} from '../errors.ts';
+import {afterwards, ChrootctlError} from '../errors.ts';
 import {versionId} from '../ids.ts';
 import {checkTag} from '../reference.ts';
 import type {Note} from '../storage/ledger.ts';
-import type {Image, TagMoves} from '../store/image.ts';
+import type {Done, Tell} from '../store/commit-point.ts';
+import {moved, type Image, type TagMoves} from '../store/image.ts';
 import {bare, type HistoryAction, type Refs, type RunConfig, type VersionMemo} from '../store/records.ts';
 import {bumpedTag, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 import {isoTime} from '../system/clock.ts';
+import {Unconfirmed} from '../system/files.ts';
 
 export type Step = 'major' | 'minor' | 'patch';
 
@@ -36,6 +38,8 @@ export interface Publication extends CommitOptions {
   action: HistoryAction;
   /** Makes the contents immutable and durable, with the note beside them; gives the volume that holds them. */
   freeze: (note: Note | undefined) => Promise<string>;
+  /** Told of the version as soon as the tags have moved. */
+  tell?: Tell | undefined;
 }
 
 /** What a commit reports. */
@@ -72,16 +76,34 @@ export async function publish(store: Store, publication: Publication): Promise<C
       image.ledger && {memo: JSON.stringify(description), entry: change.ledgerEntry(moves)},
     );
     const version = {...description, volume, size: await store.driver.usage(volume)};
+    const tags = tagsOf(moved(refs.tags, moves.entries), id);
+    const committed = {image: image.name, version: id, tags, parent: version.parent};
+    let isAdded = false;
     try {
       change.addVersion(version);
+      isAdded = true;
       change.applyMoves(moves);
     } catch (error) {
       // Before the tags moved, nobody knows of it; after that (the disk failed to confirm it), others may.
-      if (tagsOf(image.refs().tags, id).length === 0) change.withdrawVersion(id);
+      if (!isAdded || !(error instanceof Unconfirmed))
+        throw await afterwards(error, () => change.withdrawVersion(id));
+      publication.tell?.(madeOf(committed));
       throw error;
     }
-    return {image: image.name, version: id, tags: tagsOf(image.refs().tags, id), parent: version.parent};
+    publication.tell?.(madeOf(committed));
+    return committed;
   });
+}
+
+/** What is told of a version that was made, when something fails after that. */
+export function madeOf(committed: Committed): Done {
+  const {image, version, tags} = committed;
+  const names = tags.length === 0 ? '' : ` (${tags.join(', ')})`;
+  return {
+    words: `${image}@${version}${names} is made`,
+    rest: `chrootctl history ${image} shows it, and chrootctl doctor what is left to mend`,
+    facts: {...committed},
+  };
 }
 
 /**

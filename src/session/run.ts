@@ -2,20 +2,22 @@
  * The main job: a command in a fresh clone of a version, which is thrown away afterwards, or becomes the next version
  * when the command succeeded and that was asked for.
  */
-import {ChrootctlError, messageOf} from '../errors.ts';
+import {afterwards} from '../errors.ts';
 import {formatReference, type Reference} from '../reference.ts';
 import {certificatesHint} from '../sandbox/certificates.ts';
 import {launch} from '../sandbox/launch.ts';
 import type {SandboxResult} from '../sandbox/spec.ts';
+import {telling, type Tell} from '../store/commit-point.ts';
 import type {RunOptions, SessionRecord} from '../store/records.ts';
 import {readReference} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 import {begin} from './begin.ts';
 import {commitSession} from './commit.ts';
-import {explainConflict, isConflict} from './conflict.ts';
+import {isConflict, keptConflict} from './conflict.ts';
 import {discard} from './discard.ts';
 import {exec} from './exec.ts';
 import {isReadOnlyStore, pin, type Pinned} from './pin.ts';
+import {keepClone} from './keep.ts';
 import {removePlaces} from './places.ts';
 import {
   checkExpected,
@@ -25,7 +27,7 @@ import {
   type CommitOptions,
   type Committed,
 } from './publish.ts';
-import {otherRoots, restoreRoot} from './root.ts';
+import {otherRoots} from './root.ts';
 import {limitOf, sandboxSpec} from './spec.ts';
 import {runUnrecorded} from './unrecorded.ts';
 import {hasChanged} from './unsaved.ts';
@@ -72,73 +74,39 @@ export async function run(store: Store, request: RunRequest): Promise<RunResult>
   checkOwnTag(request.commit?.tag); // Before the command runs in vain.
   return request.keep === true || request.name !== undefined
     ? runKept(store, request)
-    : runEphemeral(store, request);
+    : telling((tell) => runEphemeral(store, request, tell));
 }
 
-async function runEphemeral(store: Store, request: RunRequest): Promise<RunResult> {
-  const {command, options = {}, commit} = request;
+async function runEphemeral(store: Store, request: RunRequest, tell: Tell): Promise<RunResult> {
   const reference =
     typeof request.reference === 'string' ? readReference(store, request.reference) : request.reference;
-  let found: Pinned;
+  let pinned: Pinned;
   try {
-    found = await pin(store, reference, {
+    pinned = await pin(store, reference, {
       kind: 'run',
       ephemeral: true,
-      command: [...command],
+      command: [...request.command],
       labels: request.labels ?? {},
-      options,
+      options: request.options ?? {},
     });
   } catch (error) {
-    if (options.readOnly === true && commit === undefined && isReadOnlyStore(error))
+    const {options, commit} = request;
+    if (options?.readOnly === true && commit === undefined && isReadOnlyStore(error))
       return runUnrecorded(store, reference, request);
     throw error;
   }
-  const {record: pinned, version} = found;
-  let record = pinned;
   const fate: Fate = {isKept: false, published: []};
+  const end = async (): Promise<void> => {
+    if (!fate.isKept) await discard(store, pinned.record, fate.published);
+  };
+  let result: RunResult;
   try {
-    await store.driver.create(record.volume, {
-      parent: version.volume,
-      ephemeral: true,
-      ...limitOf(options),
-    });
-    const root = {plan: await store.driver.plan(record.volume), mountPoint: store.layout.mounts};
-    const ending = await launch(
-      sandboxSpec({
-        id: record.id,
-        root,
-        command,
-        config: version.config,
-        options,
-        detach: otherRoots(store),
-        where: {image: version.image, version: version.id, session: record.id},
-        measured: request.measured,
-      }),
-      {onPlaces: (places) => (record = {...record, places: [...places]})},
-    );
-    const advice = certificatesHint(ending.exitCode, root.plan.layers);
-    const result: RunResult = {...ending, ...(advice === undefined ? {} : {advice})};
-    if (commit === undefined) return result;
-    if (result.exitCode !== 0) {
-      const isKept = request.onFailure === 'keep' && (await hasChanged(store, record));
-      if (isKept) await keepSession(store, record, fate);
-      const work = isKept ? 'kept' : request.onFailure === 'keep' ? 'unchanged' : 'discarded';
-      const uncommitted: Uncommitted = {image: record.image, parent: record.version, work};
-      return {...result, uncommitted, ...(isKept ? {session: record.id} : {})};
-    }
-    try {
-      const committed = await publishRun(store, record, commit);
-      fate.published = [record.volume];
-      return {...result, committed};
-    } catch (error) {
-      fate.published = publishedOf(store, record.image, [record.volume]);
-      if (request.onConflict === 'discard' || !isConflict(error)) throw error;
-      await keepSession(store, record, fate);
-      throw explainConflict(error, record.id);
-    }
-  } finally {
-    if (!fate.isKept) await discard(store, record, fate.published);
+    result = await runInClone(store, request, pinned, {fate, tell});
+  } catch (error) {
+    throw await afterwards(error, end);
   }
+  await end();
+  return result;
 }
 
 /** What became of a clone when its command had ended. */
@@ -148,41 +116,65 @@ interface Fate {
   published: string[];
 }
 
-/** Turns a run whose result found no place into a session that is kept, so that no work is lost. */
-async function keepSession(store: Store, record: SessionRecord, fate: Fate): Promise<void> {
-  const {id, volume} = record;
-  let {places} = record;
+async function runInClone(
+  store: Store,
+  request: RunRequest,
+  {record: pinned, version}: Pinned,
+  {fate, tell}: {fate: Fate; tell: Tell},
+): Promise<RunResult> {
+  const {command, options = {}, commit} = request;
+  let record = pinned;
+  await store.driver.create(record.volume, {
+    parent: version.volume,
+    ephemeral: true,
+    ...limitOf(options),
+  });
+  const root = {plan: await store.driver.plan(record.volume), mountPoint: store.layout.mounts};
+  const ending = await launch(
+    sandboxSpec({
+      id: record.id,
+      root,
+      command,
+      config: version.config,
+      options,
+      detach: otherRoots(store),
+      where: {image: version.image, version: version.id, session: record.id},
+      measured: request.measured,
+    }),
+    {onPlaces: (places) => (record = {...record, places: [...places]})},
+  );
+  const advice = certificatesHint(ending.exitCode, root.plan.layers);
+  const result: RunResult = {...ending, ...(advice === undefined ? {} : {advice})};
+  if (commit === undefined) return result;
+  if (result.exitCode !== 0) {
+    fate.isKept = request.onFailure === 'keep' && (await hasChanged(store, record));
+    const {trouble} = fate.isKept ? await keepClone(store, record) : {};
+    if (trouble !== undefined) throw trouble;
+    const work = fate.isKept ? 'kept' : request.onFailure === 'keep' ? 'unchanged' : 'discarded';
+    const uncommitted: Uncommitted = {image: record.image, parent: record.version, work};
+    return {...result, uncommitted, ...(fate.isKept ? {session: record.id} : {})};
+  }
   try {
-    try {
-      await removePlaces(store, record);
-      places = [];
-      // The volume did without syncs so far; frozen, it is safe on disk, and the session goes on in a clone of it.
-      await store.driver.freeze(volume);
-    } finally {
-      // It stays, also when it cannot be brought to the disk. Whoever sees it kept can change it.
-      await store.sessions.locked(id, async () => {
-        const changing: SessionRecord = {
-          ...record,
-          kind: 'session',
-          ephemeral: false,
-          changing: true,
-          places,
-        };
-        store.sessions.replace(changing);
-        fate.isKept = true;
-        await restoreRoot(store, changing);
-      });
-    }
-  } catch (error) {
-    if (!fate.isKept) throw error;
-    throw new ChrootctlError('FAILED', `session ${id} keeps the work, but not safely: ${messageOf(error)}`, {
-      hint: `commit it when that is mended (chrootctl commit ${id}); look at it now (chrootctl diff ${id})`,
-      cause: error,
+    const committed = await publishRun(store, record, commit, (done) => {
+      fate.published = [record.volume];
+      tell(done);
     });
+    return {...result, committed};
+  } catch (error) {
+    // Whatever happens to what lost a race: it is somebody's work.
+    fate.isKept = request.onConflict !== 'discard' && isConflict(error);
+    if (fate.isKept) throw keptConflict(error, record.id, await keepClone(store, record));
+    if (fate.published.length === 0) fate.published = publishedOf(store, record.image, [record.volume]);
+    throw error;
   }
 }
 
-async function publishRun(store: Store, record: SessionRecord, commit: CommitOptions): Promise<Committed> {
+async function publishRun(
+  store: Store,
+  record: SessionRecord,
+  commit: CommitOptions,
+  tell: Tell,
+): Promise<Committed> {
   const expected = record.version;
   checkExpected(store.image(record.image), {...commit, expected});
   return publish(store, {
@@ -194,6 +186,7 @@ async function publishRun(store: Store, record: SessionRecord, commit: CommitOpt
     expected,
     config: record.config,
     action: 'commit',
+    tell,
     freeze: async (note) => {
       await removePlaces(store, record);
       await store.driver.freeze(record.volume, note);

@@ -209,7 +209,10 @@ export class ImageChange {
     syncDirectory(join(this.#directory, 'versions'));
   }
 
-  /** All moves happen in one step, or none. Moves that change nothing are left out. */
+  /**
+   * All moves happen in one step, or none. Moves that change nothing are left out.
+   * @throws Unconfirmed when they have happened
+   */
   async moveTags(moves: TagMoves, reason: MoveReason): Promise<void> {
     const prepared = this.prepareMoves(moves, reason);
     if (prepared.entries.length === 0) return;
@@ -233,7 +236,7 @@ export class ImageChange {
     return {line: this.image.name, seq, text: JSON.stringify(entries)};
   }
 
-  /** The commit point. */
+  /** The commit point. @throws Unconfirmed when it is passed; after any other error nothing has moved */
   applyMoves({refs, seq, entries}: PreparedMoves): void {
     makeDirectoryDurably(this.#directory);
     appendHistory(this.image.historyFile, refs.seq, entries);

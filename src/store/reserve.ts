@@ -10,8 +10,11 @@ import type {Layout} from './layout.ts';
 /** Enough for the records of a good many removals. */
 const BYTES = 1 << 20;
 
-/** Runs what frees space, or is needed on the way to it; on a full disk once more, with the reserve given up. */
-export async function withReserve<T>(layout: Layout, work: () => Promise<T>): Promise<T> {
+/**
+ * Runs what frees space, or is needed on the way to it; on a full disk once more, with the reserve given up. So `work` is a
+ * step that goes on where it was left, or has not happened at all when it fails for want of room.
+ */
+export async function withReserve<T>(layout: Layout, work: () => T | Promise<T>): Promise<T> {
   let result: T;
   try {
     result = await work();

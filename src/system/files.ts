@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import {dirname} from 'node:path';
-import {errnoOf, messageOf} from '../errors.ts';
+import {ChrootctlError, errnoOf, messageOf} from '../errors.ts';
 
 let temporaries = 0;
 
@@ -36,7 +36,20 @@ export function naming<T>(path: string, work: () => T): T {
   }
 }
 
-/** Replaces `path` atomically and durably: afterwards it holds all of `content`, whatever happens to the machine. */
+/** A file that is replaced: everybody sees the new one, but whether a power cut brings the old one back is not known. */
+export class Unconfirmed extends ChrootctlError {
+  constructor(path: string, cause: unknown) {
+    super('FAILED', `the disk has not confirmed ${path}: ${messageOf(cause)}`, {
+      hint: 'look at the disk (dmesg): after a power cut the state before may be back',
+      cause,
+    });
+  }
+}
+
+/**
+ * Replaces `path` atomically and durably: afterwards it holds all of `content`, whatever happens to the machine.
+ * @throws Unconfirmed when it is replaced, but may not last; after any other error it is as it was
+ */
 export function writeDurably(path: string, content: string, mode = 0o644): void {
   const temporary = temporaryBeside(path);
   try {
@@ -55,7 +68,11 @@ export function writeDurably(path: string, content: string, mode = 0o644): void 
     rmSync(temporary, {force: true});
     throw error;
   }
-  syncDirectory(dirname(path));
+  try {
+    syncDirectory(dirname(path));
+  } catch (error) {
+    throw new Unconfirmed(path, error);
+  }
 }
 
 /** Replaces `path` atomically, without waiting for the disk: for what need not outlive the machine. */
