@@ -3,6 +3,7 @@ import {existsSync} from 'node:fs';
 import type {Capability} from './capabilities.ts';
 import {DESCRIPTORS} from './chain.ts';
 import type {Terminal} from './terminal.ts';
+import type {Toolbox} from './toolbox.ts';
 import type {Bind} from './volumes.ts';
 
 export interface Enclosure {
@@ -16,7 +17,7 @@ export interface Enclosure {
   /** Bytes that /dev/shm may hold. */
   shm: number | undefined;
   binds: readonly Bind[];
-  toolbox: {directory: string; target: string};
+  toolbox: Pick<Toolbox, 'directory' | 'files'> & {target: string};
   capabilities: readonly Capability[];
   workdir: string;
   terminal: Terminal;
@@ -70,7 +71,7 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
     ...['--perms', '1777', '--tmpfs', '/dev/shm'],
     ...[privileged ? '--dev-bind' : '--ro-bind', '/sys', '/sys'],
     ...(privileged ? [] : masks()),
-    ...['--ro-bind', toolbox.directory, toolbox.target],
+    ...toolWords(toolbox),
     ...binds.flatMap((bind) => [
       // Directories that bwrap makes by itself can be entered by root alone.
       ...bind.directories.flatMap((path) => ['--perms', '0755', '--dir', path]),
@@ -80,6 +81,16 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
     ...['--json-status-fd', String(DESCRIPTORS.status)],
     ...['--cap-drop', 'ALL', ...capabilities.flatMap((name) => ['--cap-add', `CAP_${name}`])],
     ...['--chdir', workdir],
+  ];
+}
+
+/** Where there are no copies, the host's own files have their place in a directory that nobody can write to either. */
+function toolWords({directory, files, target}: Enclosure['toolbox']): string[] {
+  if (directory !== null) return ['--ro-bind', directory, target];
+  return [
+    ...['--perms', '0755', '--tmpfs', target],
+    ...files.flatMap(({path, name}) => ['--ro-bind', path, `${target}/${name}`]),
+    ...['--remount-ro', target],
   ];
 }
 

@@ -69,7 +69,7 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
     hostname: spec.hostname,
     shm: spec.shm,
     binds: volumes,
-    toolbox: {directory: box.directory, target: place},
+    toolbox: {...box, target: place},
     capabilities: spec.newPrivileges === true ? [] : held,
     workdir,
   };
