@@ -4,10 +4,11 @@
  */
 import {chmodSync, existsSync, mkdirSync, readdirSync} from 'node:fs';
 import {homedir} from 'node:os';
-import {join, resolve} from 'node:path';
+import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {StorageDriver} from '../storage/driver.ts';
 import {DRIVER_NAMES, isDriverName, kindOf, openDriver, type DriverName} from '../storage/registry.ts';
+import {canonicalPath} from '../system/canonical.ts';
 import {isoTime} from '../system/clock.ts';
 import {makeDirectoryDurably, writeDurably} from '../system/files.ts';
 import {withLock} from '../system/lock.ts';
@@ -103,18 +104,21 @@ export class Store {
   }
 }
 
-/** Absolute path of the store that these options, the environment and the user mean. */
+/**
+ * Path of the store that these options, the environment and the user mean: the same one by whatever name they call it, so
+ * that nobody takes what is mounted in it by one name for unmounted by another.
+ */
 export function storeRoot(root?: string): string {
+  const path = canonicalPath(chosenRoot(root));
+  if (path !== '/') return path;
+  throw new ChrootctlError('USAGE', 'the store cannot be /', {
+    hint: 'choose a directory of its own with --root',
+  });
+}
+
+function chosenRoot(root?: string): string {
   const chosen = root ?? process.env['CHROOTCTL_ROOT'];
-  if (chosen !== undefined && chosen !== '') {
-    const path = resolve(chosen);
-    if (path === '/') {
-      throw new ChrootctlError('USAGE', 'the store cannot be /', {
-        hint: 'choose a directory of its own with --root',
-      });
-    }
-    return path;
-  }
+  if (chosen !== undefined && chosen !== '') return chosen;
   if (process.getuid?.() === 0) return '/var/lib/chrootctl';
   const data = process.env['XDG_DATA_HOME'];
   return join(data === undefined || data === '' ? join(homedir(), '.local/share') : data, 'chrootctl');

@@ -31,7 +31,7 @@ import {perform} from './operations.ts';
 import {programFeatures} from './program.ts';
 import {annotate, freeze} from './transaction.ts';
 import {Plan} from './removal-plan.ts';
-import {markOf} from './room.ts';
+import {isMarkOf, markOf} from './room.ts';
 import {ZfsStreams} from './send.ts';
 
 /** What this process has made itself, it need not ask for. */
@@ -319,7 +319,7 @@ export class ZfsDriver implements StorageDriver {
         hint: 'zpool import brings a pool back; zfs list shows what there is',
       });
     }
-    if (this.#owner === undefined || listing.store === markOf(this.#owner)) {
+    if (this.#owner === undefined || isMarkOf(listing.store, this.#owner)) {
       await adoptHalfMade(this.#room, listing.datasets, this.#directory);
       return listing.datasets;
     }

@@ -1,5 +1,6 @@
 /** Making a room in a pool for a store, and telling whose a room is. */
 import {ChrootctlError} from '../../errors.ts';
+import {canonicalPath} from '../../system/canonical.ts';
 import {isMissing, isTaken, refusal, tryZfs, zfs} from './command.ts';
 import {PROPERTY, Room} from './names.ts';
 
@@ -33,7 +34,7 @@ export async function prepareRoom(
   await make(room.dataset, ROOM);
   const present = await ownerOf(room);
   if (present !== undefined && !adopt) {
-    const lost = present === owner;
+    const lost = isMarkOf(markOf(present), owner);
     throw new ChrootctlError(
       'USAGE',
       lost
@@ -57,6 +58,12 @@ export function markOf(owner: string): string {
   return owner.split('/').map(encodeURIComponent).join('/');
 }
 
+/** Whether it is the mark of the store with this root. It may have been made when that was called by another name. */
+export function isMarkOf(mark: string | undefined, owner: string): boolean {
+  if (mark === undefined || mark === markOf(owner)) return mark !== undefined;
+  return mark.startsWith('/') && canonicalPath(decodeURIComponent(mark)) === owner;
+}
+
 /** The root of the store whose room it is; undefined while it is nobody's. @throws ChrootctlError NOT_FOUND */
 export async function ownerOf(room: Room): Promise<string | undefined> {
   // Not what it inherits: a room in a room would be somebody's, but not this one.
@@ -73,7 +80,7 @@ export async function roomsOf(owner: string): Promise<string[]> {
   return (await zfs(...args))
     .split('\n')
     .map((row) => row.split('\t'))
-    .filter(([, value]) => value === markOf(owner))
+    .filter(([, value]) => isMarkOf(value, owner))
     .map(([name = '']) => name);
 }
 
