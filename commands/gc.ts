@@ -1,6 +1,6 @@
 import {boolean} from '@oclif/core/flags';
 import {ChrootctlError, messageOf} from '../src/errors.ts';
-import {collect, leftovers} from '../src/upkeep/collect.ts';
+import {collect, wouldCollect} from '../src/upkeep/collect.ts';
 import {BaseCommand} from './shared/base.ts';
 
 export default class Gc extends BaseCommand {
@@ -20,8 +20,8 @@ export default class Gc extends BaseCommand {
     const {flags} = await this.parse(Gc);
     const store = await this.openStore(flags);
     const options = {transfers: flags.transfers};
-    const {collected, failed} = flags['dry-run']
-      ? {collected: await leftovers(store, options), failed: []}
+    const {collected, failed, left} = flags['dry-run']
+      ? await wouldCollect(store, options)
       : await collect(store, options);
     this.done(
       flags,
@@ -32,9 +32,11 @@ export default class Gc extends BaseCommand {
           what: leftover.what,
           why: messageOf(error),
         })),
+        left,
       },
       () => collected.map(({what}) => what),
     );
+    for (const what of left) this.remark(flags, what);
     for (const {leftover, error} of failed) this.remark(flags, `${leftover.what}: ${messageOf(error)}`);
     if (failed.length > 0) {
       throw new ChrootctlError(

@@ -28,6 +28,7 @@ export default class Prune extends BaseCommand {
     this.done(flags, {...pruned, dryRun: flags['dry-run']}, () =>
       pruned.removed.map(({image, version}) => `${image}@${version}`),
     );
+    for (const what of pruned.left) this.remark(flags, what);
     const count = `${pruned.removed.length} version${pruned.removed.length === 1 ? '' : 's'}, up to ${formatSize(pruned.bytes)}`;
     if (!flags.json) this.remark(flags, flags['dry-run'] ? `would remove ${count}` : `removed ${count}`);
   }

@@ -7,7 +7,7 @@ import {bootstrap as runBootstrap, type BootstrapOptions} from '../bootstrap.ts'
 import {ChrootctlError} from '../errors.ts';
 import {parseTarget} from '../reference.ts';
 import {pinNothing} from '../session/pin.ts';
-import type {Committed} from '../session/publish.ts';
+import {latestOf, type Committed} from '../session/publish.ts';
 import {STREAM_HEAD, streamDriverOf} from '../storage/registry.ts';
 import type {Store} from '../store/store.ts';
 import {newVersion, type NewImage} from './new-version.ts';
@@ -103,7 +103,7 @@ async function make(
 ): Promise<Committed> {
   const {image, tag} = parseTarget(target);
   // What `latest` is now is what this replaces; if it moves meanwhile, somebody else's work would be hidden.
-  const expected = store.image(image).refs().tags['latest'] ?? null;
+  const expected = await latestOf(store.image(image));
   const record = pinNothing(store, image, {
     kind: action,
     ephemeral: true,

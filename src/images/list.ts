@@ -1,7 +1,7 @@
 /** What the store holds, as users see it. */
 import type {Reference} from '../reference.ts';
 import type {Image} from '../store/image.ts';
-import type {HistoryEntry, RunConfig, VersionRecord} from '../store/records.ts';
+import {readable, type HistoryEntry, type RunConfig, type VersionRecord} from '../store/records.ts';
 import {readReference, resolveReference, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 
@@ -32,7 +32,8 @@ export function listVersions(store: Store, image?: string): ListedVersion[] {
   const names =
     image === undefined ? store.imageNames() : [existing(store, readReference(store, image)).name];
   return names.flatMap((name) => {
-    const {tags} = store.image(name).refs();
+    // Of an image whose tags cannot be read the versions can be used all the same.
+    const tags = readable(() => store.image(name).refs().tags) ?? {};
     const byVersion = Map.groupBy(Object.entries(tags), ([, id]) => id);
     return store
       .image(name)
@@ -40,6 +41,12 @@ export function listVersions(store: Store, image?: string): ListedVersion[] {
       .reverse()
       .map((version) => listed(version, byVersion.has(version.id) ? tagsOf(tags, version.id) : []));
   });
+}
+
+/** What is wrong with images that are listed, or with one of them; one line each. */
+export function damageIn(store: Store, image?: string): string[] {
+  const names = image === undefined ? store.imageNames() : [readReference(store, image).image];
+  return names.flatMap((name) => store.image(name).complaints());
 }
 
 /** @throws ChrootctlError NOT_FOUND */

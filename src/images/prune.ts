@@ -1,5 +1,7 @@
 /** Dropping versions that nothing refers to: no tag points at them and no session uses them. */
 import {parseReference} from '../reference.ts';
+import type {Image} from '../store/image.ts';
+import {messageIfDamaged} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {existing} from './list.ts';
 import {removeUnused, type Removed} from './remove.ts';
@@ -19,6 +21,8 @@ export interface PruneOptions {
 export interface Pruned {
   removed: (Removed & {size: number})[];
   bytes: number;
+  /** Images that stay as they are since something of them cannot be read: one line for each. */
+  left: string[];
 }
 
 /** @throws ChrootctlError NOT_FOUND */
@@ -28,15 +32,23 @@ export async function prune(store: Store, options: PruneOptions): Promise<Pruned
   const names = image === undefined ? store.imageNames() : [existing(store, parseReference(image)).name];
   const latestDate = Date.now() - olderThan * 1000;
   const removed: Pruned['removed'] = [];
+  const left: string[] = [];
   for (const name of names) {
     const known = store.image(name);
     await known.change(async (change) => {
+      const damage = damageOf(known);
+      if (damage !== undefined) {
+        left.push(`image ${name} is left: ${damage}`);
+        return;
+      }
+      // A version that no move has led to is not untagged: its commit died, or the tags are older than it.
+      const published = new Set(known.history().map(({to}) => to));
       const tagged = new Set(Object.values(known.refs().tags));
       // Also those whose removal was interrupted, perhaps by a full disk a moment ago: they go with the others.
       const untagged = (known.allVersions() ?? known.versions())
         .sort((a, b) => (a.id < b.id ? -1 : 1))
         .slice(0, keep === 0 ? undefined : -keep)
-        .filter(({id, created}) => !tagged.has(id) && Date.parse(created) <= latestDate);
+        .filter(({id, created}) => !tagged.has(id) && published.has(id) && Date.parse(created) <= latestDate);
       const pins = store.sessions.pins(untagged);
       const ids = untagged.map(({id}) => id);
       const gone = new Set(
@@ -45,5 +57,10 @@ export async function prune(store: Store, options: PruneOptions): Promise<Pruned
       for (const {id, size} of untagged) if (gone.has(id)) removed.push({image: name, version: id, size});
     });
   }
-  return {removed, bytes: removed.reduce((sum, {size}) => sum + size, 0)};
+  return {removed, bytes: removed.reduce((sum, {size}) => sum + size, 0), left};
+}
+
+/** What keeps anybody from telling which versions are in use. */
+function damageOf(image: Image): string | undefined {
+  return messageIfDamaged(() => image.refs()) ?? messageIfDamaged(() => image.history());
 }

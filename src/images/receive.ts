@@ -3,7 +3,7 @@ import {chunksOf, type Opened} from '../archive/source.ts';
 import {ChrootctlError, toChrootctlError} from '../errors.ts';
 import {parseTarget} from '../reference.ts';
 import {pin, pinNothing, type PinFields} from '../session/pin.ts';
-import {checkExpected, type Committed} from '../session/publish.ts';
+import {checkExpected, latestOf, type Committed} from '../session/publish.ts';
 import type {DriverName} from '../storage/registry.ts';
 import type {Incoming} from '../storage/stream-contract.ts';
 import {parseRecord, VersionMemo, type VersionRecord} from '../store/records.ts';
@@ -40,7 +40,7 @@ export async function receiveVersion(
     });
   }
   const {image, tag} = parseTarget(target);
-  const expected = store.image(image).refs().tags['latest'] ?? null;
+  const expected = await latestOf(store.image(image));
   checkExpected(store.image(image), {expected, tag, ...options});
   const source = chunksOf(opened);
   const incoming = await streams.open({...source, chunks: limited(source.chunks, maxSize)});

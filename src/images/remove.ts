@@ -50,7 +50,13 @@ async function remove(
     if (!image.exists()) resolveReference(store, reference); // The same.
     refuseTagged(Object.keys(image.refs().tags), force, `image ${image.name}`);
     const ids = [...image.removingIds(), ...image.versionIds().reverse()];
-    await removeVersions(store, change, ids, tell);
+    const takeBack = change.beginDrop();
+    try {
+      await removeVersions(store, change, ids, tell);
+    } catch (error) {
+      takeBack();
+      throw error;
+    }
     await withReserve(store.layout, () => change.dropImage());
     return ids.map((version) => ({image: image.name, version}));
   });

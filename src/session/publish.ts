@@ -8,8 +8,16 @@ import {versionId} from '../ids.ts';
 import {checkTag} from '../reference.ts';
 import type {Note} from '../storage/ledger.ts';
 import type {Done, Tell} from '../store/commit-point.ts';
-import {moved, type Image, type TagMoves} from '../store/image.ts';
-import {bare, type HistoryAction, type Refs, type RunConfig, type VersionMemo} from '../store/records.ts';
+import type {Image, TagMoves} from '../store/image.ts';
+import {
+  bare,
+  readable,
+  type HistoryAction,
+  type Refs,
+  type RunConfig,
+  type VersionMemo,
+} from '../store/records.ts';
+import {moved} from '../store/refs.ts';
 import {bumpedTag, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 import {isoTime} from '../system/clock.ts';
@@ -37,7 +45,7 @@ export interface Publication extends CommitOptions {
   config: RunConfig;
   action: HistoryAction;
   /** Makes the contents immutable and durable, with the note beside them; gives the volume that holds them. */
-  freeze: (note: Note | undefined) => Promise<string>;
+  freeze: (note: Note) => Promise<string>;
   /** Told of the version as soon as the tags have moved. */
   tell?: Tell | undefined;
 }
@@ -54,6 +62,7 @@ export interface Committed {
 export async function publish(store: Store, publication: Publication): Promise<Committed> {
   const image = store.image(publication.image);
   return image.change(async (change) => {
+    change.mendTornTags();
     const refs = image.refs();
     const tag =
       publication.bump === undefined ? publication.tag : bumpedTag(Object.keys(refs.tags), publication.bump);
@@ -72,9 +81,10 @@ export async function publish(store: Store, publication: Publication): Promise<C
       by: currentUser(),
       message: description.message,
     });
-    const volume = await publication.freeze(
-      image.ledger && {memo: JSON.stringify(description), entry: change.ledgerEntry(moves)},
-    );
+    const volume = await publication.freeze({
+      memo: JSON.stringify(description),
+      entry: change.ledgerEntry(moves),
+    });
     const version = {...description, volume, size: await store.driver.usage(volume)};
     const tags = tagsOf(moved(refs.tags, moves.entries), id);
     const committed = {image: image.name, version: id, tags, parent: version.parent};
@@ -113,6 +123,16 @@ export function madeOf(committed: Committed): Done {
 export function publishedOf(store: Store, image: string, volumes: readonly string[]): string[] {
   const versions = store.image(image).allVersions();
   return volumes.filter((id) => versions?.some(({volume}) => volume === id) ?? true);
+}
+
+/** Where `latest` is, for who will put something else in its place that was not made from it. */
+export async function latestOf(image: Image): Promise<string | null> {
+  if (readable(() => image.refs()) === undefined)
+    await image.change((change) => {
+      change.mendTornTags();
+      return Promise.resolve();
+    });
+  return image.refs().tags['latest'] ?? null;
 }
 
 /** Fails early where `publish` would fail for sure, before the work that it would throw away. @throws ChrootctlError CONFLICT */

@@ -5,6 +5,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
+import {inDirectory} from '../system/files.ts';
 import {describeHolders, holdersOf} from '../system/holders.ts';
 import {mountFunction} from '../system/mount-plan.ts';
 import {mountsOf} from '../system/mounts.ts';
@@ -28,7 +29,8 @@ export function mountedRoot(store: Store, id: string): string | null {
  * the copies, there is nothing to do.
  */
 export function otherRoots(store: Store, id?: string): string[] {
-  if (readdirSync(store.layout.mounts).length === 0) return [];
+  const {mounts} = store.layout;
+  if (inDirectory(mounts, () => readdirSync(mounts)).length === 0) return [];
   const own = id === undefined ? undefined : store.layout.mount(id);
   return mountsOf()
     .filter(

@@ -104,14 +104,35 @@ export interface StorageDriver {
   /** Paths that differ between two volumes, sorted by path. A directory counts only for its own attributes. */
   changes(from: string, to: string, options?: ChangesOptions): Promise<Change[]>;
 
-  /** Looks for damage and leftovers within the driver's own room. Changes nothing unless `fix` is asked for. */
-  check(options?: {fix?: boolean}): Promise<VolumeProblem[]>;
+  /**
+   * Looks for damage and leftovers within the driver's own room. Changes nothing unless `fix` is asked for. `claims` is
+   * called after the driver has looked what there is: what may be somebody's is no leftover, whatever it lacks.
+   */
+  check(options?: CheckOptions): Promise<VolumeProblem[]>;
+
+  /** What the volumes that were frozen with a note remember, by id: as in `Ledger`. */
+  memos?(): Promise<Map<string, string>>;
 
   /** What the user that this process runs as lacks for the driver's work; for root there is nothing to lack. */
   permissions?(): Promise<VolumeProblem[]>;
 
   /** What it found to work with on this machine, in a few words for people: versions, features. */
   describe?(): Promise<string>;
+}
+
+export interface CheckOptions {
+  fix?: boolean;
+  /** Default: nobody names any volume. */
+  claims?: () => Claims;
+}
+
+/** Which volumes the store's records name. */
+export interface Claims {
+  named: ReadonlySet<string>;
+  /** Those of them that were frozen, and whether they were made from nothing. */
+  frozen: ReadonlyMap<string, {isFirst: boolean}>;
+  /** Some records cannot be read: any volume may be named by one. */
+  isComplete: boolean;
 }
 
 export interface CreateOptions {
@@ -158,6 +179,8 @@ export interface VolumeProblem {
   kind: 'leftover' | 'damaged-volume' | 'foreign' | 'permission';
   /** What is wrong, naming the volume. */
   what: string;
+  /** The volume, where it is one that the store's records may name. */
+  volume?: string;
   /** What --fix does, or did, about it; undefined when it can do nothing. */
   fix?: string;
 }

@@ -20,6 +20,7 @@ export async function inTrial<T>(directory: string, work: (trial: string) => Pro
 
 /** Paths of those in `directory`: of trials that are under way, and of those whose maker died. */
 export function trialsIn(directory: string): string[] {
+  if (!existsSync(directory)) return [];
   return readdirSync(directory)
     .filter((name) => name.startsWith(PREFIX))
     .map((name) => join(directory, name));

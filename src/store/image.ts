@@ -8,24 +8,32 @@
  *     images/<name>/history.jsonl        every move of every tag
  *     images/<name>/versions/<id>.json   a version
  */
-import {existsSync, readdirSync, renameSync, rmSync} from 'node:fs';
+import {existsSync, renameSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {Ledger, LedgerEntry} from '../storage/ledger.ts';
 import {isoTime} from '../system/clock.ts';
-import {makeDirectoryDurably, readIfExists, syncDirectory, writeDurably} from '../system/files.ts';
-import {withLock} from '../system/lock.ts';
-import {appendHistory, readHistory, writeHistory} from './history.ts';
-import type {Layout} from './layout.ts';
 import {
-  bare,
+  makeDirectoryDurably,
+  removeIfExists,
+  setAside,
+  syncDirectory,
+  writeDurably,
+} from '../system/files.ts';
+import {withLock} from '../system/lock.ts';
+import {appendHistory, readHistory, readWhatThereIs, writeHistory} from './history.ts';
+import {GONE, type Layout} from './layout.ts';
+import {
   formatRecord,
+  messageIfDamaged,
+  readable,
   readRecord,
-  Refs,
   VersionRecord,
   type HistoryAction,
   type HistoryEntry,
+  type Refs,
 } from './records.ts';
+import {beginRefs, filesIn, historyFile, moved, mendTornRefs, readRefs, refsFile, writeRefs} from './refs.ts';
 
 /** A change to the tags: null drops one. */
 export type TagMoves = Readonly<Record<string, string | null>>;
@@ -36,9 +44,12 @@ export interface MoveReason {
   message: string;
 }
 
-const NO_REFS: Refs = {seq: 0, tags: bare({})};
 /** A version that is being removed: out of readers' sight, but it can still be put back. */
 const REMOVING = '.removing';
+/** Beside the tags of an image that is being removed itself, and not only its last version. */
+const DROPPING = 'removing';
+/** All that we ever put into an image's directory. */
+const OURS = /^(?:refs\.json|history\.jsonl|versions|removing)(?:\.|$)/;
 
 export class Image {
   readonly name: string;
@@ -55,12 +66,12 @@ export class Image {
   }
 
   get historyFile(): string {
-    return join(this.#directory, 'history.jsonl');
+    return historyFile(this.#directory);
   }
 
-  /** The tags now. An image that does not exist has none. */
+  /** The tags now. An image that does not exist has none. @throws ChrootctlError BAD_INPUT, also when they are lost */
   refs(): Refs {
-    return readRecord(Refs, this.#refsFile) ?? NO_REFS;
+    return readRefs(this.#directory);
   }
 
   version(id: string): VersionRecord | undefined {
@@ -69,47 +80,53 @@ export class Image {
 
   /** Ids of all versions, oldest first. */
   versionIds(): string[] {
-    return this.#versionFiles()
+    return (readable(() => this.#versionFiles()) ?? [])
       .filter((name) => name.endsWith('.json'))
       .map((name) => name.slice(0, -'.json'.length))
       .sort();
   }
 
-  /** All versions, oldest first. */
+  /** All versions that can be read, oldest first. */
   versions(): VersionRecord[] {
-    return this.versionIds()
-      .map((id) => this.version(id))
-      .filter((version) => version !== undefined);
+    return this.versionIds().flatMap((id) => readable(() => this.version(id)) ?? []);
   }
 
   /** Ids of versions whose removal was begun and not ended. */
   removingIds(): string[] {
-    return this.#versionFiles()
+    return (readable(() => this.#versionFiles()) ?? [])
       .filter((name) => name.endsWith(REMOVING))
       .map((name) => name.slice(0, -`.json${REMOVING}`.length));
   }
 
-  /**
-   * All versions whose volumes are needed: also those out of sight, which may yet be put back. Undefined when a record
-   * cannot be read, so that nobody takes its volume for needless.
-   */
-  allVersions(): VersionRecord[] | undefined {
+  /** All versions whose volumes are needed: also those out of sight, which may yet be put back. And what cannot be read. */
+  records(): {versions: VersionRecord[]; damaged: string[]} {
     const files = new Set<string>();
     // A version that is put back meanwhile changes its name: whichever it has, one of three looks sees it.
     for (let look = 0; look < 3; look++) for (const name of this.#versionFiles()) files.add(name);
     const records = new Map<string, VersionRecord>();
+    const damaged: string[] = [];
     for (const name of files) {
       if (!name.endsWith('.json') && !name.endsWith(REMOVING)) continue;
-      const path = join(this.#directory, 'versions', name);
-      try {
-        const record = readRecord(VersionRecord, path);
+      const complaint = messageIfDamaged(() => {
+        const record = readRecord(VersionRecord, join(this.#directory, 'versions', name));
         if (record !== undefined) records.set(record.id, record);
-      } catch (error) {
-        if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return undefined;
-        throw error;
-      }
+      });
+      damaged.push(...(complaint === undefined ? [] : [complaint]));
     }
-    return [...records.values()];
+    return {versions: [...records.values()], damaged};
+  }
+
+  /** What of its tags and versions cannot be read, in a line each. */
+  complaints(): string[] {
+    const ofTags = messageIfDamaged(() => this.refs()) ?? [];
+    const ofVersions = messageIfDamaged(() => this.#versionFiles()) ?? this.records().damaged;
+    return [ofTags, ofVersions].flat();
+  }
+
+  /** The same; undefined when one cannot be read, so that nobody takes its volume for needless. */
+  allVersions(): VersionRecord[] | undefined {
+    const {versions, damaged} = this.records();
+    return damaged.length === 0 ? versions : undefined;
   }
 
   /** Every move of every tag, oldest first. */
@@ -132,14 +149,28 @@ export class Image {
     return this.history().some(({to}) => to === id);
   }
 
-  /** Whether there are neither versions nor tags, as before a first commit. */
-  isEmpty(): boolean {
-    const versions = [...this.versionIds(), ...this.removingIds()];
-    return versions.length === 0 && Object.keys(this.refs().tags).length === 0;
+  /**
+   * Whether it is what the death of a first commit left, or of the image's own removal: there are no versions, no tags and
+   * nothing that ever happened, unless it was to go with all of that. One whose versions were all removed has a history.
+   */
+  isNobodys(): boolean {
+    if (this.versionIds().length > 0 || this.removingIds().length > 0) return false;
+    const {seq, tags} = this.refs();
+    const isEmpty = Object.keys(tags).length === 0 && (seq === 0 || existsSync(this.#droppingFile));
+    return isEmpty && this.foreign() === undefined;
   }
 
   exists(): boolean {
-    return readIfExists(this.#refsFile) !== undefined || this.#versionFiles().length > 0;
+    return existsSync(refsFile(this.#directory)) || this.#versionFiles().length > 0;
+  }
+
+  /** Something in its directory that chrootctl has not put there. */
+  foreign(): string | undefined {
+    const strange = (directory: string, ours: RegExp): string | undefined => {
+      const name = filesIn(directory).find((candidate) => !ours.test(candidate));
+      return name === undefined ? undefined : join(directory, name);
+    };
+    return strange(this.#directory, OURS) ?? strange(join(this.#directory, 'versions'), /\.json(?:\.|$)/);
   }
 
   /** Runs `work` as the only writer of this image. The lock is the kernel's and dies with this process. */
@@ -150,20 +181,15 @@ export class Image {
   }
 
   #versionFiles(): string[] {
-    try {
-      return readdirSync(join(this.#directory, 'versions'));
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return [];
-      throw error;
-    }
+    return filesIn(join(this.#directory, 'versions'));
   }
 
   #versionFile(id: string): string {
     return join(this.#directory, 'versions', `${id}.json`);
   }
 
-  get #refsFile(): string {
-    return join(this.#directory, 'refs.json');
+  get #droppingFile(): string {
+    return join(this.#directory, DROPPING);
   }
 }
 
@@ -172,19 +198,6 @@ export interface PreparedMoves {
   refs: Refs;
   seq: number;
   entries: HistoryEntry[];
-}
-
-/** The tags after these moves. */
-export function moved(
-  tags: Readonly<Record<string, string>>,
-  entries: readonly Pick<HistoryEntry, 'tag' | 'to'>[],
-): Record<string, string> {
-  const after = bare({...tags});
-  for (const {tag, to} of entries) {
-    if (to === null) Reflect.deleteProperty(after, tag);
-    else after[tag] = to;
-  }
-  return after;
 }
 
 /** What the only writer of an image can do. */
@@ -197,8 +210,14 @@ export class ImageChange {
     this.#directory = directory;
   }
 
+  /** Tags whose file is torn, as the history tells of them, if that is certain. */
+  mendTornTags(): void {
+    mendTornRefs(this.#directory);
+  }
+
   /** Writes a version's record, durably. Nobody finds it by a tag yet. */
   addVersion(version: VersionRecord): void {
+    beginRefs(this.#directory);
     makeDirectoryDurably(join(this.#directory, 'versions'));
     writeDurably(this.#versionFile(version.id), formatRecord(version));
   }
@@ -236,35 +255,57 @@ export class ImageChange {
     return {line: this.image.name, seq, text: JSON.stringify(entries)};
   }
 
-  /** The commit point. @throws Unconfirmed when it is passed; after any other error nothing has moved */
+  /**
+   * The commit point.
+   * @throws Unconfirmed when it is passed; after any other error nothing has moved
+   * @throws ChrootctlError CONFLICT when others have moved tags since, who cannot have had the lock that we have: its file
+   *   was removed
+   */
   applyMoves({refs, seq, entries}: PreparedMoves): void {
-    makeDirectoryDurably(this.#directory);
+    beginRefs(this.#directory);
+    if (this.image.refs().seq !== refs.seq) {
+      throw new ChrootctlError('CONFLICT', `tags of ${this.image.name} have moved under our lock`, {
+        hint: 'somebody removed files in the directory locks of the store: try again',
+      });
+    }
     appendHistory(this.image.historyFile, refs.seq, entries);
-    writeDurably(join(this.#directory, 'refs.json'), formatRecord({seq, tags: moved(refs.tags, entries)}));
+    writeRefs(this.#directory, {seq, tags: moved(refs.tags, entries)});
   }
 
-  /** Begins a history anew from the tags as they are, after the file was taken away. */
-  async restartHistory(reason: MoveReason): Promise<void> {
+  /**
+   * Goes on from what can be read of a history that is damaged: with moves that lead from there to the tags as they are.
+   * The file as it was is kept beside.
+   */
+  async mendHistory(reason: MoveReason): Promise<void> {
     const refs = this.image.refs();
-    const time = isoTime();
-    const seq = refs.seq + 1;
-    const entries = Object.entries(refs.tags).map(([tag, to]) => ({
-      seq,
-      time,
-      tag,
-      from: null,
-      to,
-      ...reason,
-    }));
+    const kept = readWhatThereIs(this.image.historyFile, refs.seq);
+    const told = moved({}, kept);
+    const [seq, time] = [refs.seq + 1, isoTime()];
+    const entries = [...new Set([...Object.keys(told), ...Object.keys(refs.tags)])]
+      .map((tag) => ({seq, time, tag, from: told[tag] ?? null, to: refs.tags[tag] ?? null, ...reason}))
+      .filter(({from, to}) => from !== to);
     await this.image.ledger?.append(this.ledgerEntry({refs, seq, entries}));
-    this.replaceHistory(entries, seq);
+    setAside(this.image.historyFile);
+    this.replaceHistory([...kept, ...entries], entries.length === 0 ? (kept.at(-1)?.seq ?? 0) : seq);
   }
 
   /** Puts this history, and the tags that come of it, in the place of what there is. The last move is number `seq`. */
   replaceHistory(entries: readonly HistoryEntry[], seq: number): void {
     makeDirectoryDurably(this.#directory);
     writeHistory(this.image.historyFile, entries);
-    writeDurably(join(this.#directory, 'refs.json'), formatRecord({seq, tags: moved({}, entries)}));
+    writeRefs(this.#directory, {seq, tags: moved({}, entries)});
+  }
+
+  /** Makes the tags anew as the history has them; it stays as it is. What was there in their place is kept beside. */
+  restoreRefs(entries: readonly HistoryEntry[]): void {
+    writeRefs(this.#directory, {seq: entries.at(-1)?.seq ?? 0, tags: moved({}, entries)});
+  }
+
+  /** Puts a version's record in the place of one that cannot be read, or is not there. */
+  restoreVersion(version: VersionRecord): void {
+    setAside(this.#versionFile(version.id));
+    makeDirectoryDurably(join(this.#directory, 'versions'));
+    writeDurably(this.#versionFile(version.id), formatRecord(version));
   }
 
   /** Takes versions out of readers' sight; `putBack` undoes it, `dropVersions` ends it. Gives those that there are. */
@@ -292,15 +333,33 @@ export class ImageChange {
     this.#syncVersions();
   }
 
-  /** Removes the image itself, once it has no versions. @throws ChrootctlError BUSY */
+  /**
+   * Says that the image itself is to go once its versions have, so that who finds it without any ends that. The answer
+   * takes it back. @throws ChrootctlError FAILED when there is something of somebody else's in it
+   */
+  beginDrop(): () => void {
+    const foreign = this.image.foreign();
+    if (foreign !== undefined) {
+      throw new ChrootctlError('FAILED', `image ${this.image.name} is left: ${foreign} is not chrootctl's`, {
+        hint: 'look at it, and move it away if it is needed elsewhere',
+      });
+    }
+    const mark = join(this.#directory, DROPPING);
+    writeDurably(mark, '');
+    return () => void removeIfExists(mark);
+  }
+
+  /** Removes the image itself, once it has no versions. @throws ChrootctlError BUSY, FAILED */
   async dropImage(): Promise<void> {
     if (this.image.versionIds().length > 0 || this.image.removingIds().length > 0) {
       throw new ChrootctlError('BUSY', `image ${this.image.name} still has versions`);
     }
     await this.image.ledger?.forget(this.image.name);
-    // Without tags there is no image; with tags and half of the rest there would be a damaged one.
-    rmSync(join(this.#directory, 'refs.json'), {force: true});
-    rmSync(this.#directory, {recursive: true, force: true});
+    // In one step: half of it would be a damaged image.
+    const gone = `${this.#directory}${GONE}`;
+    rmSync(gone, {recursive: true, force: true});
+    renameSync(this.#directory, gone);
+    rmSync(gone, {recursive: true, force: true});
   }
 
   /** Where the image has gone meanwhile, there is nothing to wait for. */

@@ -1,5 +1,10 @@
 /** Where a store keeps what. Every path below a store's root is made here, out of names that were checked. */
 import {join} from 'node:path';
+import {ChrootctlError} from '../errors.ts';
+import {checkImageName} from '../reference.ts';
+
+/** Ends the name of an image's directory that is being deleted. No image has such a name. */
+export const GONE = '~gone';
 
 export class Layout {
   readonly root: string;
@@ -22,8 +27,15 @@ export class Layout {
     return join(this.images, encodeURIComponent(name));
   }
 
-  imageName(directory: string): string {
-    return decodeURIComponent(directory);
+  /** Undefined for what is no image's directory. */
+  imageName(directory: string): string | undefined {
+    try {
+      const name = checkImageName(decodeURIComponent(directory));
+      return encodeURIComponent(name) === directory ? name : undefined;
+    } catch (error) {
+      if (error instanceof ChrootctlError || error instanceof URIError) return undefined;
+      throw error;
+    }
   }
 
   /** Session records: who uses which version. A record is the pin that keeps a version from being removed. */

@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import {ChrootctlError} from '../errors.ts';
-import {readIfExists} from '../system/files.ts';
+import {readText} from '../system/files.ts';
 
 const ID = /^[0-9a-hjkmnp-tv-z]{1,32}$/;
 const Id = v.pipe(v.string(), v.regex(ID));
@@ -212,8 +212,29 @@ export function parseRecord<T>(schema: v.GenericSchema<unknown, T>, text: string
 
 /** The record in a file, or undefined where there is none. @throws ChrootctlError BAD_INPUT */
 export function readRecord<T>(schema: v.GenericSchema<unknown, T>, path: string): T | undefined {
-  const text = readIfExists(path);
+  const text = readText(path);
   return text === undefined ? undefined : parseRecord(schema, text, path);
+}
+
+/** What is said of what cannot be read; undefined where it can. */
+export function messageIfDamaged(read: () => unknown): string | undefined {
+  try {
+    read();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return error.message;
+    throw error;
+  }
+}
+
+/** What cannot be read as a record is undefined here: for who goes on with the others, and tells of it elsewhere. */
+export function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return undefined;
+    throw error;
+  }
 }
 
 /** JSON as the store writes it: indented, for readers of both kinds. */
@@ -223,7 +244,7 @@ export function formatRecord(record: object): string {
 
 function damaged(origin: string, why: string, cause?: unknown): ChrootctlError {
   return new ChrootctlError('BAD_INPUT', `${origin} is damaged: ${why}`, {
-    hint: 'chrootctl doctor tells what is affected; restore the file from a backup, or remove it',
+    hint: 'chrootctl doctor tells what is affected, and --fix mends what it can; else restore the file from a backup',
     cause,
   });
 }

@@ -2,15 +2,17 @@
  * Session records: who uses which version and which volumes. A record is written before what it names is made or
  * used and removed after that is gone, so that whatever a crash leaves is found from here.
  */
-import {existsSync, linkSync, readdirSync, writeFileSync} from 'node:fs';
+import {existsSync, linkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {
   isTorn,
+  inDirectory,
   naming,
-  readIfExists,
+  readText,
   removeIfExists,
+  setAside,
   syncDirectory,
   temporaryBeside,
   writeAtomically,
@@ -23,10 +25,12 @@ import {
   ExecRecord,
   formatRecord,
   parseRecord,
+  readable,
   readRecord,
   SessionRecord,
   type VersionRecord,
 } from './records.ts';
+import {filesIn} from './refs.ts';
 
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/;
 
@@ -55,20 +59,15 @@ export class Sessions {
   /** Adds a record, complete from its first moment. False when the id is taken. */
   add(record: SessionRecord): boolean {
     const path = this.#layout.session(record.id);
-    if (record.ephemeral && record.name === null) {
-      // The path of `run`: the id is random, and a record that a power cut tears is swept up as a leftover.
-      try {
-        naming(path, () => writeFileSync(path, formatRecord(record), {flag: 'wx', mode: 0o600}));
-      } catch (error) {
-        // On a full disk the file is there, and empty.
-        if (errnoOf(error) !== 'EEXIST') removeIfExists(path);
-        throw error;
-      }
-      return true;
-    }
     const temporary = temporaryBeside(path);
-    writeDurably(temporary, formatRecord(record), 0o600);
+    // What a run writes need not outlive the machine; but nobody, ever, finds half a record.
+    const isBrief = record.ephemeral && record.name === null;
     try {
+      inDirectory(this.#layout.sessions, () => {
+        if (isBrief)
+          naming(temporary, () => writeFileSync(temporary, formatRecord(record), {flag: 'wx', mode: 0o600}));
+        else writeDurably(temporary, formatRecord(record), 0o600);
+      });
       linkSync(temporary, path);
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') return false;
@@ -76,7 +75,7 @@ export class Sessions {
     } finally {
       removeIfExists(temporary);
     }
-    syncDirectory(this.#layout.sessions);
+    if (!isBrief) syncDirectory(this.#layout.sessions);
     return true;
   }
 
@@ -84,6 +83,12 @@ export class Sessions {
   replace(record: SessionRecord): void {
     const write = record.ephemeral ? writeAtomically : writeDurably;
     write(this.#layout.session(record.id), formatRecord(record), 0o600);
+  }
+
+  /** Puts a record in the place of one that cannot be read, which is kept beside. */
+  restore(record: SessionRecord): void {
+    setAside(this.#layout.session(record.id));
+    this.replace(record);
   }
 
   drop(id: string): void {
@@ -121,10 +126,13 @@ export class Sessions {
     ];
     return files.flatMap((path) => {
       const schema = path.startsWith(this.#layout.execs) ? ExecRecord : SessionRecord;
-      const text = readIfExists(path);
-      if (text === undefined || readable(() => parseRecord<object>(schema, text, path)) !== undefined)
-        return [];
-      return {path, torn: isTorn(text)};
+      // Not even a file: undefined. A file that is gone by now: null.
+      const text = readable(() => readText(path) ?? null);
+      if (text === null) return [];
+      if (text === undefined) return {path, torn: false};
+      return readable(() => parseRecord<object>(schema, text, path)) === undefined
+        ? {path, torn: isTorn(text)}
+        : [];
     });
   }
 
@@ -179,7 +187,7 @@ export class Sessions {
   /** Adds a record of a command, in a file of its own: pids are the same in many namespaces. */
   addExec(record: ExecRecord): Exec {
     const exec = {...record, id: `${record.session}.${randomId(12)}`};
-    this.replaceExec(exec);
+    inDirectory(this.#layout.execs, () => this.replaceExec(exec));
     return exec;
   }
 
@@ -228,7 +236,7 @@ export class Sessions {
   }
 
   #names(directory: string): string[] {
-    return readdirSync(directory)
+    return filesIn(directory)
       .filter((name) => name.endsWith('.json'))
       .map((name) => name.slice(0, -'.json'.length));
   }
@@ -237,14 +245,4 @@ export class Sessions {
 /** All volumes that a session names. */
 export function volumesOf({volume, pending}: SessionRecord): string[] {
   return [volume, ...pending];
-}
-
-/** What cannot be read as a record counts as none here: one bad file must not hide the others. */
-function readable<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return undefined;
-    throw error;
-  }
 }

@@ -7,14 +7,16 @@ import {homedir} from 'node:os';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {StorageDriver} from '../storage/driver.ts';
+import {driversIn} from '../storage/on-disk/volume-record.ts';
 import {DRIVER_NAMES, isDriverName, kindOf, openDriver, type DriverName} from '../storage/registry.ts';
 import {canonicalPath} from '../system/canonical.ts';
 import {isoTime} from '../system/clock.ts';
-import {makeDirectoryDurably, writeDurably} from '../system/files.ts';
+import {makeDirectoryDurably, setAside, writeDurably} from '../system/files.ts';
 import {withLock} from '../system/lock.ts';
 import {Image} from './image.ts';
 import {Layout} from './layout.ts';
-import {formatRecord, readRecord, StoreFormat} from './records.ts';
+import {formatRecord, readable, readRecord, StoreFormat} from './records.ts';
+import {filesIn} from './refs.ts';
 import {makeReserve} from './reserve.ts';
 import {Sessions} from './sessions.ts';
 
@@ -47,6 +49,11 @@ export class Store {
     this.sessions = new Sessions(layout);
   }
 
+  /** Whether its format.json is lost or torn; what that said is known from the volumes. */
+  get isFormatLost(): boolean {
+    return readable(() => readRecord(StoreFormat, this.layout.format)) === undefined;
+  }
+
   get root(): string {
     return this.layout.root;
   }
@@ -55,14 +62,14 @@ export class Store {
     return new Image(this.layout, name, this.driver.ledger);
   }
 
-  /** Names of all images, sorted. */
+  /** Names of all images, sorted. What else lies there is somebody else's. */
   imageNames(): string[] {
     try {
-      return readdirSync(this.layout.images)
-        .map((directory) => this.layout.imageName(directory))
+      return readdirSync(this.layout.images, {withFileTypes: true})
+        .flatMap((entry) => (entry.isDirectory() ? (this.layout.imageName(entry.name) ?? []) : []))
         .sort();
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return [];
+      if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
       throw error;
     }
   }
@@ -73,7 +80,11 @@ export class Store {
    */
   static async open(options: StoreOptions = {}): Promise<Store> {
     const layout = new Layout(storeRoot(options.root));
-    const format = readRecord(StoreFormat, layout.format) ?? (await make(layout, options));
+    const stored = readable(() => readRecord(StoreFormat, layout.format) ?? 'none') ?? 'unreadable';
+    const format =
+      typeof stored === 'string'
+        ? (lostFormat(layout, stored, options) ?? (await make(layout, options)))
+        : stored;
     if (format.format > FORMAT) {
       throw new ChrootctlError(
         'FAILED',
@@ -102,6 +113,35 @@ export class Store {
     }
     return new Store(layout, format, await openDriver(format.driver, layout.volumes, format));
   }
+}
+
+/**
+ * What the format file of a store said that has lost it, as the volumes' records tell; undefined where there is no store. A
+ * store is never made over another one, with another driver perhaps.
+ * @throws ChrootctlError BAD_INPUT when the volumes do not tell
+ */
+function lostFormat(
+  layout: Layout,
+  stored: 'none' | 'unreadable',
+  {adopt = false}: StoreOptions,
+): StoreFormat | undefined {
+  const isStore = filesIn(layout.images).length > 0 || filesIn(layout.sessions).length > 0;
+  const [driver, other] = driversIn(layout.volumes);
+  if (driver !== undefined && other === undefined) return {format: FORMAT, created: isoTime(), driver};
+  if (stored === 'none' && (adopt || (!isStore && driver === undefined))) return undefined;
+  throw new ChrootctlError(
+    'BAD_INPUT',
+    `${layout.format} is ${stored === 'none' ? 'lost' : 'damaged'}, and the volumes do not tell the store's driver`,
+    {
+      hint: 'restore it from a backup; a store of the zfs driver: chrootctl doctor --rebuild --dataset POOL/NAME',
+    },
+  );
+}
+
+/** Puts the format file back as it must have been. */
+export function restoreFormat({layout, format}: Store): void {
+  setAside(layout.format);
+  writeDurably(layout.format, formatRecord(format));
 }
 
 /**
@@ -147,7 +187,7 @@ async function make(
   // Only an empty or a half-made directory becomes a store: a typing error must not spread one over somebody's files.
   if (existsSync(layout.root)) {
     const strange = readdirSync(layout.root).filter(
-      (entry) => !OWN_ENTRIES.has(entry) && !/^format\.json\..*\.tmp$/.test(entry),
+      (entry) => !OWN_ENTRIES.has(entry) && !/^format\.json\..*\.(?:tmp|damaged)$/.test(entry),
     );
     if (strange.length > 0) {
       throw new ChrootctlError(

@@ -7,22 +7,55 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import {dirname} from 'node:path';
 import {ChrootctlError, errnoOf, messageOf} from '../errors.ts';
+import {isAlive, self} from './identity.ts';
 
 let temporaries = 0;
 
-/** Name of a temporary beside `path`; the pid tells a collector whose it was. */
+/** Name of a temporary beside `path`, which says whose it is: see `isAbandoned`. */
 export function temporaryBeside(path: string): string {
-  return `${path}.${process.pid}.${temporaries++}.tmp`;
+  const {pid, started, boot, namespace, time = ''} = self();
+  const writer = [pid, started, numberOf(namespace), numberOf(time), boot.replaceAll('-', '')].join('-');
+  return `${path}.${writer}.${temporaries++}.tmp`;
+}
+
+/** Pid, start, number of the pid namespace and of the time namespace, boot. */
+const WRITER =
+  /\.(\d+)-(\d+)-(\d+)-(\d*)-([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})\.\d+\.tmp$/;
+
+/** A temporary this old has no writer any more, where its name is from before 0.3 and tells of none. */
+const YOUNG_MS = 60_000;
+
+/** Whether the writer of a temporary is gone. One that was stopped, or waits for a disk, goes on some day. */
+export function isAbandoned(temporary: string): boolean {
+  const [, pid, started = '', namespace = '', time = '', ...boot] = WRITER.exec(temporary) ?? [];
+  if (pid === undefined) {
+    const stat = statSync(temporary, {throwIfNoEntry: false});
+    return stat !== undefined && Date.now() - stat.ctimeMs > YOUNG_MS;
+  }
+  return !isAlive({
+    pid: Number(pid),
+    started,
+    boot: boot.join('-'),
+    namespace: `pid:[${namespace}]`,
+    ...(time === '' ? {} : {time: `time:[${time}]`}),
+  });
+}
+
+function numberOf(namespace: string): string {
+  return namespace.replace(/\D/g, '');
 }
 
 /** Runs `work` on an open file of that path, which an error of the system then names, as those of Node for a path do. */
@@ -103,6 +136,20 @@ export function makeDirectory(directory: string, mode = 0o755): void {
   chmodSync(directory, mode);
 }
 
+/**
+ * Runs `write`, and once more where `directory` is missing, which is made then: an empty directory is what backups and
+ * people leave out. Nothing that was in it is missed here; others look for that.
+ */
+export function inDirectory<T>(directory: string, write: () => T, mode = 0o700): T {
+  try {
+    return write();
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' || existsSync(directory)) throw error;
+    mkdirSync(directory, {recursive: true, mode});
+    return write();
+  }
+}
+
 /** Makes `directory` and what leads to it, each step durable. */
 export function makeDirectoryDurably(directory: string, mode = 0o755): void {
   const made = mkdirSync(directory, {recursive: true, mode});
@@ -119,9 +166,38 @@ export function readIfExists(path: string): string | undefined {
   }
 }
 
+/** The same of a record. @throws ChrootctlError BAD_INPUT for what is no file, or one that the disk does not give back */
+export function readText(path: string): string | undefined {
+  try {
+    return readIfExists(path);
+  } catch (error) {
+    if (!DAMAGED.has(errnoOf(error) ?? '')) throw error;
+    throw new ChrootctlError('BAD_INPUT', `${path} is damaged: ${messageOf(error)}`, {
+      hint: 'chrootctl doctor tells what is affected, and --fix mends what it can; else restore the file from a backup',
+      cause: error,
+    });
+  }
+}
+
+/** What tells of the file itself, and not of who reads it or of the machine. */
+const DAMAGED: ReadonlySet<string> = new Set(['EISDIR', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EIO']);
+
 /** Whether a power cut took the end or the middle of a JSON record of ours that nobody had waited for. */
 export function isTorn(text: string): boolean {
   return !text.endsWith('}\n') || text.includes('\0');
+}
+
+/**
+ * Keeps what is at `path`, if anything is, beside it under a name that nobody reads. A file stays where it is too, for
+ * whoever puts another in its place; anything else makes room.
+ */
+export function setAside(path: string): void {
+  const stat = lstatSync(path, {throwIfNoEntry: false});
+  if (stat === undefined) return;
+  let aside = `${path}.damaged`;
+  for (let count = 1; existsSync(aside); count++) aside = `${path}.damaged-${count}`;
+  if (stat.isFile()) linkSync(path, aside);
+  else renameSync(path, aside);
 }
 
 /** Removes one file; says whether it was there. */

@@ -4,7 +4,9 @@
  * description, so it stays ours when flock(1) ends, and goes when the last copy of the descriptor does.
  */
 import {closeSync, fstatSync, openSync, statSync} from 'node:fs';
+import {dirname} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
+import {inDirectory} from './files.ts';
 import {notStarted, start} from './programs.ts';
 
 /**
@@ -30,7 +32,7 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
  */
 function openLockFile(path: string): number | undefined {
   try {
-    return openSync(path, 'a', 0o600);
+    return inDirectory(dirname(path), () => openSync(path, 'a', 0o600));
   } catch (error) {
     if (errnoOf(error) !== 'EROFS') throw error;
   }

@@ -2,17 +2,27 @@
  * Collecting what crashes left: sessions whose owner is gone, volumes that nothing names, mounts, control groups and
  * temporary files. Safe at any time, beside anything: a live command's things are always named by its record.
  */
-import {readdirSync} from 'node:fs';
 import {leftoverLimits, removeLimits} from '../sandbox/limits.ts';
 import {discardDead} from '../session/discard.ts';
 import {finishRemoval, removeVersions} from '../images/remove.ts';
 import {catchUp, imagesAhead, type Ahead} from '../store/catch-up.ts';
 import type {ImageChange} from '../store/image.ts';
-import type {SessionRecord, VersionRecord} from '../store/records.ts';
+import {readable, type SessionRecord, type VersionRecord} from '../store/records.ts';
 import {withReserve} from '../store/reserve.ts';
+import {claimsOf, doubtsAbout, rootsOf, type Doubt, type Roots} from '../store/roots.ts';
 import {volumesOf} from '../store/sessions.ts';
+import type {VolumeInfo} from '../storage/driver.ts';
 import type {Store} from '../store/store.ts';
-import {abandonedTrials, isOld, strayMounts, temporaries, tornRecords, type Leftover} from './litter.ts';
+import {
+  abandonedTrials,
+  entries,
+  goneImages,
+  isOld,
+  strayMounts,
+  temporaries,
+  tornRecords,
+  type Leftover,
+} from './litter.ts';
 import {describeTransfer, transfers} from './transfers.ts';
 
 export interface CollectOptions {
@@ -20,28 +30,44 @@ export interface CollectOptions {
   transfers?: boolean;
 }
 
+/** Volumes that may be somebody's, though nobody is found to name them: they stay, and doctor tells of them. */
+export interface Left extends Doubt {
+  volume: VolumeInfo;
+  what: string;
+}
+
+export interface Survey {
+  leftovers: Leftover[];
+  left: Left[];
+  roots: Roots;
+}
+
 /** Looks for leftovers, changing nothing. */
 export async function leftovers(store: Store, options: CollectOptions = {}): Promise<Leftover[]> {
-  // The order makes it safe without a lock. A volume is named by a session before it is made, and by a version before
-  // that session ends: so of the volumes listed first, those that neither of the later lists names are nobody's.
-  // The same goes for mount points, which a session's record precedes.
+  return (await survey(store, options)).leftovers;
+}
+
+/** The same, with what is left because it cannot be decided. */
+export async function survey(store: Store, options: CollectOptions = {}): Promise<Survey> {
+  // The order makes it safe without a lock: of the volumes listed first, those that nobody names later (roots.ts) are
+  // nobody's. The same goes for mount points, which a session's record precedes.
   const volumes = await store.driver.list();
-  const mountPoints = readdirSync(store.layout.mounts);
-  const sessions = store.sessions.list();
-  // Now, and not after the versions are read: what a process that is gone has committed is among them then.
-  const dead = sessions.flatMap((record) => store.sessions.leftBehind(record) ?? []);
+  const mountPoints = entries(store.layout.mounts);
+  const roots = rootsOf(store);
+  const {sessions, dead, versions, named} = roots;
   const deadIds = new Set(dead.map(({id}) => id));
   const alive = sessions.filter(({id}) => !deadIds.has(id));
-  const damaged = store.sessions.damaged();
-  const images = store.imageNames().map((name) => store.image(name).allVersions());
-  const versions = images.flatMap((known) => known ?? []);
-  // What a record that cannot be read names is not known, so while there is one no volume is nobody's. What a torn one
-  // named has ended with the machine.
-  const torn = damaged.filter((record) => record.torn && isOld(record.path));
-  const isComplete = damaged.length === torn.length && !images.includes(undefined);
   // What the driver's ledger knows to be versions is not nobody's either: their records are what is missing.
   const ahead = await imagesAhead(store);
   const remembered = new Set(ahead.flatMap((image) => image.volumes));
+  const unnamed = await stillThere(
+    store,
+    volumes.filter(({id}) => !named.has(id) && !remembered.has(id)),
+  );
+  const doubts = await doubtsAbout(store, roots, unnamed);
+  // What became a version is known by that version's record; so while one cannot be read, what a dead session has frozen
+  // may belong to it.
+  const unsure = new Set(await inDoubt(store, roots, volumes));
   const isForgotten = ({volume}: VersionRecord): boolean => !remembered.has(volume);
   const unfinished = unfinishedVersions(store, versions, dead).filter(isForgotten);
   const ofKept = await endedCommits(store, unfinishedVersions(store, versions, alive).filter(isForgotten));
@@ -49,12 +75,12 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
   const published = new Set(
     versions.filter((version) => !unfinished.includes(version)).map(({volume}) => volume),
   );
-  const named = new Set([
-    ...versions.map(({volume}) => volume),
-    ...[...sessions, ...dead].flatMap(volumesOf),
-  ]);
   const aliveIds = new Set(alive.map(({id}) => id));
-  return [
+  const left = unnamed.flatMap((volume) => {
+    const doubt = doubts.get(volume.id);
+    return doubt === undefined ? [] : {...doubt, volume, what: `volume ${volume.id} is left: ${doubt.why}`};
+  });
+  const found = [
     ...interruptedRemovals(store),
     ...interruptedCommits(store, ahead),
     ...unfinished.map(({image, id}) => ({
@@ -73,18 +99,20 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
           return Promise.resolve();
         }),
     })),
-    ...dead.map((record) => ({
-      kind: 'dead-session',
-      what: `session ${record.id} of ${record.image}: its process (pid ${record.owner.pid}) is gone`,
-      fix: 'remove its clone',
-      collect: () =>
-        discardDead(
-          store,
-          record,
-          volumesOf(record).filter((id) => published.has(id) || remembered.has(id)),
-          {wait: true},
-        ),
-    })),
+    ...dead
+      .filter((record) => !volumesOf(record).some((id) => unsure.has(id)))
+      .map((record) => ({
+        kind: 'dead-session',
+        what: `session ${record.id} of ${record.image}: its process (pid ${record.owner.pid}) is gone`,
+        fix: 'remove its clone',
+        collect: () =>
+          discardDead(
+            store,
+            record,
+            volumesOf(record).filter((id) => published.has(id) || remembered.has(id)),
+            {wait: true},
+          ),
+      })),
     ...store.sessions.deadExecs().map((record) => ({
       kind: 'dead-exec',
       what: `a command in session ${record.session}: its process (pid ${record.owner.pid}) is gone`,
@@ -94,8 +122,8 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
         return Promise.resolve();
       },
     })),
-    ...volumes
-      .filter(({id}) => isComplete && !named.has(id) && !remembered.has(id))
+    ...unnamed
+      .filter(({id}) => !doubts.has(id))
       .map(({id}) => ({
         kind: 'orphan-volume',
         what: `volume ${id}: no version and no session names it`,
@@ -116,21 +144,64 @@ export async function leftovers(store: Store, options: CollectOptions = {}): Pro
       },
     })),
     ...emptyImages(store),
+    ...goneImages(store),
     ...temporaries(store),
     ...abandonedTrials(store),
-    ...tornRecords(torn),
+    ...tornRecords(tornOf(store, left)),
     ...(await abandonedTransfers(store, options)),
   ];
+  return {leftovers: found, left, roots};
+}
+
+/** A volume goes before what names it does: who had one a moment ago may have ended since. */
+async function stillThere(store: Store, volumes: readonly VolumeInfo[]): Promise<VolumeInfo[]> {
+  if (volumes.length === 0) return [];
+  const present = new Set((await store.driver.list()).map(({id}) => id));
+  return volumes.filter(({id}) => present.has(id));
+}
+
+/** Frozen volumes of dead sessions that may be a version whose record cannot be read. */
+async function inDoubt(store: Store, roots: Roots, volumes: readonly VolumeInfo[]): Promise<string[]> {
+  const own = new Set(roots.dead.flatMap(volumesOf));
+  const known = new Set(roots.versions.map(({volume}) => volume));
+  const frozen = volumes.filter(({id, state}) => state === 'frozen' && own.has(id) && !known.has(id));
+  const isSure = roots.unread.length === 0;
+  const doubts = await doubtsAbout(store, roots, frozen);
+  return [...doubts].filter(([, {lost}]) => !isSure || lost !== undefined).map(([id]) => id);
+}
+
+/**
+ * Records that a crash tore. Only a run's is written without waiting for the disk, and all there was of it has ended with
+ * the machine. One that may have been another's stays for as long as there is something that it could have named.
+ */
+function tornOf(store: Store, left: readonly Left[]): {path: string}[] {
+  const mayNameKept = left.some(({volume}) => !volume.ephemeral);
+  return store.sessions
+    .damaged()
+    .filter(
+      ({path, torn}) => torn && isOld(path) && !(mayNameKept && path.startsWith(store.layout.sessions)),
+    );
+}
+
+export interface Collected {
+  collected: Leftover[];
+  failed: {leftover: Leftover; error: unknown}[];
+  /** Volumes that nobody is found to name and that stay, since somebody may: a line each. */
+  left: string[];
+}
+
+/** What `collect` would do, but for what it cannot. */
+export async function wouldCollect(store: Store, options: CollectOptions = {}): Promise<Collected> {
+  const {leftovers: collected, left} = await survey(store, options);
+  return {collected, failed: [], left: left.map(({what}) => what)};
 }
 
 /** Collects everything that `leftovers` finds; one that cannot be collected does not keep the others. */
-export async function collect(
-  store: Store,
-  options: CollectOptions = {},
-): Promise<{collected: Leftover[]; failed: {leftover: Leftover; error: unknown}[]}> {
+export async function collect(store: Store, options: CollectOptions = {}): Promise<Collected> {
   const collected: Leftover[] = [];
   const failed: {leftover: Leftover; error: unknown}[] = [];
-  for (const leftover of await leftovers(store, options)) {
+  const {leftovers: found, left} = await survey(store, options);
+  for (const leftover of found) {
     try {
       await withReserve(store.layout, leftover.collect);
       collected.push(leftover);
@@ -138,8 +209,8 @@ export async function collect(
       failed.push({leftover, error});
     }
   }
-  await store.driver.check({fix: true});
-  return {collected, failed};
+  await store.driver.check({fix: true, claims: () => claimsOf(rootsOf(store))});
+  return {collected, failed, left: left.map(({what}) => what)};
 }
 
 /** Removals that were interrupted after the version was hidden are brought to their end. */
@@ -180,7 +251,7 @@ function unfinishedVersions(
   const volumes = new Set(sessions.flatMap(volumesOf));
   return versions
     .filter(({volume}) => volumes.has(volume))
-    .filter(({image, id}) => !store.image(image).isPublished(id));
+    .filter(({image, id}) => readable(() => store.image(image).isPublished(id)) === false);
 }
 
 /** Those whose commit is not at work any more: it holds the image's lock, so when we have that it has ended. */
@@ -189,7 +260,9 @@ async function endedCommits(store: Store, versions: readonly VersionRecord[]): P
   for (const version of versions) {
     const image = store.image(version.image);
     await image.change(() => {
-      if (image.version(version.id) !== undefined && !image.isPublished(version.id)) ended.push(version);
+      const isPublished = readable(() => image.isPublished(version.id));
+      if (isPublished === false && readable(() => image.version(version.id)) !== undefined)
+        ended.push(version);
       return Promise.resolve();
     });
   }
@@ -201,7 +274,7 @@ function emptyImages(store: Store): Leftover[] {
   return store
     .imageNames()
     .map((name) => store.image(name))
-    .filter((image) => image.isEmpty())
+    .filter((image) => readable(() => image.isNobodys()) === true)
     .map((image) => ({
       kind: 'empty-image',
       what: `image ${image.name}: it has no versions`,
@@ -218,7 +291,7 @@ async function changeImage(
 ): Promise<void> {
   await store.image(name).change(async (change) => {
     await work(change);
-    if (change.image.isEmpty()) await change.dropImage();
+    if (change.image.isNobodys()) await change.dropImage();
   });
 }
 

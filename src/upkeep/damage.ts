@@ -1,11 +1,15 @@
 /** What is wrong in a way that no crash explains: lost volumes, tags to nowhere, records that somebody edited. */
-import {renameSync, statSync} from 'node:fs';
+import {statSync} from 'node:fs';
 import {ChrootctlError, messageOf} from '../errors.ts';
 import {currentUser} from '../session/publish.ts';
 import {catchUp, imagesAhead} from '../store/catch-up.ts';
 import type {Image} from '../store/image.ts';
-import type {SessionRecord, VersionRecord} from '../store/records.ts';
+import {readable, type SessionRecord} from '../store/records.ts';
+import {claimsOf, rootsOf} from '../store/roots.ts';
+import type {VolumeProblem} from '../storage/driver.ts';
 import type {Store} from '../store/store.ts';
+import type {Left, Survey} from './collect.ts';
+import {foreignFiles, leftVolumes, lostDirectories, lostTags} from './lost.ts';
 import {describeTransfer, transfers} from './transfers.ts';
 
 export interface Damage {
@@ -16,25 +20,35 @@ export interface Damage {
   collect: (() => Promise<unknown>) | undefined;
 }
 
-export async function damage(store: Store): Promise<Damage[]> {
+export async function damage(store: Store, {left, roots}: Survey): Promise<Damage[]> {
   const images = store.imageNames().map((name) => store.image(name));
+  const check = (options: {fix?: boolean} = {}): Promise<VolumeProblem[]> =>
+    store.driver.check({...options, claims: () => claimsOf(rootsOf(store))});
+  const inRoom = await check();
+  const undecided = new Set(
+    left.filter(({volume}) => volume.state === 'frozen').map(({volume}) => volume.id),
+  );
   return [
-    ...(await lostVolumes(store, images)),
-    ...(await Promise.all(images.map((image) => danglingTags(image)))).flat(),
+    ...lostDirectories(store),
+    ...(await lostTags(images, roots)),
+    ...leftVolumes(store, left, roots),
+    ...(await lostVolumes(store, images, new Set(inRoom.flatMap(({volume}) => volume ?? [])))),
+    ...(await Promise.all(images.map((image) => danglingTags(image, undecided.size > 0)))).flat(),
     ...images.flatMap((image) => [...damagedVersions(image), ...damagedHistory(image)]),
-    ...damagedSessions(store),
+    ...damagedSessions(store, left),
+    ...foreignFiles(store, images),
     ...roomDamage(store),
     ...(await staleRecords(store)),
     ...(await waitingTransfers(store)),
-    ...(await store.driver.check()).map(({kind, what, fix}) => ({
+    ...inRoom.map(({kind, what, fix}) => ({
       kind,
       what,
-      fix: fix ?? 'remove what names it, or restore it from a backup',
+      fix: fix ?? 'restore it from a backup',
       collect:
         fix === undefined || kind === 'foreign'
           ? undefined
           : async () => {
-              await store.driver.check({fix: true});
+              await check({fix: true});
             },
     })),
   ];
@@ -44,11 +58,16 @@ export async function damage(store: Store): Promise<Damage[]> {
  * Versions and sessions whose volume is gone. The records come first, then the volumes: what a record names was there
  * before it. And then the records once more, since what is removed loses its volume too.
  */
-async function lostVolumes(store: Store, images: readonly Image[]): Promise<Damage[]> {
-  const versions = images.flatMap((image) => image.versionIds().flatMap((id) => readable(image, id) ?? []));
+async function lostVolumes(
+  store: Store,
+  images: readonly Image[],
+  damaged: ReadonlySet<string>,
+): Promise<Damage[]> {
+  const versions = images.flatMap((image) => image.versions());
   const sessions = store.sessions.list().filter((record) => !record.ephemeral);
   const volumes = new Set((await store.driver.list()).map(({id}) => id));
-  const isLost = ({volume}: {volume: string}): boolean => !volumes.has(volume);
+  // Those that are there and damaged, the driver tells of.
+  const isLost = ({volume}: {volume: string}): boolean => !volumes.has(volume) && !damaged.has(volume);
   return [
     ...versions
       .filter(isLost)
@@ -57,13 +76,13 @@ async function lostVolumes(store: Store, images: readonly Image[]): Promise<Dama
       .map(({image, id, volume}) => ({
         kind: 'missing-volume',
         what: `version ${image}@${id}: its volume ${volume} is gone`,
-        fix: `remove it: chrootctl rm --force ${image}@${id}`,
+        fix: `restore it from a backup; if there is none, give the version up: chrootctl rm --force ${image}@${id}`,
         collect: undefined,
       })),
     ...(await stillLost(store, sessions.filter(isLost))).map(({id, volume}) => ({
       kind: 'missing-volume',
       what: `session ${id}: its volume ${volume} is gone`,
-      fix: `remove it: chrootctl session rm ${id}`,
+      fix: `restore it from a backup; if there is none, give the session up: chrootctl session rm ${id}`,
       collect: undefined,
     })),
   ];
@@ -82,16 +101,6 @@ async function stillLost(store: Store, sessions: readonly SessionRecord[]): Prom
   return lost;
 }
 
-/** Undefined for one that is gone or cannot be read, which others report. */
-function readable(image: Image, id: string): VersionRecord | undefined {
-  try {
-    return image.version(id);
-  } catch (error) {
-    if (error instanceof ChrootctlError) return undefined;
-    throw error;
-  }
-}
-
 function damagedVersions(image: Image): Damage[] {
   return image.versionIds().flatMap((id) => {
     try {
@@ -102,7 +111,7 @@ function damagedVersions(image: Image): Damage[] {
       return {
         kind: 'damaged-record',
         what: messageOf(error),
-        fix: 'restore it from a backup, or remove it',
+        fix: 'restore it from a backup; its volume stays',
         collect: undefined,
       };
     }
@@ -110,8 +119,8 @@ function damagedVersions(image: Image): Damage[] {
 }
 
 /** Tags first, then the versions: a version is there before its tag. */
-async function danglingTags(image: Image): Promise<Damage[]> {
-  const tags = Object.entries(image.refs().tags);
+async function danglingTags(image: Image, mayBeThere: boolean): Promise<Damage[]> {
+  const tags = Object.entries(readable(() => image.refs().tags) ?? {});
   const known = new Set(image.versionIds());
   if (tags.every(([, id]) => known.has(id))) return [];
   // A removal hides the version before it drops the tags, and may yet put it back. When we hold the lock, it has ended;
@@ -122,15 +131,20 @@ async function danglingTags(image: Image): Promise<Damage[]> {
   return dangling.map(([tag, id]) => ({
     kind: 'dangling-tag',
     what: `${image.name}:${tag} points to ${id}, which is gone`,
-    fix: 'drop the tag',
-    collect: () =>
-      image.change(async (change) => {
-        if (!isDangling([tag, id])) return;
-        await change.moveTags(
-          {[tag]: null},
-          {action: 'untag', by: currentUser(), message: 'dropped by doctor'},
-        );
-      }),
+    fix: mayBeThere
+      ? 'restore the version from a backup; a volume that may be its own stays'
+      : 'drop the tag',
+    // A tag to a version that may come back is what is known of it.
+    collect: mayBeThere
+      ? undefined
+      : () =>
+          image.change(async (change) => {
+            if (!isDangling([tag, id])) return;
+            await change.moveTags(
+              {[tag]: null},
+              {action: 'untag', by: currentUser(), message: 'dropped by doctor'},
+            );
+          }),
   }));
 }
 
@@ -141,13 +155,12 @@ function damagedHistory(image: Image): Damage[] {
     {
       kind: 'damaged-history',
       what,
-      fix: 'keep the file beside as history.jsonl.damaged, and begin a new one',
+      fix: 'keep the file beside as history.jsonl.damaged, and go on from what can be read',
       collect: () =>
         image.change(async (change) => {
           // Somebody else may have mended it.
           if (complaintOf(image) === undefined) return;
-          renameSync(image.historyFile, `${image.historyFile}.damaged`);
-          await change.restartHistory({
+          await change.mendHistory({
             action: 'tag',
             by: currentUser(),
             message: 'the history before was damaged',
@@ -157,8 +170,9 @@ function damagedHistory(image: Image): Damage[] {
   ];
 }
 
-/** What is wrong with an image's history. */
+/** What is wrong with an image's history. That of one without tags is for who makes them anew. */
 function complaintOf(image: Image): string | undefined {
+  if (readable(() => image.refs()) === undefined) return undefined;
   try {
     image.history();
     return undefined;
@@ -168,14 +182,15 @@ function complaintOf(image: Image): string | undefined {
   }
 }
 
-function damagedSessions(store: Store): Damage[] {
+/** Torn ones of runs are leftovers. */
+function damagedSessions(store: Store, left: readonly Left[]): Damage[] {
   return store.sessions
     .damaged()
-    .filter(({torn}) => !torn)
+    .filter(({torn}) => !torn || left.some(({volume}) => !volume.ephemeral))
     .map(({path}) => ({
       kind: 'damaged-record',
       what: `${path} cannot be read`,
-      fix: 'mend it or remove it; until then no volume is collected',
+      fix: 'mend it, or restore it from a backup; until then no volume is collected that it may name',
       collect: undefined,
     }));
 }
@@ -207,7 +222,7 @@ async function waitingTransfers(store: Store): Promise<Damage[]> {
 /** Setuid programs inside volumes must be out of other users' reach. */
 function roomDamage(store: Store): Damage[] {
   return [store.layout.volumes, store.layout.mounts, store.layout.sessions]
-    .filter((directory) => (statSync(directory).mode & 0o077) !== 0)
+    .filter((directory) => ((statSync(directory, {throwIfNoEntry: false})?.mode ?? 0) & 0o077) !== 0)
     .map((directory) => ({
       kind: 'open-directory',
       what: `${directory} can be entered by others than its owner`,

@@ -3,7 +3,7 @@ import {ChrootctlError, messageOf} from '../errors.ts';
 import type {VolumeProblem} from '../storage/driver.ts';
 import {withReserve} from '../store/reserve.ts';
 import {Store, type StoreOptions} from '../store/store.ts';
-import {leftovers} from './collect.ts';
+import {survey} from './collect.ts';
 import {damage} from './damage.ts';
 import {hindrances} from './fitness.ts';
 
@@ -48,9 +48,28 @@ export async function diagnose(store: Store, {fix = false}: {fix?: boolean} = {}
     const lacking = await store.driver.permissions();
     return {ok: lacking.length === 0, problems: lacking.map(withFix), fixed: []};
   }
-  const problems: Problem[] = process.geteuid?.() === 0 ? await hindrances(store) : [];
+  const unfit = process.geteuid?.() === 0 ? await hindrances(store) : [];
   const fixed: Problem[] = [];
-  for (const {kind, what, fix: remedy, collect} of [...(await leftovers(store)), ...(await damage(store))]) {
+  let problems: Problem[] = [];
+  // What is mended may let more be mended, or show more.
+  for (let pass = 0, mended = 1; mended > 0 && pass < (fix ? PASSES : 1); pass++) {
+    const found = await look(store, {fix});
+    problems = found.problems;
+    fixed.push(...found.fixed);
+    mended = problems.length === 0 ? 0 : found.fixed.length;
+  }
+  problems.unshift(...unfit);
+  return {ok: problems.length === 0, problems, fixed};
+}
+
+/** Records that are lost one upon the other: a volume's, its version's, the tags. */
+const PASSES = 4;
+
+async function look(store: Store, {fix}: {fix: boolean}): Promise<Pick<Diagnosis, 'problems' | 'fixed'>> {
+  const problems: Problem[] = [];
+  const fixed: Problem[] = [];
+  const found = await survey(store);
+  for (const {kind, what, fix: remedy, collect} of [...found.leftovers, ...(await damage(store, found))]) {
     const problem = {kind, what, fix: remedy};
     if (!fix || collect === undefined) {
       problems.push(problem);
@@ -64,7 +83,7 @@ export async function diagnose(store: Store, {fix = false}: {fix?: boolean} = {}
       problems.push({kind, what: `${what}; mending it failed: ${messageOf(error)}`, fix: hint});
     }
   }
-  return {ok: problems.length === 0, problems, fixed};
+  return {problems, fixed};
 }
 
 function withFix({kind, what, fix}: VolumeProblem): Problem {

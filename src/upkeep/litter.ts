@@ -1,11 +1,12 @@
 /** Leftovers that no record names: mounts, files that were being written, trials of drivers. */
-import {readdirSync, statSync} from 'node:fs';
+import {readdirSync, rmSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {errnoOf} from '../errors.ts';
 import {isMounted, removeMountPoint} from '../session/root.ts';
 import {deleteTrial, trialsIn} from '../storage/trial.ts';
+import {GONE} from '../store/layout.ts';
 import type {Store} from '../store/store.ts';
-import {removeIfExists} from '../system/files.ts';
+import {isAbandoned, removeIfExists} from '../system/files.ts';
 import {run} from '../system/programs.ts';
 
 /** Something to collect: what it is, and how. */
@@ -46,7 +47,7 @@ export function temporaries(store: Store): Leftover[] {
     entries(directory)
       .filter((name) => name.endsWith('.tmp'))
       .map((name) => join(directory, name))
-      .filter(isOld)
+      .filter(isAbandoned)
       .map((path) => ({
         kind: 'temporary-file',
         what: `${path}: its writer is gone`,
@@ -78,11 +79,30 @@ export function tornRecords(torn: readonly {path: string}[]): Leftover[] {
   }));
 }
 
-function entries(directory: string): string[] {
+/** Images that were being deleted when whoever removed them died. */
+export function goneImages(store: Store): Leftover[] {
+  return entries(store.layout.images)
+    .filter(
+      (name) => name.endsWith(GONE) && store.layout.imageName(name.slice(0, -GONE.length)) !== undefined,
+    )
+    .map((name) => join(store.layout.images, name))
+    .filter(isOld)
+    .map((path) => ({
+      kind: 'interrupted-removal',
+      what: `${path}: what is left of an image that was removed`,
+      fix: 'remove the rest',
+      collect: () => {
+        rmSync(path, {recursive: true, force: true});
+        return Promise.resolve();
+      },
+    }));
+}
+
+export function entries(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
     throw error;
   }
 }

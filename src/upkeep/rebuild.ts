@@ -10,8 +10,7 @@ import type {Ledger} from '../storage/ledger.ts';
 import {kindOf, WITH_DATASETS} from '../storage/registry.ts';
 import {memosOf, restore} from '../store/catch-up.ts';
 import {Store, storeRoot, type StoreOptions} from '../store/store.ts';
-import {isoTime} from '../system/clock.ts';
-import {self} from '../system/identity.ts';
+import {recover} from './lost.ts';
 
 export interface Rebuilt {
   /** What was made, in words for people. */
@@ -73,24 +72,7 @@ async function restoreSessions(store: Store): Promise<string[]> {
     const version = versions.find((candidate) => candidate.volume === parent);
     if (state !== 'active' || ephemeral || known.has(volume) || version === undefined) continue;
     const id = `recovered-${randomId(6)}`;
-    store.sessions.add({
-      id,
-      kind: 'session',
-      name: id,
-      image: version.image,
-      version: version.id,
-      volume,
-      pending: [],
-      ephemeral: false,
-      owner: self(),
-      created: isoTime(),
-      command: [],
-      labels: {},
-      config: version.config,
-      options: {},
-      changing: false,
-      places: [],
-    });
+    recover(store, volume, version, id);
     made.push(`session ${id} of ${version.image}@${version.id}`);
   }
   return made;

@@ -2,8 +2,8 @@
  * Looks for damage, and for what interrupted calls left. Another process may be making or removing a volume at this
  * moment; that is never reported, and never touched:
  *
- * - a directory without a record counts as left behind once it has not changed for a minute. To make one takes three
- *   system calls in a row; a process stopped in between for longer gets an error from the fourth, and loses nothing;
+ * - what was to become a volume, or was one, has a name that says so (removal.ts), and whose it is. A directory that has
+ *   an id as its name is a volume, with or without its record: it is left to whoever may want it;
  * - what takes longer (copying, merging) is marked with its maker, and left behind when that does not run any more;
  * - removed volumes are looked at under the lock that those who remove them hold, and twice: the last heir of one
  *   goes a moment before the lock is taken.
@@ -12,12 +12,33 @@ import {existsSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError} from '../../errors.ts';
-import {removeIfExists} from '../../system/files.ts';
+import {isAbandoned, removeIfExists, setAside} from '../../system/files.ts';
 import {isAlive} from '../../system/identity.ts';
-import type {VolumeProblem} from '../driver.ts';
+import type {CheckOptions, Claims, VolumeProblem} from '../driver.ts';
 import {ATTRIBUTES} from '../overlay/merge.ts';
-import {directoryOf, idsIn, readRecord, RECORD, unusedParts, type VolumeRecord} from './volume-record.ts';
-import {collect, deleteVolumeDirectory, filesIn, foreignIn, locked, unneeded, type Room} from './removal.ts';
+import {heirOf, restored} from './restored.ts';
+import {
+  directoryOf,
+  idsIn,
+  isWithoutRecord,
+  makerIn,
+  readRecord,
+  RECORD,
+  unusedParts,
+  writeRecord,
+  type VolumeRecord,
+} from './volume-record.ts';
+import {
+  collect,
+  deleteParts,
+  deleteVolumeDirectory,
+  filesIn,
+  foreignIn,
+  halvesIn,
+  locked,
+  unneeded,
+  type Room,
+} from './removal.ts';
 
 const SETTLED_MS = 60_000;
 const PAUSE_MS = 250;
@@ -29,17 +50,21 @@ export interface Finding extends VolumeProblem {
 export interface CheckedRoom extends Room {
   /** What only the driver can see to be wrong with an active or frozen volume whose layers are there. */
   inspect(record: VolumeRecord): Promise<Finding[]>;
+  /** The layers of a frozen volume whose record is lost, where its own parts tell: these are in its directory. */
+  layersOf(id: string, parts: readonly string[], isFirst: boolean): readonly string[] | undefined;
 }
 
 export async function checkVolumes(
   room: CheckedRoom,
-  {fix = false}: {fix?: boolean},
+  {fix = false, claims = () => NO_CLAIMS}: CheckOptions,
 ): Promise<VolumeProblem[]> {
   const {volumes} = room;
   const ids = idsIn(volumes);
-  if (ids.length === 0) return [];
-  const findings: Finding[] = [];
-  for (const id of ids) findings.push(...(await lookAt(room, id)));
+  const findings: Finding[] = halvesIn(volumes).flatMap((name) => half(room, name));
+  // After the look what there is: a record precedes the volume that it names.
+  let asked: Claims | undefined;
+  for (const id of ids) findings.push(...(await lookAt(room, id, () => (asked ??= claims()))));
+  if (ids.length === 0 && findings.length === 0) return [];
   const removed = await leftByRemovals(volumes);
   if (fix) {
     for (const {repair} of findings) await repair?.();
@@ -53,6 +78,22 @@ export async function checkVolumes(
   ];
 }
 
+const NO_CLAIMS: Claims = {named: new Set(), frozen: new Map(), isComplete: true};
+
+/** A directory that by its name is no volume yet, or no more: of somebody who is at work, or who died at it. */
+function half(room: Room, name: string): Finding[] {
+  const directory = join(room.volumes, name);
+  if (name.endsWith('.tmp') ? !isAbandoned(directory) : isBeingDeleted(directory)) return [];
+  const what = `${directory} was left by a volume half made or half removed`;
+  return [{...leftover(what), repair: () => deleteParts(room, directory)}];
+}
+
+/** By the process that its record names, or by one that was at it a moment ago. */
+function isBeingDeleted(directory: string): boolean {
+  const maker = makerIn(directory);
+  return maker === undefined ? !isSettled(directory) : isAlive(maker);
+}
+
 /** Removed volumes that nobody needs any more, and nobody is about to collect either. */
 async function leftByRemovals(volumes: string): Promise<VolumeRecord[]> {
   const first = await locked(volumes, () => unneeded(volumes));
@@ -62,16 +103,16 @@ async function leftByRemovals(volumes: string): Promise<VolumeRecord[]> {
   return first.filter(({id}) => ids.has(id));
 }
 
-async function lookAt(room: CheckedRoom, id: string): Promise<Finding[]> {
+async function lookAt(room: CheckedRoom, id: string, claims: () => Claims): Promise<Finding[]> {
   const {volumes} = room;
   let record: VolumeRecord | undefined;
   try {
     record = readRecord(volumes, id);
   } catch (error) {
     if (!(error instanceof ChrootctlError)) throw error;
-    return [{kind: 'damaged-volume', what: error.message}];
+    return unreadable(room, id, claims(), error);
   }
-  if (record === undefined) return withoutRecord(room, id);
+  if (record === undefined) return withoutVolume(room, id);
   const ofDead = record.maker !== undefined && !isAlive(record.maker);
   if (record.state === 'making') {
     const what = `volume ${id} was left half made`;
@@ -86,26 +127,49 @@ async function lookAt(room: CheckedRoom, id: string): Promise<Finding[]> {
   ];
 }
 
-function withoutRecord(room: Room, id: string): Finding[] {
+/** A directory with nothing in it that would be a volume. */
+function withoutVolume(room: Room, id: string): Finding[] {
   const directory = directoryOf(room.volumes, id);
-  if (!isSettled(directory)) return [];
   const foreign = foreignIn(directory);
-  if (foreign !== undefined) {
-    return [
-      {
-        kind: 'damaged-volume',
-        what: `${directory} has no ${RECORD}, and ${foreign} in it is not chrootctl's`,
-      },
-    ];
-  }
+  if (foreign !== undefined) return [foreignTo(directory, foreign)];
+  if (!isSettled(directory)) return [];
   const what = `${id} has no ${RECORD}: a volume half made or half removed`;
   return [{...leftover(what), repair: () => deleteVolumeDirectory(room, id)}];
+}
+
+/** A volume of whose record nothing can be read. It may only go when nobody can want it. */
+function unreadable(room: CheckedRoom, id: string, claims: Claims, {message}: ChrootctlError): Finding[] {
+  const directory = directoryOf(room.volumes, id);
+  const foreign = foreignIn(directory);
+  if (foreign !== undefined) return [foreignTo(directory, foreign)];
+  const record = restored(room, id, claims);
+  const damage = {kind: 'damaged-volume', what: message, volume: id} as const;
+  if (record !== undefined) {
+    const repair = (): void => {
+      setAside(join(directory, RECORD));
+      writeRecord(room.volumes, record, {durable: true});
+    };
+    return [{...damage, fix: 'make the record anew from what names the volume', repair}];
+  }
+  const isWanted = claims.named.has(id) || !claims.isComplete || heirOf(room.volumes, id) !== undefined;
+  if (isWanted || !isWithoutRecord(room.volumes, id)) return [damage];
+  // Only versions before 0.3 left such, when they died; or a power cut tore the record.
+  if (!isSettled(directory)) return [];
+  const what = `${id} has no ${RECORD}: a volume half made or half removed`;
+  return [{...leftover(what), repair: () => deleteVolumeDirectory(room, id)}];
+}
+
+function foreignTo(directory: string, foreign: string): Finding {
+  return {
+    kind: 'damaged-volume',
+    what: `${directory} has no ${RECORD}, and ${foreign} in it is not chrootctl's`,
+  };
 }
 
 function missingLayers(volumes: string, {id, layers}: VolumeRecord): Finding[] {
   return layers
     .filter((layer) => !existsSync(join(volumes, layer)))
-    .map((layer) => ({kind: 'damaged-volume', what: `volume ${id} lacks its layer ${layer}`}));
+    .map((layer) => ({kind: 'damaged-volume', what: `volume ${id} lacks its layer ${layer}`, volume: id}));
 }
 
 /** What freezing would have deleted at its end, or a merge that was never finished. */
@@ -115,6 +179,7 @@ function leftParts(room: Room, record: VolumeRecord): Finding[] {
   const left = (name: string, remove: (path: string) => void | Promise<void>): Finding[] => {
     const path = join(directory, name);
     if (!existsSync(path) || !isSettled(join(directory, RECORD))) return [];
+    if (heirOf(room.volumes, record.id, name) !== undefined) return [];
     return [{...leftover(`${path} is of no use any more`), repair: () => remove(path)}];
   };
   return [
@@ -127,7 +192,7 @@ function leftParts(room: Room, record: VolumeRecord): Finding[] {
 function temporaries(directory: string, id: string): Finding[] {
   return filesIn(directory)
     .filter(
-      (name) => name.startsWith(`${RECORD}.`) && name.endsWith('.tmp') && isSettled(join(directory, name)),
+      (name) => name.startsWith(`${RECORD}.`) && name.endsWith('.tmp') && isAbandoned(join(directory, name)),
     )
     .map((name) => ({
       ...leftover(`volume ${id} has an unfinished record, ${name}`),

@@ -2,15 +2,19 @@
  * Removing volumes so that heirs keep working, and an interruption anywhere leaves something that the next call
  * finishes.
  *
+ * What is deleted gets another name first, `ID.gone`. So a directory that still has its id as its name is a volume, also
+ * where its record is lost or torn: nobody takes it for the rest of something.
+ *
  * A volume that others may be built upon is first marked removed, durably; its directory goes when no volume names
  * its layer any more. That is decided under the lock of the volumes directory, by one process at a time. `create`
  * takes no lock: whoever clones a volume has pinned it, so it is not removed meanwhile.
  */
-import {closeSync, existsSync, openSync, readdirSync} from 'node:fs';
+import {closeSync, existsSync, openSync, readdirSync, renameSync} from 'node:fs';
 import {constants, setPriority} from 'node:os';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
-import {removeIfExists} from '../../system/files.ts';
+import {isId} from '../../ids.ts';
+import {setAside} from '../../system/files.ts';
 import {isAlive, isSelf, self, startOf} from '../../system/identity.ts';
 import {withLock} from '../../system/lock.ts';
 import {describeOwner} from '../../system/owners.ts';
@@ -18,19 +22,23 @@ import {start} from '../../system/programs.ts';
 import {assertMountedNowhere, layerOf} from './busy.ts';
 import {assertNothingMountedBelow, deleteTree, type Budget} from '../trees/delete.ts';
 import {ATTRIBUTES} from '../overlay/merge.ts';
+import type {DriverName} from '../registry.ts';
 import {
   directoryOf,
+  LAYERS,
   PARTS,
   RECORD,
   readRecord,
   readRecords,
   volumeOfLayer,
   writeRecord,
+  writeRecordIn,
   type VolumeRecord,
 } from './volume-record.ts';
 
 /** Where volumes lie, and how their parts are deleted there. */
 export interface Room {
+  readonly name: DriverName;
   readonly volumes: string;
   /** Deletes a part of a volume's directory (see PARTS), or what is left of it; none there is no error. */
   deletePart(path: string): Promise<void>;
@@ -39,15 +47,23 @@ export interface Room {
 /** @throws ChrootctlError BUSY when one is active and mounted, or still being made by another process */
 export async function removeVolumes(room: Room, ids: readonly string[]): Promise<void> {
   const {volumes} = room;
-  const records = new Map(ids.map((id) => [id, readRecord(volumes, id)]));
   const built: string[] = [];
-  for (const [id, record] of records) {
-    if (record === undefined) {
-      if (existsSync(directoryOf(volumes, id))) await deleteVolumeDirectory(room, id);
-    } else if (record.state === 'frozen' || record.state === 'removed') built.push(id);
-    else await removeActive(room, record);
+  for (const id of ids) {
+    const record = readIfReadable(volumes, id);
+    if (record === 'unreadable' || record?.state === 'frozen' || record?.state === 'removed') built.push(id);
+    else if (record !== undefined) await removeActive(room, record);
+    else await deleteRest(room, id);
   }
   if (built.length > 0) await removeFrozen(room, built);
+}
+
+function readIfReadable(volumes: string, id: string): VolumeRecord | 'unreadable' | undefined {
+  try {
+    return readRecord(volumes, id);
+  } catch (error) {
+    if (error instanceof ChrootctlError) return 'unreadable';
+    throw error;
+  }
 }
 
 async function removeFrozen(room: Room, ids: readonly string[]): Promise<void> {
@@ -55,24 +71,38 @@ async function removeFrozen(room: Room, ids: readonly string[]): Promise<void> {
   await locked(volumes, async () => {
     for (const id of ids) {
       // Another process may have removed it while we waited for the lock.
-      const present = readRecord(volumes, id);
-      if (present?.state === 'frozen') writeRecord(volumes, {...present, state: 'removed'}, {durable: true});
+      const present = readIfReadable(volumes, id);
+      if (present === 'unreadable') markRemoved(room, id);
+      else if (present?.state === 'frozen')
+        writeRecord(volumes, {...present, state: 'removed'}, {durable: true});
     }
     await deleteUnneeded(room);
   });
 }
 
+/** A volume that is to go, of which nothing can be read but who lies upon it: a removed one, as any other. */
+function markRemoved({volumes, name}: Room, id: string): void {
+  assertDeletable(volumes, id);
+  const parts = filesIn(directoryOf(volumes, id)).filter((part) => LAYERS.includes(part));
+  const layers = (parts.length === 0 ? ['fs'] : parts).map((part) => `${id}/${part}`);
+  setAside(join(directoryOf(volumes, id), RECORD));
+  writeRecord(
+    volumes,
+    {chrootctl: 1, id, driver: name, state: 'removed', parent: null, ephemeral: false, layers},
+    {durable: true},
+  );
+}
+
 /** Removes an active volume; where there is much to delete, another process goes on with it. Others are removed. */
 export async function discardVolume(room: Room, id: string): Promise<void> {
-  const record = readRecord(room.volumes, id);
-  if (record?.state !== 'active') return removeVolumes(room, [id]);
-  await letGo(room, record);
-  const directory = directoryOf(room.volumes, id);
+  const record = readIfReadable(room.volumes, id);
+  if (record === 'unreadable' || record?.state !== 'active') return removeVolumes(room, [id]);
+  const directory = await letGo(room, record);
   const budget = {left: MOST_AT_ONCE};
   const parts = filesIn(directory).filter((name) => PARTS.includes(name));
   const deleteAll = (most?: Budget): boolean =>
     parts.every((part) => deleteTree(join(directory, part), most));
-  if (deleteAll(budget) || (!isDeletedLater(room.volumes, record) && deleteAll())) deleteRest(directory);
+  if (deleteAll(budget) || (!isDeletedLater(directory, record) && deleteAll())) deleteTree(directory);
 }
 
 /** Entries that are deleted in about a tenth of a second: as long as it takes to start a run. */
@@ -82,8 +112,7 @@ const MOST_AT_ONCE = 10_000;
  * A process of its own, in a session of its own: it outlives us and what a terminal sends us. False where none can be
  * started.
  */
-function isDeletedLater(volumes: string, {chrootctl, id, driver}: VolumeRecord): boolean {
-  const directory = directoryOf(volumes, id);
+function isDeletedLater(directory: string, {chrootctl, id, driver}: VolumeRecord): boolean {
   const parts = PARTS.map((part) => join(directory, part));
   // The record last: it says who is at work, so that nobody takes the rest for a leftover while he is.
   const script = 'read -r go; rm -rf --one-file-system -- "$@" && rm -rf --one-file-system -- "$0"';
@@ -102,8 +131,8 @@ function isDeletedLater(volumes: string, {chrootctl, id, driver}: VolumeRecord):
     if (started !== undefined) {
       setPriority(pid, constants.priority.PRIORITY_LOW);
       const maker = {...self(), pid, started};
-      writeRecord(
-        volumes,
+      writeRecordIn(
+        directory,
         {chrootctl, id, driver, state: 'making', parent: null, ephemeral: true, layers: [`${id}/fs`], maker},
         {durable: false},
       );
@@ -116,15 +145,15 @@ function isDeletedLater(volumes: string, {chrootctl, id, driver}: VolumeRecord):
 }
 
 async function removeActive(room: Room, record: VolumeRecord): Promise<void> {
-  await letGo(room, record);
-  await deleteParts(room, record.id);
+  await deleteParts(room, await letGo(room, record));
 }
 
 /**
- * Nothing is built upon an active volume. Its record goes first, then it looks whether its parent waits for its last
- * heir: whoever marks the parent as removed looks for heirs afterwards, so one of the two sees the other.
+ * Nothing is built upon an active volume. It gives up its name first, then it looks whether its parent waits for its last
+ * heir: whoever marks the parent as removed looks for heirs afterwards, so one of the two sees the other. Gives the
+ * directory that is to be deleted.
  */
-async function letGo(room: Room, record: VolumeRecord): Promise<void> {
+async function letGo(room: Room, record: VolumeRecord): Promise<string> {
   const {volumes} = room;
   const {id, maker, parent} = record;
   if (maker !== undefined && !isSelf(maker) && isAlive(maker)) {
@@ -138,10 +167,38 @@ async function letGo(room: Room, record: VolumeRecord): Promise<void> {
   }
   if (!record.ephemeral) await assertMountedNowhere(layerOf(volumes, id));
   assertDeletable(volumes, id);
-  removeIfExists(join(directoryOf(volumes, id), RECORD));
-  const lastHeir =
-    parent !== null && record.layers.length > 1 && readRecord(volumes, parent)?.state === 'removed';
-  if (lastHeir) await collect(room);
+  const gone = await moveAway(room, id);
+  if (parent === null || record.layers.length === 1) return gone;
+  const below = readIfReadable(volumes, parent);
+  if (below !== 'unreadable' && below?.state === 'removed') await collect(room);
+  return gone;
+}
+
+/** Gives a volume's directory the name of what is being deleted. Gives its path; one that is not there has none. */
+async function moveAway(room: Room, id: string): Promise<string> {
+  const gone = goneOf(room.volumes, id);
+  // What is left of another removal of that id.
+  if (existsSync(gone)) await deleteParts(room, gone);
+  try {
+    renameSync(directoryOf(room.volumes, id), gone);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+  return gone;
+}
+
+const GONE = '.gone';
+
+export function goneOf(volumes: string, id: string): string {
+  return `${directoryOf(volumes, id)}${GONE}`;
+}
+
+/** The directories of what was to become a volume, and of what was one: by their names none is a volume. */
+export function halvesIn(volumes: string): string[] {
+  return filesIn(volumes).filter((name) => {
+    const id = name.slice(0, name.indexOf('.'));
+    return isId(id) && (name === `${id}${GONE}` || name.endsWith('.tmp'));
+  });
 }
 
 /** Deletes what removed volumes left and no heir needs. */
@@ -173,22 +230,22 @@ export function unneeded(volumes: string): VolumeRecord[] {
 }
 
 async function deleteUnneeded(room: Room): Promise<void> {
-  for (const {id} of unneeded(room.volumes)) await deleteVolumeDirectory(room, id, {recordLast: true});
+  for (const {id} of unneeded(room.volumes)) await deleteVolumeDirectory(room, id);
 }
 
 /**
- * Deletes the directory of a volume, or of what was becoming one or ceasing to be one. The record goes first, so
- * that nobody takes half a volume for a whole one; that of a removed volume says so itself, and goes last.
+ * Deletes the directory of a volume, whatever is in it of ours.
  * @throws ChrootctlError FAILED when it holds something that is not ours, BUSY when something is mounted in it
  */
-export async function deleteVolumeDirectory(
-  room: Room,
-  id: string,
-  {recordLast = false} = {},
-): Promise<void> {
+export async function deleteVolumeDirectory(room: Room, id: string): Promise<void> {
   assertDeletable(room.volumes, id);
-  if (!recordLast) removeIfExists(join(directoryOf(room.volumes, id), RECORD));
-  await deleteParts(room, id);
+  await deleteParts(room, await moveAway(room, id));
+}
+
+/** Where nothing is of a volume, there may be what is left of its removal, or an empty directory. */
+async function deleteRest(room: Room, id: string): Promise<void> {
+  if (existsSync(directoryOf(room.volumes, id))) return deleteVolumeDirectory(room, id);
+  if (existsSync(goneOf(room.volumes, id))) await deleteParts(room, goneOf(room.volumes, id));
 }
 
 function assertDeletable(volumes: string, id: string): void {
@@ -202,16 +259,9 @@ function assertDeletable(volumes: string, id: string): void {
   assertNothingMountedBelow(directory, id);
 }
 
-async function deleteParts(room: Room, id: string): Promise<void> {
-  const directory = directoryOf(room.volumes, id);
+/** Deletes a directory that is no volume by its name. */
+export async function deleteParts(room: Room, directory: string): Promise<void> {
   for (const part of PARTS) await room.deletePart(join(directory, part));
-  deleteRest(directory);
-}
-
-/** What is left without the parts. */
-function deleteRest(directory: string): void {
-  for (const file of filesIn(directory).filter((name) => name !== RECORD))
-    removeIfExists(join(directory, file));
   deleteTree(directory);
 }
 
@@ -221,7 +271,7 @@ export function foreignIn(directory: string): string | undefined {
 }
 
 const OURS = new RegExp(
-  `^(?:${PARTS.join('|')}|${ATTRIBUTES.replace('.', '\\.')}|volume\\.json(?:\\.\\d+\\.\\d+\\.tmp)?)$`,
+  `^(?:${PARTS.join('|')}|${ATTRIBUTES.replace('.', '\\.')}|volume\\.json(?:\\.[0-9a-f.-]+\\.tmp|\\.damaged(?:-\\d+)?)?)$`,
 );
 
 export function filesIn(directory: string): string[] {

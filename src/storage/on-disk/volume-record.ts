@@ -6,7 +6,7 @@ import {existsSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {isId} from '../../ids.ts';
-import {isTorn, readIfExists, syncDirectory, writeAtomically, writeDurably} from '../../system/files.ts';
+import {isTorn, readText, syncDirectory, writeAtomically, writeDurably} from '../../system/files.ts';
 import type {Owner} from '../../system/identity.ts';
 import {isDriverName, type DriverName} from '../registry.ts';
 
@@ -31,6 +31,8 @@ export interface VolumeRecord {
   rootAttributes?: boolean;
   /** Of a whole tree that was cloned: milliseconds since the epoch. What was changed after that was changed in it. */
   cloned?: number;
+  /** What the store wants to be remembered of a frozen volume (see ledger.ts): opaque. */
+  memo?: string;
   /** What the btrfs driver measures by. */
   btrfs?: SubvolumeRecord;
   /** The process that is building something in the directory. */
@@ -55,7 +57,7 @@ const STATES: readonly unknown[] = ['making', 'active', 'frozen', 'removed'];
 export const RECORD = 'volume.json';
 
 /** Directories that a volume's directory may hold, over all drivers (volumes.ts): layers, and overlayfs' own. */
-const LAYERS = ['fs', 'merged', 'frozen'];
+export const LAYERS = ['fs', 'merged', 'frozen'];
 export const PARTS = [...LAYERS, 'work'];
 
 /** @throws ChrootctlError BAD_INPUT: a path is never built from what is not an id */
@@ -65,36 +67,73 @@ export function directoryOf(volumes: string, id: string): string {
 }
 
 /**
- * The record of a volume, or undefined where there is none; one that a power cut tore is none. Only that of an active
- * volume is written without waiting for the disk, and all there was of that volume ended with the machine. That it was
- * active `work/` tells: a frozen volume has none, and a torn record of that one is damage.
- * @throws ChrootctlError FAILED when there is one that cannot be understood
+ * The record of a volume, or undefined where there is no volume of that id.
+ * @throws ChrootctlError FAILED when there is one whose record is lost or cannot be understood
  */
 export function readRecord(volumes: string, id: string): VolumeRecord | undefined {
   const directory = directoryOf(volumes, id);
-  const text = readIfExists(join(directory, RECORD));
-  if (text === undefined) return undefined;
+  const text = textOf(id, join(directory, RECORD));
+  if (text === undefined) {
+    if (!hasLayer(directory)) return undefined;
+    // It may have been deleted, or moved out of the way, since the first look.
+    if (textOf(id, join(directory, RECORD)) === undefined && hasLayer(directory)) throw damaged(id);
+    return readRecord(volumes, id);
+  }
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    if (isTorn(text) && existsSync(join(directory, 'work'))) return undefined;
     throw damaged(id, cause);
   }
   if (!isRecord(value) || value.id !== id) throw damaged(id);
   return value;
 }
 
+function textOf(id: string, path: string): string | undefined {
+  try {
+    return readText(path);
+  } catch (error) {
+    if (error instanceof ChrootctlError) throw damaged(id, error);
+    throw error;
+  }
+}
+
+/** A directory of ours is made with its record in it and put in its place then, so what has a layer had a record. */
+function hasLayer(directory: string): boolean {
+  return LAYERS.some((part) => existsSync(join(directory, part)));
+}
+
+/**
+ * Whether the record is lost, or is one that a power cut may have torn, of a volume that need not have survived the
+ * machine: only that of an active volume is written without waiting for the disk. That it was active `work/` tells.
+ */
+export function isWithoutRecord(volumes: string, id: string): boolean {
+  const directory = directoryOf(volumes, id);
+  const text = textOf(id, join(directory, RECORD));
+  return text === undefined || (isTorn(text) && existsSync(join(directory, 'work')));
+}
+
+/** The process that is at work in a directory which is no volume by its name. */
+export function makerIn(directory: string): Owner | undefined {
+  try {
+    const value: unknown = JSON.parse(readText(join(directory, RECORD)) ?? '');
+    return isRecord(value) ? value.maker : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof ChrootctlError) return undefined;
+    throw error;
+  }
+}
+
 /** Replaces the record atomically. With `durable` it, and the directory it describes, survive a power cut. */
 export function writeRecord(volumes: string, record: VolumeRecord, {durable}: {durable: boolean}): void {
-  const path = join(directoryOf(volumes, record.id), RECORD);
-  const text = JSON.stringify(record, null, 2) + '\n';
-  if (!durable) {
-    writeAtomically(path, text);
-    return;
-  }
-  writeDurably(path, text);
-  syncDirectory(volumes);
+  writeRecordIn(directoryOf(volumes, record.id), record, {durable});
+  if (durable) syncDirectory(volumes);
+}
+
+/** The same in a directory that is not in its place yet, or not any more. */
+export function writeRecordIn(directory: string, record: VolumeRecord, {durable}: {durable: boolean}): void {
+  const write = durable ? writeDurably : writeAtomically;
+  write(join(directory, RECORD), JSON.stringify(record, null, 2) + '\n');
 }
 
 /** The ids that have a directory, whatever is in it. None when there is no volumes directory yet. */
@@ -107,13 +146,18 @@ export function idsIn(volumes: string): string[] {
   }
 }
 
+/** The drivers that the volumes in a directory have. */
+export function driversIn(volumes: string): DriverName[] {
+  return [...new Set(readRecords(volumes).records.map(({driver}) => driver))];
+}
+
 export interface Records {
   records: VolumeRecord[];
   /** Ids whose record cannot be read: what they need is unknown, so nothing may be thought unneeded. */
   damaged: string[];
 }
 
-/** All records that there are. */
+/** All records that there are, and those that there should be. */
 export function readRecords(volumes: string): Records {
   const all: Records = {records: [], damaged: []};
   for (const id of idsIn(volumes)) {
@@ -147,6 +191,7 @@ function isRecord(value: unknown): value is VolumeRecord {
     Array.isArray(record.layers) &&
     record.layers.length > 0 &&
     record.layers.every(isLayer) &&
+    (record.memo === undefined || typeof record.memo === 'string') &&
     (record.linked === undefined || (Array.isArray(record.linked) && record.linked.every(isLayer)))
   );
 }
@@ -165,7 +210,7 @@ function isLayer(value: unknown): boolean {
 
 function damaged(id: string, cause?: unknown): ChrootctlError {
   return new ChrootctlError('FAILED', `the record of volume ${id} is damaged`, {
-    hint: 'chrootctl doctor tells what else is wrong; restore volume.json from a backup, or remove the volume',
+    hint: 'chrootctl doctor --fix makes it anew where that is certain; else restore volume.json from a backup',
     cause,
   });
 }

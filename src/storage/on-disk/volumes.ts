@@ -11,9 +11,10 @@
  *         ├── merged/       overlay: in place of fs/ once layers below, or what was renamed, were merged into it
  *         └── frozen/       btrfs: in place of fs/ once the volume is frozen
  */
-import {chmodSync, mkdirSync, rmdirSync} from 'node:fs';
+import {chmodSync, mkdirSync, renameSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
+import {syncDirectory, temporaryBeside} from '../../system/files.ts';
 import {self} from '../../system/identity.ts';
 import {withMounted} from '../../system/view.ts';
 import {assertMountedNowhere, layerOf} from './busy.ts';
@@ -24,6 +25,7 @@ import {deleteLargeTree} from '../trees/delete.ts';
 import type {
   Change,
   ChangesOptions,
+  CheckOptions,
   CreateOptions,
   MountPlan,
   SnapshotOptions,
@@ -31,6 +33,7 @@ import type {
   VolumeInfo,
   VolumeProblem,
 } from '../driver.ts';
+import type {Note} from '../ledger.ts';
 import type {DriverName} from '../registry.ts';
 import {
   directoryOf,
@@ -38,9 +41,10 @@ import {
   readRecords,
   unusedParts,
   writeRecord,
+  writeRecordIn,
   type VolumeRecord,
 } from './volume-record.ts';
-import {deleteVolumeDirectory, discardVolume, removeVolumes} from './removal.ts';
+import {deleteParts, deleteVolumeDirectory, discardVolume, removeVolumes} from './removal.ts';
 
 /** What a record says anew when its volume is frozen. */
 export type Settled = Pick<VolumeRecord, 'layers'> & Partial<VolumeRecord>;
@@ -74,6 +78,10 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     return deleteLargeTree(path);
   }
 
+  layersOf(id: string, parts: readonly string[], _isFirst: boolean): readonly string[] | undefined {
+    return parts.length === 1 ? [`${id}/${parts[0] ?? ''}`] : undefined;
+  }
+
   inspect(_record: VolumeRecord): Promise<Finding[]> {
     return Promise.resolve([]);
   }
@@ -85,22 +93,25 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     return withMounted(await this.plan(id), work);
   }
 
-  async freeze(id: string): Promise<void> {
+  async freeze(id: string, note?: Note): Promise<void> {
     const record = this.volume(id);
     if (record.state === 'active') {
       await assertMountedNowhere(layerOf(this.volumes, id));
-      this.seal(record, await this.settle(record));
+      this.seal(record, await this.settle(record), note);
+    } else if (note !== undefined && note.memo !== record.memo) {
+      // For a commit that failed before, or for none.
+      writeRecord(this.volumes, {...record, memo: note.memo}, {durable: true});
     }
     await this.tidy(this.volume(id));
   }
 
-  async snapshot(id: string, newId: string, {amend}: SnapshotOptions = {}): Promise<void> {
+  async snapshot(id: string, newId: string, {amend, note}: SnapshotOptions = {}): Promise<void> {
     const record = this.volume(id);
     if (record.state !== 'active')
       throw new ChrootctlError('BUSY', `volume ${id} is frozen: clone it instead`);
-    const copy = this.begin(newId, {...record, layers: [`${newId}/fs`, ...record.layers.slice(1)]});
+    const copy = await this.begin(newId, {...record, layers: [`${newId}/fs`, ...record.layers.slice(1)]});
     try {
-      this.seal(copy, await this.settleCopy(record, copy, amend));
+      this.seal(copy, await this.settleCopy(record, copy, amend), note);
     } catch (error) {
       await deleteVolumeDirectory(this, newId);
       throw error;
@@ -143,7 +154,12 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     return {};
   }
 
-  async check(options: {fix?: boolean} = {}): Promise<VolumeProblem[]> {
+  memos(): Promise<Map<string, string>> {
+    const frozen = readRecords(this.volumes).records.filter(({state}) => state === 'frozen');
+    return Promise.resolve(new Map(frozen.flatMap(({id, memo}) => (memo === undefined ? [] : [[id, memo]]))));
+  }
+
+  async check(options: CheckOptions = {}): Promise<VolumeProblem[]> {
     return checkVolumes(this, options);
   }
 
@@ -173,16 +189,37 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     });
   }
 
-  /** @throws ChrootctlError CONFLICT when `id` is taken */
-  protected makeDirectory(id: string): string {
-    const directory = directoryOf(this.volumes, id);
+  /**
+   * Makes a volume's directory with its record and whatever `fill` puts into it, in its place all at once.
+   * @throws ChrootctlError CONFLICT when `id` is taken
+   */
+  protected async makeDirectory(
+    record: VolumeRecord,
+    fill: (directory: string) => void | Promise<void>,
+    {durable}: {durable: boolean},
+  ): Promise<void> {
+    const place = directoryOf(this.volumes, record.id);
+    const directory = this.#makeTemporary(place);
+    try {
+      await fill(directory);
+      writeRecordIn(directory, record, {durable});
+      renameSync(directory, place);
+    } catch (error) {
+      await deleteParts(this, directory);
+      if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'EEXIST') throw error;
+      throw new ChrootctlError('CONFLICT', `volume ${record.id} exists already`);
+    }
+    if (durable) syncDirectory(this.volumes);
+  }
+
+  #makeTemporary(place: string): string {
+    const directory = temporaryBeside(place);
     try {
       mkdirSync(directory, 0o700);
     } catch (error) {
-      if (errnoOf(error) === 'EEXIST') throw new ChrootctlError('CONFLICT', `volume ${id} exists already`);
       if (errnoOf(error) !== 'ENOENT') throw error;
       mkdirSync(this.volumes, {recursive: true, mode: 0o700});
-      return this.makeDirectory(id);
+      mkdirSync(directory, 0o700);
     }
     return directory;
   }
@@ -194,17 +231,10 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
   }
 
   /** A directory for a volume that takes a while to make; no volume yet, and recognised if we die meanwhile. */
-  protected begin(id: string, like: Omit<VolumeRecord, 'state' | 'maker'>): VolumeRecord {
-    const directory = this.makeDirectory(id);
-    mkdirSync(join(directory, 'work'), 0o700);
+  protected async begin(id: string, like: Omit<VolumeRecord, 'state' | 'maker'>): Promise<VolumeRecord> {
     const record: VolumeRecord = {...like, id, state: 'making', maker: self()};
-    try {
-      writeRecord(this.volumes, record, {durable: false});
-    } catch (error) {
-      rmdirSync(join(directory, 'work'));
-      rmdirSync(directory);
-      throw error;
-    }
+    const fill = (directory: string): void => mkdirSync(join(directory, 'work'), 0o700);
+    await this.makeDirectory(record, fill, {durable: false});
     return record;
   }
 
@@ -234,9 +264,10 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
   }
 
   /** The data is on the disk before the record says frozen, and the record when this returns. */
-  private seal(record: VolumeRecord, settled: Settled): void {
+  private seal(record: VolumeRecord, settled: Settled, note: Note | undefined): void {
     const {maker: _maker, ...rest} = record;
-    const frozen: VolumeRecord = {...rest, ...settled, state: 'frozen', ephemeral: false};
+    const memo = note === undefined ? {} : {memo: note.memo};
+    const frozen: VolumeRecord = {...rest, ...settled, ...memo, state: 'frozen', ephemeral: false};
     writeRecord(this.volumes, frozen, {durable: true});
   }
 

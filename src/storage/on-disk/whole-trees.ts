@@ -15,7 +15,7 @@ export abstract class WholeTrees extends VolumesOnDisk {
   async create(id: string, {parent, ephemeral = false, limit}: CreateOptions = {}): Promise<void> {
     this.refuseLimit(limit);
     const from = parent === undefined ? undefined : this.frozen(parent);
-    const making = this.begin(id, {
+    const making = await this.begin(id, {
       chrootctl: 1,
       id,
       driver: this.name,

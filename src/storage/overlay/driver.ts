@@ -16,8 +16,7 @@ import {deleteTree} from '../trees/delete.ts';
 import type {CreateOptions, MountPlan} from '../driver.ts';
 import {DEPTH_LIMIT, layersToMerge, mergeTop} from './flatten.ts';
 import {ALIASES} from './merge.ts';
-import {directoryOf, writeRecord, type VolumeRecord} from '../on-disk/volume-record.ts';
-import {deleteVolumeDirectory} from '../on-disk/removal.ts';
+import {directoryOf, type VolumeRecord} from '../on-disk/volume-record.ts';
 import {makeLockFile} from '../on-disk/removal.ts';
 import {VolumesOnDisk, type Settled} from '../on-disk/volumes.ts';
 import {copyAttributes, notedOn} from '../trees/xattrs.ts';
@@ -39,27 +38,28 @@ export class OverlayDriver extends VolumesOnDisk {
   async create(id: string, {parent, ephemeral = false, limit}: CreateOptions = {}): Promise<void> {
     this.refuseLimit(limit);
     const below = parent === undefined ? undefined : this.frozen(parent);
-    const directory = this.makeDirectory(id);
-    if (below === undefined) makeLockFile(this.volumes);
-    try {
+    const layers = [`${id}/fs`, ...(below?.layers ?? [])];
+    const record = {
+      chrootctl: 1,
+      id,
+      driver: this.name,
+      state: 'active',
+      parent: parent ?? null,
+      ephemeral,
+      layers,
+    } as const;
+    const fill = async (directory: string): Promise<void> => {
       this.makeEmptyLayer(directory);
       mkdirSync(join(directory, 'work'), 0o700);
-      if (below !== undefined) await this.#takeRootFrom(below, join(directory, 'fs'));
-      const layers = [`${id}/fs`, ...(below?.layers ?? [])];
-      const record = {
-        chrootctl: 1,
-        id,
-        driver: this.name,
-        state: 'active',
-        parent: parent ?? null,
-        ephemeral,
-        layers,
-      } as const;
-      writeRecord(this.volumes, record, {durable: !ephemeral});
-    } catch (error) {
-      await deleteVolumeDirectory(this, id);
-      throw error;
-    }
+      if (below === undefined) makeLockFile(this.volumes);
+      else await this.#takeRootFrom(below, join(directory, 'fs'));
+    };
+    await this.makeDirectory(record, fill, {durable: !ephemeral});
+  }
+
+  /** What lies below a layer only an heir tells; below a first one lies nothing. */
+  override layersOf(id: string, parts: readonly string[], isFirst: boolean): readonly string[] | undefined {
+    return isFirst ? super.layersOf(id, parts, isFirst) : undefined;
   }
 
   /** Paths are relative and short, so that no path needs escaping and the longest stack fits into mount(8)'s page. */

@@ -1,0 +1,109 @@
+/**
+ * The tags of an image, and when they are lost. An image gets its tags file before it gets anything else, so one that
+ * has versions or a history and no tags has lost them: that is damage, and never the beginning of a new image.
+ */
+import {existsSync, readdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {ChrootctlError, errnoOf} from '../errors.ts';
+import {makeDirectoryDurably, setAside, writeDurably} from '../system/files.ts';
+import {hasHistory, readUnconfirmed} from './history.ts';
+import {
+  bare,
+  formatRecord,
+  messageIfDamaged,
+  readable,
+  readRecord,
+  Refs,
+  type HistoryEntry,
+} from './records.ts';
+
+const NO_REFS: Refs = {seq: 0, tags: bare({})};
+
+/** The tags. @throws ChrootctlError BAD_INPUT when they cannot be read, or are not there though the image is */
+export function readRefs(directory: string): Refs {
+  const path = refsFile(directory);
+  const refs = readRecord(Refs, path);
+  if (refs !== undefined) return refs;
+  if (isNew(directory)) return NO_REFS;
+  // It may have become an image since the first look.
+  const last = readRecord(Refs, path);
+  if (last !== undefined) return last;
+  throw new ChrootctlError('BAD_INPUT', `${path} is lost`, {
+    hint: 'chrootctl doctor --fix makes it anew from the history',
+  });
+}
+
+/**
+ * For the only writer of an image: makes the tags anew where their file is torn and the history tells for certain what they
+ * were, since it explains all versions that there are. One that is gone altogether is for doctor to look at.
+ */
+export function mendTornRefs(directory: string): void {
+  if (!existsSync(refsFile(directory)) || messageIfDamaged(() => readRefs(directory)) === undefined) return;
+  const told = toldRefs(directory);
+  if (told !== undefined) writeRefs(directory, told);
+}
+
+function toldRefs(directory: string): Refs | undefined {
+  const ids = versionFilesIn(directory).map((name) => name.slice(0, name.indexOf('.')));
+  const moves = readUnconfirmed(historyFile(directory), (id) => ids.includes(id));
+  const told = new Set(moves?.map(({to}) => to));
+  if (moves === undefined || moves.length === 0 || !ids.every((id) => told.has(id))) return undefined;
+  return {seq: moves.at(-1)?.seq ?? 0, tags: moved({}, moves)};
+}
+
+/** The tags after these moves. */
+export function moved(
+  tags: Readonly<Record<string, string>>,
+  entries: readonly Pick<HistoryEntry, 'tag' | 'to'>[],
+): Record<string, string> {
+  const after = bare({...tags});
+  for (const {tag, to} of entries) {
+    if (to === null) Reflect.deleteProperty(after, tag);
+    else after[tag] = to;
+  }
+  return after;
+}
+
+/** For the only writer of an image that is about to get something: from here on, having no tags is damage. */
+export function beginRefs(directory: string): void {
+  if (readRefs(directory) !== NO_REFS) return;
+  makeDirectoryDurably(directory);
+  writeRefs(directory, NO_REFS);
+}
+
+/** What cannot be read in their place is kept beside. */
+export function writeRefs(directory: string, refs: Refs): void {
+  if (readable(() => readRecord(Refs, refsFile(directory)) ?? null) === undefined)
+    setAside(refsFile(directory));
+  writeDurably(refsFile(directory), formatRecord(refs));
+}
+
+export function refsFile(directory: string): string {
+  return join(directory, 'refs.json');
+}
+
+export function historyFile(directory: string): string {
+  return join(directory, 'history.jsonl');
+}
+
+/** Whether nothing there could ever have been named by a tag. */
+function isNew(directory: string): boolean {
+  return versionFilesIn(directory).length === 0 && !hasHistory(historyFile(directory));
+}
+
+function versionFilesIn(directory: string): string[] {
+  return filesIn(join(directory, 'versions')).filter((name) => /\.json(?:\.removing)?$/.test(name));
+}
+
+/** Names in a directory of records; none when it is not there. @throws ChrootctlError BAD_INPUT when it is none */
+export function filesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    if (errnoOf(error) !== 'ENOTDIR') throw error;
+    throw new ChrootctlError('BAD_INPUT', `${directory} is damaged: it is no directory`, {
+      hint: 'chrootctl doctor tells what is affected',
+    });
+  }
+}

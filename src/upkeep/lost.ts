@@ -1,0 +1,214 @@
+/** Records that are lost, made anew from what else names the same; and what is not ours. */
+import {existsSync, mkdirSync, readdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {randomId} from '../ids.ts';
+import {GONE} from '../store/layout.ts';
+import {readUnconfirmed} from '../store/history.ts';
+import type {Image} from '../store/image.ts';
+import {messageIfDamaged, readable, type HistoryEntry, type VersionRecord} from '../store/records.ts';
+import type {Roots} from '../store/roots.ts';
+import {volumesOf} from '../store/sessions.ts';
+import {restoreFormat, type Store} from '../store/store.ts';
+import {isoTime} from '../system/clock.ts';
+import {self} from '../system/identity.ts';
+import type {Left} from './collect.ts';
+import type {Damage} from './damage.ts';
+import {entries} from './litter.ts';
+
+/** Without sessions/ any volume may be one's. Other empty directories are made again by who needs them. */
+export function lostDirectories(store: Store): Damage[] {
+  const {layout} = store;
+  const damage: Damage[] = [];
+  if (store.isFormatLost)
+    damage.push({
+      kind: 'damaged-record',
+      what: `${layout.format} is lost or damaged`,
+      fix: `make it anew: the volumes are of the driver ${store.driver.name}`,
+      collect: () => {
+        restoreFormat(store);
+        return Promise.resolve();
+      },
+    });
+  if (!existsSync(layout.images))
+    damage.push({
+      kind: 'missing-directory',
+      what: `${layout.images} is gone, with all images`,
+      fix: 'restore it from a backup; their volumes stay',
+      collect: undefined,
+    });
+  if (!existsSync(layout.sessions))
+    damage.push({
+      kind: 'missing-directory',
+      what: `${layout.sessions} is gone`,
+      fix: 'make it again; what its sessions held stays',
+      collect: () => Promise.resolve(mkdirSync(layout.sessions, {recursive: true, mode: 0o700})),
+    });
+  return damage;
+}
+
+/** Tags that are lost, or older than the history: that tells what they were. */
+export async function lostTags(images: readonly Image[], roots: Roots): Promise<Damage[]> {
+  const damage: Damage[] = [];
+  for (const image of images) {
+    if (complaint(image) === undefined) continue;
+    // Once more when nobody is at it.
+    const [what, isCertain] = await image.change(() =>
+      Promise.resolve([complaint(image), readable(() => tagsIn(image, roots)) !== undefined] as const),
+    );
+    if (what === undefined) continue;
+    damage.push({
+      kind: 'damaged-tags',
+      what,
+      fix: isCertain
+        ? 'make the tags anew from the history'
+        : `restore it from a backup; its versions can be used meanwhile: chrootctl run ${image.name}@VERSION`,
+      collect: isCertain
+        ? () =>
+            image.change((change) => {
+              const moves = complaint(image) === undefined ? undefined : readable(() => tagsIn(image, roots));
+              if (moves !== undefined) change.restoreRefs(moves);
+              return Promise.resolve();
+            })
+        : undefined,
+    });
+  }
+  return damage;
+
+  /** One whose commit is at work holds the lock; one whose commit died has a session that names the volume. */
+  function complaint(image: Image): string | undefined {
+    const complaint = messageIfDamaged(() => image.refs());
+    if (complaint !== undefined) return complaint;
+    const refs = image.refs();
+    const moves = readable(() => tagsIn(image, roots));
+    const last = moves?.at(-1)?.seq ?? 0;
+    if (last <= refs.seq) return undefined;
+    const used = new Set(roots.sessions.flatMap(volumesOf));
+    const isInterrupted =
+      last === refs.seq + 1 &&
+      moves?.every(
+        ({seq, to}) => seq < last || to === null || wasNamed(moves, last, to) || isUsed(image, to, used),
+      ) === true;
+    return isInterrupted
+      ? undefined
+      : `the history of ${image.name} tells of ${last} moves, its tags only know of ${refs.seq}`;
+  }
+}
+
+function wasNamed(moves: readonly HistoryEntry[], last: number, id: string): boolean {
+  return moves.some(({seq, to}) => seq < last && to === id);
+}
+
+function isUsed(image: Image, id: string, used: ReadonlySet<string>): boolean {
+  const version = readable(() => image.version(id));
+  return version === undefined || used.has(version.volume);
+}
+
+/** The moves that the history tells of, if they explain all versions that there are. */
+function tagsIn(image: Image, roots: Roots): HistoryEntry[] | undefined {
+  const ids = new Set([...image.versionIds(), ...image.removingIds()]);
+  const moves = readUnconfirmed(image.historyFile, (id) => ids.has(id));
+  if (moves === undefined) return undefined;
+  const told = new Set(moves.map(({to}) => to));
+  // One that no move leads to is of a commit that died, whose session still names the volume.
+  const used = new Set(roots.sessions.flatMap(volumesOf));
+  return [...ids].every((id) => told.has(id) || isUsed(image, id, used)) ? moves : undefined;
+}
+
+/** Volumes that may be somebody's: of versions and sessions whose records are lost. */
+export function leftVolumes(store: Store, left: readonly Left[], roots: Roots): Damage[] {
+  const sessions = left.filter(({volume}) => volume.state === 'active' && !volume.ephemeral);
+  return left.map((one) => {
+    const {volume, what, lost} = one;
+    const problem = {kind: 'undecided-volume', what};
+    if (lost !== undefined) {
+      const version = async (): Promise<VersionRecord> => ({
+        ...lost,
+        volume: volume.id,
+        size: await store.driver.usage(volume.id),
+      });
+      return {
+        ...problem,
+        fix: `make the record of ${lost.image}@${lost.id} anew from the volume`,
+        collect: () =>
+          store.image(lost.image).change(async (change) => {
+            if (readable(() => change.image.version(lost.id)) === undefined)
+              change.restoreVersion(await version());
+          }),
+      };
+    }
+    const parent = roots.versions.find((version) => version.volume === volume.parent);
+    if (!sessions.includes(one) || parent === undefined)
+      return {
+        ...problem,
+        fix: 'restore the record that names it from a backup; it stays',
+        collect: undefined,
+      };
+    const name = nameFor(store, sessions.length);
+    return {
+      ...problem,
+      fix: `make it a session again: ${name}`,
+      collect: () => {
+        recover(store, volume.id, parent, name);
+        return Promise.resolve();
+      },
+    };
+  });
+}
+
+/** Where one record cannot be read and one volume has no session, they belong together. */
+function nameFor(store: Store, count: number): string {
+  const names = damagedSessionNames(store);
+  const [name = ''] = names;
+  return count === 1 && names.length === 1 ? name : `recovered-${randomId(6)}`;
+}
+
+function damagedSessionNames({sessions, layout}: Store): string[] {
+  return sessions
+    .damaged()
+    .filter(({path}) => path.startsWith(layout.sessions))
+    .map(({path}) => path.slice(layout.sessions.length + 1, -'.json'.length));
+}
+
+/** An active volume that was made to be kept is somebody's work: it is a session again. */
+export function recover({sessions}: Store, volume: string, version: VersionRecord, name: string): void {
+  sessions.restore({
+    id: name,
+    kind: 'session',
+    name,
+    image: version.image,
+    version: version.id,
+    volume,
+    pending: [],
+    ephemeral: false,
+    owner: self(),
+    created: isoTime(),
+    command: [],
+    labels: {},
+    config: version.config,
+    options: {},
+    changing: false,
+    places: [],
+  });
+}
+
+/** What somebody else has put where images are: it is never touched. */
+export function foreignFiles({layout}: Store, images: readonly Image[]): Damage[] {
+  const strange = existsSync(layout.images)
+    ? entries(layout.images).filter((name) => layout.imageName(name.replace(GONE, '')) === undefined)
+    : [];
+  const noDirectories = existsSync(layout.images)
+    ? readdirSync(layout.images, {withFileTypes: true})
+        .filter((entry) => !entry.isDirectory() && layout.imageName(entry.name) !== undefined)
+        .map(({name}) => name)
+    : [];
+  const paths = [
+    ...[...strange, ...noDirectories].map((name) => join(layout.images, name)),
+    ...images.flatMap((image) => readable(() => image.foreign()) ?? []),
+  ];
+  return paths.map((path) => ({
+    kind: 'foreign',
+    what: `${path} is not chrootctl's`,
+    fix: 'chrootctl never touches it; move it away if it is needed elsewhere',
+    collect: undefined,
+  }));
+}
