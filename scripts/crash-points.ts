@@ -6,7 +6,7 @@
 // Prints a table: how many deaths were survived of how many. Ends with 1 when one was not.
 import {parseArgs} from 'node:util';
 import {cleanUp} from '../test/cli/chrootctl.ts';
-import {COMMANDS} from '../test/crash-points/commands.ts';
+import {COMMANDS, commandsFor} from '../test/crash-points/commands.ts';
 import {laboratoryFor} from '../test/crash-points/laboratory.ts';
 import {describeStep} from '../test/crash-points/steps.ts';
 import {die, record} from '../test/crash-points/trial.ts';
@@ -25,14 +25,14 @@ const rows = await Promise.all(
 console.log(['', ...values.driver].join(' | '));
 console.log(['---', ...values.driver.map(() => ':-:')].join(' | '));
 for (const name of values.command)
-  console.log([name, ...rows.map(([, cells]) => cells.get(name))].join(' | '));
+  console.log([name, ...rows.map(([, cells]) => cells.get(name) ?? '')].join(' | '));
 cleanUp();
 
 /** For each command, `SURVIVED/DEATHS`. */
 async function deathsOn(driver: string): Promise<Map<string, string>> {
   const cells = new Map<string, string>();
   const laboratory = laboratoryFor(driver);
-  for (const name of values.command) {
+  for (const name of values.command.filter((one) => commandsFor(driver).includes(one))) {
     const specimen = await record(laboratory, name);
     let survived = 0;
     for (const step of specimen.steps) {

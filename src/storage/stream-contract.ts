@@ -77,8 +77,8 @@ export interface Unfinished {
   id: string;
   /** Bytes on disk. */
   size: number;
-  /** When the last attempt began. */
-  since: Date;
+  /** When the last attempt began; undefined once all has come and it is about to become the volume. */
+  since: Date | undefined;
   /** What the sender needs to go on; undefined: it cannot. */
   token: string | undefined;
 }

@@ -19,10 +19,11 @@ export async function transfers(store: Store): Promise<Transfers> {
   const alive = store.sessions.list().filter((record) => !store.sessions.isDead(record));
   const idle = all.filter(({id}) => !alive.some(({volume}) => volume === id));
   const isExpired = ({token, since}: Unfinished): boolean =>
-    token === undefined || Date.now() - since.getTime() > KEPT_MS;
+    token === undefined || since === undefined || Date.now() - since.getTime() > KEPT_MS;
   return {expired: idle.filter(isExpired), waiting: idle.filter((one) => !isExpired(one))};
 }
 
 export function describeTransfer({name, size, since}: Unfinished): string {
-  return `an import of stream ${name} broke off ${formatAge(since.toISOString())}; ${formatSize(size)} of it are kept`;
+  const when = since === undefined ? 'at its end' : formatAge(since.toISOString());
+  return `an import of stream ${name} broke off ${when}; ${formatSize(size)} of it are kept`;
 }

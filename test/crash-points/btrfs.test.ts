@@ -1,4 +1,4 @@
 import {everyName} from './choice.ts';
 import {crashPoints} from './suite.ts';
 
-crashPoints('btrfs', everyName());
+crashPoints('btrfs', everyName('btrfs'));

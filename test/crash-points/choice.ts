@@ -1,13 +1,14 @@
 /** Which deaths are died, where there is no time for all. */
 import {Random} from '../vm/power-cut/random.ts';
 import type {Step} from './steps.ts';
-import {allCommands, newSeed, type Sample} from './suite.ts';
+import {commandsFor} from './commands.ts';
+import {newSeed, type Sample} from './suite.ts';
 
 /** Of the steps whose like another command has had; `npm run crash-points` takes them all. */
 const SHARE = 0.05;
 
 /** All commands; every name of a step once, in the first command that has it, and of the others a share by chance. */
-export function everyName(seed = newSeed()): Sample {
+export function everyName(driver: string, seed = newSeed()): Sample {
   const seen = new Set<string>();
   const random = new Random(seed);
   const choose = (steps: readonly Step[]): Step[] =>
@@ -16,11 +17,17 @@ export function everyName(seed = newSeed()): Sample {
       seen.add(name);
       return isNew || random.happens(SHARE);
     });
-  return {seed, commands: allCommands, choose};
+  return {seed, commands: commandsFor(driver), choose};
 }
 
 /** So many commands by chance, and in each so many of the steps whose names match, or of all where none does. */
-export function few(commands: number, steps: number, names: RegExp, seed = newSeed()): Sample {
+export function few(
+  driver: string,
+  commands: number,
+  steps: number,
+  names: RegExp,
+  seed = newSeed(),
+): Sample {
   const random = new Random(seed);
   const some = <T>(count: number, all: readonly T[]): T[] => {
     const rest = [...all];
@@ -30,7 +37,7 @@ export function few(commands: number, steps: number, names: RegExp, seed = newSe
   };
   return {
     seed,
-    commands: some(commands, allCommands),
+    commands: some(commands, commandsFor(driver)),
     choose: (all) => {
       const matching = all.filter(({name}) => names.test(name));
       return some(steps, matching.length > 0 ? matching : all);

@@ -1,14 +1,18 @@
 /** The commands that change something, each with the state of the store that it starts from. */
 import {spawnSync} from 'node:child_process';
-import {existsSync} from 'node:fs';
+import {existsSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {begin, exec, importImage, run, tagVersion} from '../../src/index.ts';
 import {dyingAt, type Step} from './steps.ts';
 import type {World} from './world.ts';
 
 export interface Command {
+  /** The only driver that it is for. */
+  driver?: string;
   words: (world: World, source: string) => Promise<readonly string[]> | readonly string[];
   prepare: (world: World, source: string) => Promise<void>;
+  /** What has to be called before anything else is mended, when it was interrupted. */
+  again?: readonly string[];
   /** What is wrong with what it made outside of the store. */
   check?: (world: World) => string[];
 }
@@ -52,7 +56,39 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   gc: {words: () => ['gc'], prepare: leftovers},
   'doctor --fix': {words: () => ['doctor', '--fix'], prepare: leftovers},
   export: {words: () => ['export', 'base', 'base.tar'], prepare: image, check: wholeArchive},
+  'export --format zfs': {
+    driver: 'zfs',
+    words: () => ['export', '--format', 'zfs', 'base', 'base.zfs'],
+    prepare: image,
+    check: wholeStream,
+  },
+  'import (a stream)': {driver: 'zfs', words: () => ['import', 'base.zfs', 'received'], prepare: stream},
+  'doctor --rebuild': {
+    driver: 'zfs',
+    words: () => ['doctor', '--rebuild'],
+    prepare: lostRecords,
+    again: ['doctor', '--rebuild'],
+  },
 };
+
+export function commandsFor(driver: string): string[] {
+  return Object.keys(COMMANDS).filter((name) => (COMMANDS[name]?.driver ?? driver) === driver);
+}
+
+/** Those that only read; what they are killed at leaves nothing. */
+export const READERS = [
+  'diff',
+  'history',
+  'images',
+  'info',
+  'inspect',
+  'ps',
+  'session list',
+  'session path',
+] as const;
+
+/** What is made in a directory of its own, and imported from there like any other. */
+export const IMPORTERS = ['bootstrap'] as const;
 
 async function empty(world: World): Promise<void> {
   await world.open();
@@ -98,12 +134,31 @@ async function die(world: World, words: readonly string[], step: Step): Promise<
     throw new Error(`${words.join(' ')} did not come to '${step.name}': ${stderr}`);
 }
 
+async function stream(world: World, source: string): Promise<void> {
+  await image(world, source);
+  const {code, stderr} = await world.call(['export', '--format', 'zfs', 'base', 'base.zfs']);
+  if (code !== 0) throw new Error(`there is no stream: ${stderr}`);
+}
+
+async function lostRecords(world: World, source: string): Promise<void> {
+  await image(world, source);
+  rmSync(join(world.store, 'images', 'base'), {recursive: true});
+}
+
 /** The file is there in full, or not at all. */
-function wholeArchive({directory}: World): string[] {
-  const path = join(directory, 'base.tar');
+function wholeArchive(world: World): string[] {
+  return wholeFile(world, 'base.tar', ['tar', '--list', '--file']);
+}
+
+function wholeStream(world: World): string[] {
+  return wholeFile(world, 'base.zfs', ['sh', '-c', 'exec zstream dump < "$1"', 'sh']);
+}
+
+function wholeFile({directory}: World, name: string, [file = '', ...words]: readonly string[]): string[] {
+  const path = join(directory, name);
   if (!existsSync(path)) return [];
-  const {status, stderr} = spawnSync('tar', ['--list', '--file', path], {encoding: 'utf8'});
-  return status === 0 ? [] : [`half an archive is there: ${stderr}`];
+  const {status, stderr} = spawnSync(file, [...words, path], {encoding: 'utf8'});
+  return status === 0 ? [] : [`half of ${name} is there: ${stderr}`];
 }
 
 async function firstVersion(world: World): Promise<string | undefined> {

@@ -1,6 +1,5 @@
 /** The deaths of commands on one driver, as tests. */
 import {describe, expect, test} from '@jest/globals';
-import {COMMANDS} from './commands.ts';
 import {laboratoryFor} from './laboratory.ts';
 import {describeStep, type Step} from './steps.ts';
 import {die, record} from './trial.ts';
@@ -12,8 +11,6 @@ export interface Sample {
   /** Which of a command's steps are died at. */
   choose: (steps: readonly Step[]) => readonly Step[];
 }
-
-export const allCommands: readonly string[] = Object.keys(COMMANDS);
 
 export function newSeed(): number {
   return Math.floor(Math.random() * 1e6);

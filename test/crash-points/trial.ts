@@ -52,6 +52,10 @@ export async function die(laboratory: Laboratory, specimen: Specimen, step: Step
     const problems: string[] = [];
     try {
       await stateOf(world, known); // Runs everything: the next commands work.
+      if (command.again !== undefined) {
+        const {code: ended, stderr: said} = await world.call(command.again);
+        if (ended !== 0) problems.push(`once more it ended with ${ended}: ${said}`);
+      }
       problems.push(...(await mend(world)));
       const state = await stateOf(world, known);
       problems.push(...differences(state, specimen), ...(command.check?.(world) ?? []));

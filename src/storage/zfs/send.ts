@@ -107,7 +107,7 @@ export class ZfsStreams implements VolumeStreams {
           name: lastPart(name),
           id,
           size: Number(used),
-          since: new Date(Number(since) * 1000),
+          since: since === '-' ? undefined : new Date(Number(since) * 1000),
           token: token === '-' ? undefined : token,
         },
       ];

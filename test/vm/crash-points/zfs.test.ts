@@ -2,4 +2,4 @@
 import {few} from '../../crash-points/choice.ts';
 import {crashPoints} from '../../crash-points/suite.ts';
 
-crashPoints('zfs', few(4, 2, /zfs/));
+crashPoints('zfs', few('zfs', 4, 2, /zfs/));
