@@ -67,8 +67,10 @@ export async function checkVolumes(
   if (ids.length === 0 && findings.length === 0) return [];
   const removed = await leftByRemovals(volumes);
   if (fix) {
-    for (const {repair} of findings) await repair?.();
-    if (removed.length > 0) await collect(room);
+    const repairs = findings.flatMap(({repair}) => repair ?? []);
+    for (const repair of repairs) await repair();
+    // A record that could be read again may have been all that kept a removed volume.
+    if (removed.length > 0 || repairs.length > 0) await collect(room);
   }
   return [
     ...findings.map(({repair: _repair, ...problem}) => problem),
