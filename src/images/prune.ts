@@ -36,7 +36,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<Pruned
   for (const name of names) {
     const known = store.image(name);
     await known.change(async (change) => {
-      const damage = damageOf(known);
+      const damage = damageOf(known) ?? unreadSession(store);
       if (damage !== undefined) {
         left.push(`image ${name} is left: ${damage}`);
         return;
@@ -58,6 +58,12 @@ export async function prune(store: Store, options: PruneOptions): Promise<Pruned
     });
   }
   return {removed, bytes: removed.reduce((sum, {size}) => sum + size, 0), left};
+}
+
+/** A session whose record cannot be read may use any version. */
+function unreadSession({sessions}: Store): string | undefined {
+  const [damaged] = sessions.damagedSessions();
+  return damaged && `${damaged.path} cannot be read, and may use any of its versions`;
 }
 
 /** What keeps anybody from telling which versions are in use. */

@@ -35,6 +35,12 @@ async function remove(
   text: string,
   {force, tell}: {force: boolean; tell: Tell},
 ): Promise<Removed[]> {
+  const [damaged] = store.sessions.damagedSessions();
+  if (damaged !== undefined) {
+    throw new ChrootctlError('BUSY', `${damaged.path} cannot be read, and may use ${text}`, {
+      hint: 'chrootctl doctor --fix mends it if it can',
+    });
+  }
   const reference = readReference(store, text);
   const image = store.image(reference.image);
   if (reference.selector.kind !== 'latest' || !image.exists()) {

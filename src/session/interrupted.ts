@@ -45,7 +45,7 @@ export async function versionsMade(store: Store, record: SessionRecord): Promise
  */
 export async function settle(store: Store, record: SessionRecord): Promise<SessionRecord> {
   const own = (await store.driver.list()).find(({id}) => id === record.volume);
-  if (own === undefined) throw rootIsGone(store, record);
+  if (own === undefined) throw await whyGone(store, record);
   if (own.state === 'active' && !isInterrupted(record)) return record;
   const made = await versionsMade(store, record);
   for (const volume of record.pending)
@@ -84,6 +84,16 @@ export async function continueInClone(
   const next = {...record, volume, pending: [], version, places: []};
   store.sessions.replace(next);
   return next;
+}
+
+/** Its volume is gone, or there and damaged. */
+async function whyGone(store: Store, record: SessionRecord): Promise<ChrootctlError> {
+  try {
+    await store.driver.usage(record.volume);
+  } catch (error) {
+    if (error instanceof ChrootctlError && error.code !== 'NOT_FOUND') return error;
+  }
+  return rootIsGone(store, record);
 }
 
 function rootIsGone(store: Store, record: SessionRecord): ChrootctlError {

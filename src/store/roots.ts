@@ -103,7 +103,7 @@ function sessionsName(store: Store, roots: Roots): void {
   if (!existsSync(layout.sessions)) roots.unread.push({what: `${layout.sessions} is gone`, couldName: 'any'});
   roots.sessions.push(...sessions.list());
   roots.dead.push(...roots.sessions.flatMap((record) => sessions.leftBehind(record) ?? []));
-  for (const {path, torn} of sessions.damaged().filter((damaged) => damaged.path.startsWith(layout.sessions)))
+  for (const {path, torn} of sessions.damagedSessions())
     // What a run that a power cut tore had made has ended with the machine.
     roots.unread.push({what: `${path} cannot be read`, couldName: torn ? 'kept' : 'any'});
   for (const record of [...roots.sessions, ...roots.dead])

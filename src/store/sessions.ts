@@ -136,6 +136,11 @@ export class Sessions {
     });
   }
 
+  /** Those of sessions: any of them may use any version. */
+  damagedSessions(): {path: string; torn: boolean}[] {
+    return this.damaged().filter(({path}) => path.startsWith(`${this.#layout.sessions}/`));
+  }
+
   /** Whether its owner has gone without ending it. A kept session has no owner to lose once it has begun. */
   isDead(record: SessionRecord): boolean {
     return (record.ephemeral || this.isUnbegun(record)) && !isAlive(record.owner);

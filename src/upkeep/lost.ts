@@ -163,10 +163,7 @@ function nameFor(store: Store, count: number): string {
 }
 
 function damagedSessionNames({sessions, layout}: Store): string[] {
-  return sessions
-    .damaged()
-    .filter(({path}) => path.startsWith(layout.sessions))
-    .map(({path}) => path.slice(layout.sessions.length + 1, -'.json'.length));
+  return sessions.damagedSessions().map(({path}) => path.slice(layout.sessions.length + 1, -'.json'.length));
 }
 
 /** An active volume that was made to be kept is somebody's work: it is a session again. */
