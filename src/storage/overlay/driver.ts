@@ -19,6 +19,7 @@ import {ALIASES} from './merge.ts';
 import {directoryOf, type VolumeRecord} from '../on-disk/volume-record.ts';
 import {makeLockFile} from '../on-disk/removal.ts';
 import {VolumesOnDisk, type Settled} from '../on-disk/volumes.ts';
+import {forgetReached} from '../trees/reach.ts';
 import {copyAttributes, notedOn} from '../trees/xattrs.ts';
 
 /** Whatever the kernel's defaults. */
@@ -98,6 +99,14 @@ export class OverlayDriver extends VolumesOnDisk {
 
   /** Merges layers when there are too many; or its own with what directories that were renamed have from others. */
   protected async settle(record: VolumeRecord): Promise<Settled> {
+    try {
+      return await this.#settle(record);
+    } finally {
+      forgetReached();
+    }
+  }
+
+  async #settle(record: VolumeRecord): Promise<Settled> {
     const own = this.ownLayer(record);
     const root = bytePath(own);
     // Where nothing lies below, there was nothing to rename. A mark where no path leads stays, and clones follow it.

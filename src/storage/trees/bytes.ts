@@ -3,6 +3,8 @@
  * compared and used as keys like strings, and nothing is lost when they are not UTF-8.
  */
 import {readdirSync, type Dirent} from 'node:fs';
+import {interruption, Pauses} from '../../system/interruption.ts';
+import {LONG, refuseTooDeep, shortened} from './reach.ts';
 
 export type BytePath = string;
 
@@ -10,14 +12,14 @@ export function bytePath(text: string): BytePath {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
 
-/** For calls of node:fs. */
+/** For a call of node:fs, at once: of a long path, what leads there may be a descriptor. */
 export function asBytes(path: BytePath): Buffer {
-  return Buffer.from(path, 'latin1');
+  return Buffer.from(path.length < LONG ? path : shortened(path), 'latin1');
 }
 
 /** For people: bytes that are not UTF-8 come out as U+FFFD. */
 export function asText(path: BytePath): string {
-  return asBytes(path).toString('utf8');
+  return Buffer.from(path, 'latin1').toString('utf8');
 }
 
 export function joinBytes(directory: BytePath, name: BytePath): BytePath {
@@ -50,6 +52,24 @@ export function directoriesIn(directory: BytePath): BytePath[] {
       const child = joinBytes(path, entry.name);
       if (entry.isDirectory() && child.length < PATH_MAX) found.push(child);
     }
+  }
+  return found;
+}
+
+/** The same however deep, with pauses. @throws ChrootctlError FAILED for what is nested too deeply */
+export async function allDirectoriesIn(directory: BytePath): Promise<BytePath[]> {
+  const pauses = new Pauses(interruption);
+  const found = [directory];
+  const levels = [0];
+  for (let at = 0; at < found.length; at++) {
+    const [path = '', level = 0] = [found[at], levels[at]];
+    refuseTooDeep(path, level);
+    for (const entry of entriesOf(path)) {
+      if (!entry.isDirectory()) continue;
+      found.push(joinBytes(path, entry.name));
+      levels.push(level + 1);
+    }
+    await pauses.now();
   }
   return found;
 }

@@ -6,7 +6,9 @@
 import {lstatSync, readlinkSync, type Stats} from 'node:fs';
 import {asBytes, asText, joinBytes, type BytePath} from './bytes.ts';
 import {sameContent} from './content.ts';
+import {interruption, Pauses} from '../../system/interruption.ts';
 import type {Change, Enough} from '../driver.ts';
+import {forgetReached, refuseTooDeep} from './reach.ts';
 import {listUnion, openStacks, placeOf, rootOf, samePlaces, type Shown} from './union.ts';
 import {readAttributes} from './xattrs.ts';
 
@@ -16,11 +18,18 @@ interface Pair {
   places: readonly [BytePath, BytePath];
 }
 
+/** What the two show at a path; undefined where one has nothing. */
+interface Compared {
+  path: BytePath;
+  /** How many directories lead there. */
+  level: number;
+  was: Shown | undefined;
+  is: Shown | undefined;
+}
+
 interface Comparison {
   clonedAfter: number;
   untouchedBefore: number;
-  enough: Enough;
-  isOver: boolean;
   changes: {path: BytePath; kind: Change['kind']}[];
   /** Alike in all that lstat(2) and reading tell; their extended attributes are still to be compared. */
   alike: Pair[];
@@ -50,41 +59,58 @@ export async function changesBetween(
   to: readonly string[],
   {clonedAfter = 0, untouchedBefore = 0, enough = () => false}: ComparisonOptions = {},
 ): Promise<Change[]> {
-  const comparison: Comparison = {
-    clonedAfter,
-    untouchedBefore,
-    enough,
-    isOver: false,
-    changes: [],
-    alike: [],
-  };
-  const [was = [], is = []] = (await openStacks(from, to)).map(rootOf);
-  comparePair(comparison, '', {kind: 'directory', in: was}, {kind: 'directory', in: is});
-  if (!isOver(comparison)) await compareAttributes(comparison);
+  const comparison: Comparison = {clonedAfter, untouchedBefore, changes: [], alike: []};
+  try {
+    const [was = [], is = []] = (await openStacks(from, to)).map(rootOf);
+    const pauses = new Pauses(interruption);
+    const ahead: Compared[] = [
+      {path: '', level: 0, was: {kind: 'directory', in: was}, is: {kind: 'directory', in: is}},
+    ];
+    let isOver = enough(0);
+    for (let next = ahead.pop(); next !== undefined && !isOver; next = ahead.pop()) {
+      refuseTooDeep(next.path, next.level);
+      for (const within of await compare(comparison, next)) ahead.push(within);
+      if (comparison.alike.length >= ALIKE_AT_ONCE) await compareAttributes(comparison);
+      await pauses.now();
+      isOver = enough(comparison.changes.length);
+    }
+    if (!isOver) await compareAttributes(comparison);
+  } finally {
+    forgetReached();
+  }
   return comparison.changes
     .map(({path, kind}) => ({path: `/${asText(path)}`, kind}))
     .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
-/** Stays so, once it is. */
-function isOver(comparison: Comparison): boolean {
-  comparison.isOver ||= comparison.enough(comparison.changes.length);
-  return comparison.isOver;
-}
-
-function comparePair(comparison: Comparison, path: BytePath, from: Shown, to: Shown): void {
-  if (sameOrigin(from, to) || isOver(comparison)) return;
-  const places = [placeOf(from), placeOf(to)] as const;
-  const isOld = places[0] !== places[1] && comparePlaces(comparison, path, places);
-  const present = namesOf(to);
-  const names = [isOld ? sameNamesIn(from, present) : namesOf(from), present] as const;
-  for (const name of new Set([...names[0].keys(), ...names[1].keys()])) {
-    const [was, is] = [names[0].get(name), names[1].get(name)];
-    const child = joinBytes(path, name);
-    if (was !== undefined && is !== undefined) comparePair(comparison, child, was, is);
-    else if (was !== undefined) listTree(comparison, child, was, 'deleted');
-    else if (is !== undefined) listTree(comparison, child, is, 'added');
+/** Notes how what is at a path differs, and gives what is below it that is to be compared. */
+async function compare(
+  comparison: Comparison,
+  {path, level, was, is}: Compared,
+): Promise<readonly Compared[]> {
+  if (was === undefined || is === undefined) {
+    const [shown, kind] = is === undefined ? [was, 'deleted' as const] : [is, 'added' as const];
+    if (shown === undefined) return [];
+    comparison.changes.push({path, kind});
+    const only = (child: Shown): Pick<Compared, 'was' | 'is'> =>
+      is === undefined ? {was: child, is: undefined} : {was: undefined, is: child};
+    return [...namesOf(shown)].map(([name, child]) => ({
+      path: joinBytes(path, name),
+      level: level + 1,
+      ...only(child),
+    }));
   }
+  if (sameOrigin(was, is)) return [];
+  const places = [placeOf(was), placeOf(is)] as const;
+  const isOld = places[0] !== places[1] && (await comparePlaces(comparison, path, places));
+  const present = namesOf(is);
+  const names = [isOld ? sameNamesIn(was, present) : namesOf(was), present] as const;
+  return [...new Set([...names[0].keys(), ...names[1].keys()])].map((name) => ({
+    path: joinBytes(path, name),
+    level: level + 1,
+    was: names[0].get(name),
+    is: names[1].get(name),
+  }));
 }
 
 /** What the first tree has in a directory that the second has not changed: names come and go with the time of theirs. */
@@ -98,24 +124,18 @@ function sameNamesIn(from: Shown, present: ReadonlyMap<BytePath, Shown>): Map<By
 }
 
 /** Gives whether the second is too old to have been touched. */
-function comparePlaces(
+async function comparePlaces(
   comparison: Comparison,
   path: BytePath,
   places: readonly [BytePath, BytePath],
-): boolean {
+): Promise<boolean> {
   const b = lstatSync(asBytes(places[1]));
   if (b.ctimeMs < comparison.untouchedBefore - MARGIN_MS) return true;
   const a = lstatSync(asBytes(places[0]));
   if (isUntouched(a, b, comparison.clonedAfter)) return false;
-  if (alike(places, a, b)) comparison.alike.push({path, places});
+  if (await alike(places, a, b)) comparison.alike.push({path, places});
   else comparison.changes.push({path, kind: 'changed'});
   return false;
-}
-
-function listTree(comparison: Comparison, path: BytePath, shown: Shown, kind: Change['kind']): void {
-  if (isOver(comparison)) return;
-  comparison.changes.push({path, kind});
-  for (const [name, child] of namesOf(shown)) listTree(comparison, joinBytes(path, name), child, kind);
 }
 
 /** What a directory shows; nothing for anything else. */
@@ -138,11 +158,11 @@ function isUntouched(a: Stats, b: Stats, clonedAfter: number): boolean {
   return a.ino === b.ino && a.ctimeMs === b.ctimeMs && a.ctimeMs < clonedAfter - MARGIN_MS;
 }
 
-function alike([was, is]: readonly [BytePath, BytePath], a: Stats, b: Stats): boolean {
+async function alike(places: readonly [BytePath, BytePath], a: Stats, b: Stats): Promise<boolean> {
   if (a.dev === b.dev && a.ino === b.ino) return true;
   if (a.mode !== b.mode || a.uid !== b.uid || a.gid !== b.gid) return false;
-  if (a.isFile()) return a.size === b.size && sameContent(was, is);
-  if (a.isSymbolicLink()) return target(was) === target(is);
+  if (a.isFile()) return a.size === b.size && sameContent(places, [a, b]);
+  if (a.isSymbolicLink()) return target(places[0]) === target(places[1]);
   return !isDevice(a) || a.rdev === b.rdev;
 }
 
@@ -154,9 +174,13 @@ function target(link: BytePath): string {
   return readlinkSync(asBytes(link), 'latin1');
 }
 
+/** Pairs whose attributes are read by one program, and are in memory meanwhile. */
+const ALIKE_AT_ONCE = 10_000;
+
 async function compareAttributes({alike, changes}: Comparison): Promise<void> {
-  const attributes = await readAttributes(alike.flatMap(({places}) => places));
-  for (const {path, places} of alike) {
+  const pairs = alike.splice(0);
+  const attributes = await readAttributes(pairs.flatMap(({places}) => places));
+  for (const {path, places} of pairs) {
     const [was, is] = places.map((place) => attributes.get(place)?.join('\n'));
     if (was !== is) changes.push({path, kind: 'changed'});
   }

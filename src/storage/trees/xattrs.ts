@@ -2,8 +2,11 @@
  * Extended attributes, ACLs among them (system.posix_acl_*), by getfattr(1) and setfattr(1): Node has no calls for
  * them. Names go in as NUL-separated lists and come back quoted, so any byte may occur in them.
  */
+import {closeSync} from 'node:fs';
+import {interruption} from '../../system/interruption.ts';
 import {run} from '../../system/programs.ts';
-import {asBytes, bytePath, type BytePath} from './bytes.ts';
+import {allDirectoriesIn, bytePath, nameOf, parentOf, type BytePath} from './bytes.ts';
+import {LONG, openDirectory, shortened, throughDescriptor} from './reach.ts';
 
 /** Kept by overlayfs for itself: no part of what the volume shows. The SELinux label is the mount's business. */
 const NOT_CONTENT = /^(?:trusted\.overlay\.|security\.selinux=)/;
@@ -45,21 +48,45 @@ export async function notedOn(directories: readonly BytePath[]): Promise<Noted> 
 }
 
 async function allAttributes(paths: readonly BytePath[]): Promise<Block[]> {
-  if (paths.length === 0) return [];
-  const dump = await run(
-    'xargs',
-    [
-      '--null',
-      'getfattr',
-      '--no-dereference',
-      '--absolute-names',
-      '--dump',
-      '--match=-',
-      '--encoding=hex',
-      '--',
-    ],
-    {...input(paths), encoding: 'latin1', maxBuffer: Infinity},
+  return look(paths, ['--dump', '--match=-', '--encoding=hex']);
+}
+
+/** Paths that are longer than a call takes, at once: for each a directory is open meanwhile. */
+const LONG_AT_ONCE = 100;
+
+async function look(paths: readonly BytePath[], options: readonly string[]): Promise<Block[]> {
+  const blocks = await blocksFor(
+    paths.filter((path) => path.length < LONG),
+    options,
   );
+  const long = paths.filter((path) => path.length >= LONG);
+  for (let at = 0; at < long.length; at += LONG_AT_ONCE) {
+    const real = new Map<BytePath, BytePath>();
+    const open: number[] = [];
+    try {
+      for (const path of long.slice(at, at + LONG_AT_ONCE)) {
+        const fd = openDirectory(shortened(parentOf(path)));
+        open.push(fd);
+        real.set(`${throughDescriptor(fd)}/${nameOf(path)}`, path);
+      }
+      const found = await blocksFor([...real.keys()], options);
+      blocks.push(...found.map(({path, lines}) => ({path: real.get(path) ?? path, lines})));
+    } finally {
+      open.forEach(closeSync);
+    }
+  }
+  return blocks;
+}
+
+async function blocksFor(paths: readonly BytePath[], options: readonly string[]): Promise<Block[]> {
+  if (paths.length === 0) return [];
+  const words = ['--null', 'getfattr', '--no-dereference', '--absolute-names', ...options, '--'];
+  const dump = await run('xargs', words, {
+    ...input(paths),
+    encoding: 'latin1',
+    maxBuffer: Infinity,
+    cancelSignal: interruption,
+  });
   return blocksOf(dump);
 }
 
@@ -71,58 +98,43 @@ function isContent(line: string): boolean {
 export async function copyAttributes(from: string, to: string): Promise<void> {
   const attributes = (await readAttributes([bytePath(from)])).get(bytePath(from)) ?? [];
   const dump = ['# file: .', ...attributes, ''].join('\n');
-  await run('setfattr', ['--restore=-'], {stdin: 'pipe', input: asBytes(dump), cwd: to});
+  await run('setfattr', ['--restore=-'], {stdin: 'pipe', input: Buffer.from(dump, 'latin1'), cwd: to});
 }
 
-const LOOK = [
-  '--no-dereference',
-  '--absolute-names',
-  '--dump',
-  '--encoding=hex',
-  `--match=^(${OPAQUE}|${REDIRECT})$`.replaceAll('.', '\\.'),
-];
-const RECURSIVE = ['--recursive', '--physical'];
+const MARKS = ['--dump', '--encoding=hex', `--match=^(${OPAQUE}|${REDIRECT})$`.replaceAll('.', '\\.')];
 
 /** The marks of all directories in each of the trees. */
 export async function marksIn(trees: readonly string[]): Promise<Marks[]> {
-  if (trees.length === 0) return [];
-  const options = {encoding: 'latin1', maxBuffer: Infinity} as const;
-  const found = markedIn(await run('getfattr', [...RECURSIVE, ...LOOK, '--', ...trees], options));
-  return trees.map((tree) => {
+  const all: Marks[] = [];
+  for (const tree of trees) {
     const root = bytePath(tree);
     const marks: Marks = {opaque: new Set(), redirects: new Map()};
-    for (const {path, opaque, redirect} of found) {
-      if (path !== root && !path.startsWith(`${root}/`)) continue;
+    for (const {path, opaque, redirect} of markedIn(await look(await allDirectoriesIn(root), MARKS))) {
       const relative = path.slice(root.length + 1);
       if (opaque) marks.opaque.add(relative);
       if (redirect !== undefined) marks.redirects.set(relative, redirect);
     }
-    return marks;
-  });
+    all.push(marks);
+  }
+  return all;
 }
 
 /** Those of the directories that hide what lies below them in other layers. */
 export async function opaqueAmong(directories: readonly BytePath[]): Promise<BytePath[]> {
-  return opaque([], directories);
+  return markedIn(await look(directories, MARKS)).flatMap((found) => (found.opaque ? [found.path] : []));
 }
 
 /** The same with all that is in them. */
-export async function opaqueBelow(directories: readonly BytePath[]): Promise<BytePath[]> {
-  return opaque(RECURSIVE, directories);
+export async function opaqueBelow(trees: readonly BytePath[]): Promise<BytePath[]> {
+  const directories: BytePath[] = [];
+  for (const tree of trees) directories.push(...(await allDirectoriesIn(tree)));
+  return opaqueAmong(directories);
 }
 
-async function opaque(options: readonly string[], directories: readonly BytePath[]): Promise<BytePath[]> {
-  if (directories.length === 0) return [];
-  const dump = await run('xargs', ['--null', 'getfattr', ...options, ...LOOK, '--'], {
-    ...input(directories),
-    encoding: 'latin1',
-    maxBuffer: Infinity,
-  });
-  return markedIn(dump).flatMap((found) => (found.opaque ? [found.path] : []));
-}
-
-function markedIn(dump: string): {path: BytePath; opaque: boolean; redirect: BytePath | undefined}[] {
-  return blocksOf(dump).map(({path, lines}) => {
+function markedIn(
+  blocks: readonly Block[],
+): {path: BytePath; opaque: boolean; redirect: BytePath | undefined}[] {
+  return blocks.map(({path, lines}) => {
     const values = new Map(lines.map((line) => line.split('=', 2) as [string, string]));
     const redirect = values.get(REDIRECT);
     return {path, opaque: values.has(OPAQUE), redirect: redirect && unhex(redirect)};
@@ -140,7 +152,7 @@ export async function makeOpaque(directories: readonly BytePath[]): Promise<void
 
 /** A list for `xargs --null`. */
 export function input(paths: readonly BytePath[]): {stdin: 'pipe'; input: Buffer} {
-  return {stdin: 'pipe', input: asBytes(paths.map((path) => `${path}\0`).join(''))};
+  return {stdin: 'pipe', input: Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1')};
 }
 
 interface Block {
