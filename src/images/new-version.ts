@@ -41,6 +41,7 @@ async function makeVersion(
   let committed: Committed;
   let isMade = false;
   try {
+    await store.sessions.lockForLife(record.id);
     await make();
     committed = await publish(store, {
       ...publication,

@@ -31,6 +31,11 @@ export interface LaunchOptions {
   onPlaces?: (places: readonly Place[]) => void;
   /** Called with the process that lives exactly as long as the sandbox, once it has been started. */
   onStart?: (pid: number) => void;
+  /**
+   * A file of ours that the chain locks for life (system/life.ts) when it starts, and has closed before anything else is
+   * started: the lock is ours from then on, as long as we have it open.
+   */
+  lifeline?: number | undefined;
   /** Called when all mounts are made and the command is about to run. */
   onReady?: () => void;
   /** Keeps copies of a few programs of the host between runs (3 MB). On a file system that allows execution. */
@@ -77,7 +82,7 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
     const begun = process.hrtime.bigint();
     const {status, ...result} = await runChain(
       {
-        outer: () => prepared.outer(joined, streams, terminal),
+        outer: () => prepared.outer(joined, streams, terminal, options.lifeline !== undefined),
         innermost: prepared.innermost,
         sharesKeys: terminal.own.length === 0,
       },
@@ -128,7 +133,7 @@ async function runChain(
   const stopRelay = relaySignals(delivery);
   const timer = startTimer(spec.timeout, delivery);
   try {
-    const child = start(streams, spec);
+    const child = start(streams, spec, options);
     delivery.begin(child.pid);
     const told = child.stdio[DESCRIPTORS.told] as Duplex;
     let failure: Error | undefined;
@@ -185,10 +190,12 @@ async function runChain(
 function start(
   {given: [stdin = -1, stdout = -1, stderr = -1]}: Streams,
   {newPrivileges}: SandboxSpec,
+  {lifeline}: LaunchOptions,
 ): ChildProcess {
   const streams: ('pipe' | number)[] = ['pipe', stdout, 'pipe', 'pipe'];
   streams[DESCRIPTORS.stdin] = stdin;
   streams[DESCRIPTORS.stderr] = stderr;
+  if (lifeline !== undefined) streams[DESCRIPTORS.first] = lifeline;
   const [file = '', ...args] = outerWords({enters: newPrivileges === true});
   return startProgram(file, args, {stdio: streams, env: {PATH: systemPath()}, cwd: '/'});
 }

@@ -6,7 +6,8 @@
 import {existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf, messageOf} from '../errors.ts';
-import {isAlive, self} from '../system/identity.ts';
+import {self} from '../system/identity.ts';
+import {hasEnded} from '../system/owners.ts';
 import {mountsOf, type Mount} from '../system/mounts.ts';
 import {
   findController,
@@ -102,7 +103,7 @@ export function leftoverLimits(): {id: string; path: string}[] {
 function isOwnerless(id: string): boolean {
   const [, pid, started, namespace, time] = /\.(\d+)\.(\d+)\.(\d+)(?:\.(\d+))?$/.exec(id) ?? [];
   if (pid === undefined || started === undefined || namespace === undefined) return false;
-  return !isAlive({
+  return hasEnded({
     pid: Number(pid),
     started,
     boot: self().boot,

@@ -4,6 +4,7 @@
  */
 import {ChrootctlError} from '../errors.ts';
 import {DESCRIPTORS} from './chain.ts';
+import {LOCKED_MODE} from '../system/life.ts';
 import {ENTER} from './entrance.ts';
 
 /** Said on the set-up descriptor when the pipes are made: then we open their other ends, and say one byte. */
@@ -143,10 +144,14 @@ my (
   $words, $made, $terminal, $groups, $detach, $mounts, $directories, $files, $ulimits, $pipes, $filter, $options, $command,
   $entrance
 ) = list(told(unpack 'V', told(4)));
-(my ($parent, $spaces), $first, my ($directory, $patient, $root, $measured)) = list($words);
+(my ($parent, $spaces), $first, my ($directory, $patient, $root, $measured, $lifeline)) = list($words);
 my $io;
 exit 1 if getppid != $parent;
 syscall(SETGROUPS, 0, 0);
+if ($lifeline) {
+  open my $file, '<&=', $first or fail('lock');
+  flock $file, 2 and chmod LOCKED, $file;
+}
 closed();
 for (list($made)) {
   my ($number, $kind, $like) = /(\d+)(.)(\d*)/;
@@ -250,6 +255,7 @@ export function outerWords({
   const program = PROGRAM.replace('ENTER', () => (enters ? ENTER : ''))
     .replace('PIPED', PIPED)
     .replace('STREAMS', `${DESCRIPTORS.stdin}, ${DESCRIPTORS.stderr}`)
+    .replace('LOCKED', `0${LOCKED_MODE.toString(8)}`)
     .replace('STATUS', String(DESCRIPTORS.status))
     .replaceAll('SETNS', String(calls.setns))
     .replaceAll('CAPSET', String(calls.capset))

@@ -12,6 +12,8 @@ import {mountArguments, type MountArguments, type MountPlan} from '../system/mou
 export interface Outer {
   /** Our process. */
   parent: number;
+  /** Whether the first descriptor that is nobody's is a file to lock for life; see LaunchOptions. */
+  hasLifeline: boolean;
   /** Directories of control groups to join. */
   groups: readonly string[];
   /** Mount points to let go of; see SandboxSpec. */
@@ -60,6 +62,7 @@ const SYSFS = {flags: 15, data: ''}; // Read-only, nosuid, nodev, noexec.
 export function outerInput(outer: Outer, first: number): Buffer {
   const {
     parent,
+    hasLifeline,
     groups,
     detach,
     mount,
@@ -93,6 +96,7 @@ export function outerInput(outer: Outer, first: number): Buffer {
       plan?.contended === true ? 1 : 0,
       root,
       measured ? 1 : 0,
+      hasLifeline ? 1 : 0,
     ]),
     listed(
       made.map(

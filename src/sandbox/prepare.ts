@@ -40,7 +40,7 @@ export interface Prepared {
    * asked for: a chain that has been started takes longer to come to reading it.
    * @throws ChrootctlError FAILED for what this host does not have
    */
-  outer: (joined: Joined, streams: Streams, terminal: Terminal) => Buffer;
+  outer: (joined: Joined, streams: Streams, terminal: Terminal, hasLifeline: boolean) => Buffer;
   innermost: () => string;
 }
 
@@ -77,32 +77,33 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
   const tool = (name: Tool) => toolCommand(box, place, name);
   const shell = tool('sh');
   const is32BitRoot = spec.network === 'none' && is32Bit(rootViews);
-  const outer: Omit<Outer, 'groups' | 'made' | 'pipes' | 'filter' | 'terminal' | 'options'> = {
-    parent: process.pid,
-    detach: spec.detach ?? [],
-    mount: 'plan' in spec.root ? spec.root : undefined,
-    ownNetwork: spec.network === 'none' && !spec.privileged,
-    ownSys: !spec.privileged,
-    root,
-    directories: names.flatMap(({directories}) => directories),
-    files: names,
-    ulimits: spec.ulimits.map(resourceLimit),
-    measured: spec.measured ?? false,
-    ...(spec.newPrivileges === true
-      ? {
-          command: standIn(shell),
-          entrance: {
-            capabilities: held,
-            rootFlags: rootFlags({
-              readOnly: spec.readOnly,
-              hasDevices: spec.privileged || spec.deviceNodes === true,
-            }),
-            workdir,
-            shell,
-          },
-        }
-      : {command: shell, entrance: undefined}),
-  };
+  const outer: Omit<Outer, 'groups' | 'hasLifeline' | 'made' | 'pipes' | 'filter' | 'terminal' | 'options'> =
+    {
+      parent: process.pid,
+      detach: spec.detach ?? [],
+      mount: 'plan' in spec.root ? spec.root : undefined,
+      ownNetwork: spec.network === 'none' && !spec.privileged,
+      ownSys: !spec.privileged,
+      root,
+      directories: names.flatMap(({directories}) => directories),
+      files: names,
+      ulimits: spec.ulimits.map(resourceLimit),
+      measured: spec.measured ?? false,
+      ...(spec.newPrivileges === true
+        ? {
+            command: standIn(shell),
+            entrance: {
+              capabilities: held,
+              rootFlags: rootFlags({
+                readOnly: spec.readOnly,
+                hasDevices: spec.privileged || spec.deviceNodes === true,
+              }),
+              workdir,
+              shell,
+            },
+          }
+        : {command: shell, entrance: undefined}),
+    };
   const filter = (keepsToDevices: boolean) => {
     const ordinaryDevices = spec.deviceNodes === true && !keepsToDevices;
     const made = seccompFilter({capabilities, network: spec.network, is32BitRoot, ordinaryDevices});
@@ -118,11 +119,12 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
       ...volumes.flatMap(({places}) => places),
     ],
     user: account.uid,
-    outer: ({groups, keepsToDevices}, {made, unnamed}, terminal) =>
+    outer: ({groups, keepsToDevices}, {made, unnamed}, terminal, hasLifeline) =>
       outerInput(
         {
           ...outer,
           groups,
+          hasLifeline,
           made,
           pipes: {owner: account.uid, numbers: account.uid === 0 ? [] : unnamed},
           filter: spec.privileged ? undefined : filter(keepsToDevices),

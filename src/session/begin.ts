@@ -6,7 +6,7 @@ import type {Store} from '../store/store.ts';
 import {randomId} from '../ids.ts';
 import {discard} from './discard.ts';
 import {pin} from './pin.ts';
-import {mountVolume} from './root.ts';
+import {mountNamespace, mountVolume} from './root.ts';
 import {limitOf} from './spec.ts';
 
 export interface BeginOptions {
@@ -38,7 +38,7 @@ export async function begin(store: Store, reference: string, wanted: BeginOption
     });
     try {
       await store.driver.create(record.volume, {parent: version.volume, ...limitOf(record.options)});
-      const begun = {...record, pending: []};
+      const begun = {...record, pending: [], mounted: mountNamespace()};
       store.sessions.replace(begun);
       return {record: begun, root: await mountVolume(store, begun)};
     } catch (error) {

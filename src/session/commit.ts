@@ -17,7 +17,7 @@ import {withPaused} from './pause.ts';
 import {clearing, ownFiles, putBack, removePlaces} from './places.ts';
 import {checkExpected, publish, type CommitOptions, type Committed, type Publication} from './publish.ts';
 import {mountVolume, restoreRoot, unmountRoot} from './root.ts';
-import {runningIn, sandboxesOf} from './running.ts';
+import {sandboxesOf} from './running.ts';
 
 export interface SessionCommitOptions extends CommitOptions {
   /** `IMAGE[:TAG]`; default: the session's image. */
@@ -32,12 +32,12 @@ export async function commitSession(
 ): Promise<Committed> {
   return explaining(id, (tell) =>
     store.sessions.locked(id, async () => {
-      sandboxesOf(runningIn(store, id)); // Before anything is changed in vain.
+      sandboxesOf(store.sessions.execs(id)); // Before anything is changed in vain.
       const record = await whole(store, id);
       const publication = {...publicationOf(record, options), tell};
       checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
-        if (runningIn(store, id).length > 0 || !(await unmounted(store, id))) {
+        if (store.sessions.execs(id).length > 0 || !(await unmounted(store, record))) {
           return commitLive(store, record, publication);
         }
         return commitIdle(store, record, publication);
@@ -62,7 +62,7 @@ export async function endSession(
       const publication = options.commit === undefined ? undefined : publicationOf(record, options.commit);
       if (publication !== undefined) checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
-        await unmountRoot(store, id);
+        await unmountRoot(store, record);
         if (publication === undefined) {
           const made = isInterrupted(record) ? await versionsMade(store, record) : undefined;
           await end(store, record, [...(made?.keys() ?? [])]);
@@ -82,7 +82,7 @@ export async function endSession(
 
 /** @throws ChrootctlError BUSY while a command runs in the session, wherever */
 function assertUnused(store: Store, id: string): void {
-  const [running] = runningIn(store, id);
+  const [running] = store.sessions.execs(id);
   if (running === undefined) return;
   const {command, owner} = running;
   throw new ChrootctlError(
@@ -129,7 +129,7 @@ async function commitIdle(store: Store, record: SessionRecord, publication: Unfr
   const version = committed.image === record.image ? committed.version : record.version;
   const next = await continueInClone(store, {...record, saved: record.volume}, version);
   const places = putBack(await mountVolume(store, next), files);
-  if (places.length > 0) store.sessions.replace({...next, places});
+  if (places.length > 0) store.sessions.replace({...store.sessions.get(record.id), places});
   return committed;
 }
 
@@ -140,7 +140,7 @@ async function commitLive(store: Store, record: SessionRecord, publication: Unfr
   const committed = await publish(store, {
     ...publication,
     freeze: async (note) => {
-      const execs = runningIn(store, record.id);
+      const execs = store.sessions.execs(record.id);
       const amend = record.places.length === 0 ? undefined : await clearing(store, record);
       await withPaused(execs, () => store.driver.snapshot(record.volume, copy, {note, amend}));
       return copy;
@@ -192,12 +192,12 @@ async function changing<T>(store: Store, record: SessionRecord, work: () => Prom
   return result;
 }
 
-async function unmounted(store: Store, id: string): Promise<boolean> {
+async function unmounted(store: Store, record: SessionRecord): Promise<boolean> {
   try {
-    await unmountRoot(store, id);
+    await unmountRoot(store, record);
     return true;
   } catch (error) {
-    // Somebody on the host works in the root: that is no reason not to commit it.
+    // Somebody works in the root, on the host or in a mount namespace of his own: that is no reason not to commit it.
     if (error instanceof ChrootctlError && error.code === 'BUSY') return false;
     throw error;
   }

@@ -17,7 +17,7 @@ export async function discard(
   {wait = false}: {wait?: boolean} = {},
 ): Promise<void> {
   // That of a command that ended is mounted in a namespace that is gone by now.
-  if (record.kind === 'session') await unmountRoot(store, record.id);
+  if (record.kind === 'session') await unmountRoot(store, record);
   for (const volume of volumesOf(record)) {
     if (!keep.includes(volume)) await (wait ? store.driver.remove(volume) : store.driver.discard(volume));
   }

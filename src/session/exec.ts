@@ -10,7 +10,6 @@ import {kept} from './kept.ts';
 import {withPaused} from './pause.ts';
 import {addPlaces, copiesIn} from './places.ts';
 import {otherRoots, restoreRoot} from './root.ts';
-import {runningIn} from './running.ts';
 import {mergeOptions, sandboxSpec} from './spec.ts';
 
 export interface ExecRequest {
@@ -46,6 +45,7 @@ export async function exec(
         measured,
       });
       return untilReady(spec, {
+        lifeline: store.sessions.lifeline(running.id),
         onPlaces: (made) => {
           const all = addPlaces(places, made);
           if (all.length > places.length) store.sessions.replace({...kept(store, id), places: all});
@@ -68,7 +68,7 @@ export async function exec(
  */
 async function undisturbed<T>(store: Store, {id, session}: Exec, work: () => Promise<T>): Promise<T> {
   return store.sessions.locked(session, async () => {
-    const others = runningIn(store, session).filter((exec) => exec.id !== id);
+    const others = store.sessions.execs(session).filter((exec) => exec.id !== id);
     return withPaused(others, work);
   });
 }
@@ -80,7 +80,7 @@ interface Launched {
 /** Starts the command and waits until its sandbox is complete, or has failed. */
 async function untilReady(
   spec: SandboxSpec,
-  {onPlaces, onStart}: Required<Pick<LaunchOptions, 'onPlaces' | 'onStart'>>,
+  {onPlaces, onStart, lifeline}: Required<Pick<LaunchOptions, 'onPlaces' | 'onStart' | 'lifeline'>>,
 ): Promise<Launched> {
   const started = (pid: number): void => {
     try {
@@ -92,7 +92,7 @@ async function untilReady(
     }
   };
   return new Promise((resolve) => {
-    const result = launch(spec, {onPlaces, onStart: started, onReady: () => resolve({result})});
+    const result = launch(spec, {lifeline, onPlaces, onStart: started, onReady: () => resolve({result})});
     const ended = (): void => resolve({result});
     result.then(ended, ended);
   });

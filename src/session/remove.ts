@@ -9,7 +9,7 @@ import type {Process} from '../system/processes.ts';
 import {endSession} from './commit.ts';
 import {discardDead} from './discard.ts';
 import {versionsMade} from './interrupted.ts';
-import {runningIn, UNSEEN_HINT} from './running.ts';
+import {UNSEEN_HINT} from './running.ts';
 
 /**
  * @throws ChrootctlError NOT_FOUND; BUSY while something runs in it, unless `force` is given: then that is killed
@@ -40,7 +40,7 @@ async function remove(store: Store, id: string, force: boolean): Promise<void> {
   if (force) {
     await killAll(
       id,
-      runningIn(store, id).map(({owner}) => owner),
+      store.sessions.execs(id).map(({owner}) => owner),
     );
   }
   await endSession(store, id);

@@ -1,8 +1,9 @@
 /** The mounted root of a kept session: in the host's mount namespace, brought back when a reboot took it. */
-import {mkdirSync, readdirSync, rmdirSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, readlinkSync, rmdirSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError, errnoOf} from '../errors.ts';
+import type {VolumeHolder} from '../storage/driver.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {inDirectory} from '../system/files.ts';
@@ -58,14 +59,60 @@ export async function restoreRoot(store: Store, record: SessionRecord): Promise<
   const mounted = mountedRoot(store, record.id);
   if (mounted !== null && !isInterrupted(record)) return mounted;
   const settled = await settle(store, record);
-  const path = mounted ?? (await mountVolume(store, settled));
+  const path = mounted ?? (await mountAgain(store, settled));
   // Last: until then, whoever comes next has to settle it.
-  if (settled.changing) store.sessions.replace({...settled, changing: false});
+  if (settled.changing) {
+    const {mounted: where} = store.sessions.get(record.id);
+    store.sessions.replace({...settled, mounted: where, changing: false});
+  }
   return path;
 }
 
-/** Mounts the root of a session whose volume is known to be active. For its maker or the holder of its lock. */
-export async function mountVolume(store: Store, {id, volume}: SessionRecord): Promise<string> {
+async function mountAgain(store: Store, record: SessionRecord): Promise<string> {
+  await assertNotElsewhere(store, record);
+  return mountVolume(store, record);
+}
+
+/**
+ * Makes sure that a root which is not mounted here is not mounted elsewhere.
+ * @throws ChrootctlError BUSY
+ */
+async function assertNotElsewhere(store: Store, {id, volume, mounted}: SessionRecord): Promise<void> {
+  let holder = await store.driver.holder?.(volume);
+  if (holder !== undefined && mounted === mountNamespace()) {
+    // It was mounted here, and somebody has unmounted it: what is left are copies, in namespaces that were made meanwhile.
+    // They go with the mount point, but for one that somebody stands in.
+    removeMountPoint(store.layout.mount(id));
+    holder = await store.driver.holder?.(volume);
+  }
+  if (holder !== undefined) throw mountedElsewhere(id, holder);
+}
+
+function mountedElsewhere(id: string, {mountPoint, process}: VolumeHolder): ChrootctlError {
+  const where =
+    mountPoint === undefined
+      ? 'in a mount namespace that cannot be seen from here'
+      : process === undefined
+        ? `at ${mountPoint}`
+        : `at ${mountPoint} in the mount namespace of process ${process.pid} (${process.command})`;
+  return new ChrootctlError('BUSY', `session ${id} is mounted ${where}`, {
+    hint:
+      process === undefined
+        ? 'use it there, or unmount it there'
+        : `use it there (nsenter --mount --target ${process.pid} chrootctl …), or unmount it there, or end what runs there`,
+  });
+}
+
+export function mountNamespace(): string {
+  return readlinkSync('/proc/self/ns/mnt');
+}
+
+/**
+ * Mounts the root of a session whose volume is known to be active, and writes down in which mount namespace. For its maker
+ * or the holder of its lock.
+ */
+export async function mountVolume(store: Store, record: SessionRecord): Promise<string> {
+  const {id, volume} = record;
   const path = store.layout.mount(id);
   mkdirSync(path, {recursive: true, mode: 0o700});
   const plan = await store.driver.plan(volume);
@@ -73,15 +120,20 @@ export async function mountVolume(store: Store, {id, volume}: SessionRecord): Pr
   const script = `${mountFunction(plan)}\nmount_plan "$@"`;
   const {code, stderr} = await attempt('sh', ['-c', script, 'mount', ...words], {cwd: plan.workingDirectory});
   if (code !== 0) throw mountFailure(stderr);
+  const mounted = mountNamespace();
+  if (record.mounted !== mounted) store.sessions.replace({...record, mounted});
   return path;
 }
 
 /**
  * Unmounts a session's root if it is mounted. For the holder of the session's lock.
- * @throws ChrootctlError BUSY naming the processes that hold it, NOT_PERMITTED
+ * @throws ChrootctlError BUSY naming the processes that hold it, or who has it elsewhere; NOT_PERMITTED
  */
-export async function unmountRoot(store: Store, id: string): Promise<void> {
+export async function unmountRoot(store: Store, record: SessionRecord): Promise<void> {
+  const {id, volume} = record;
   const path = store.layout.mount(id);
+  const wasMounted = isMounted(path);
+  if (!wasMounted && existsSync(path)) await assertNotElsewhere(store, record);
   for (let tries = 1; isMounted(path); tries++) {
     const {code, stderr} = await attempt('umount', ['--', path]);
     if (code === 0) continue;
@@ -100,7 +152,12 @@ export async function unmountRoot(store: Store, id: string): Promise<void> {
       {hint: 'end these processes first'},
     );
   }
+  const copy = wasMounted ? await store.driver.holder?.(volume, {patient: false}) : undefined;
+  // It lets go of copies in other mount namespaces, which were made together with these. In one that a process stands in
+  // that goes on.
   removeMountPoint(path);
+  if (copy !== undefined && (await store.driver.holder?.(volume)) !== undefined)
+    throw mountedElsewhere(id, copy);
 }
 
 export function removeMountPoint(path: string): void {

@@ -141,7 +141,10 @@ async function runInClone(
       where: {image: version.image, version: version.id, session: record.id},
       measured: request.measured,
     }),
-    {onPlaces: (places) => (record = {...record, places: [...places]})},
+    {
+      lifeline: store.sessions.lifeline(record.id),
+      onPlaces: (places) => (record = {...record, places: [...places]}),
+    },
   );
   const advice = certificatesHint(ending.exitCode, root.plan.layers);
   const result: RunResult = {...ending, ...(advice === undefined ? {} : {advice})};

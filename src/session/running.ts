@@ -1,22 +1,12 @@
 /** What runs in a kept session, wherever: in our pid namespace, in one further in, or where it cannot be seen. */
 import {ChrootctlError} from '../errors.ts';
 import type {Exec} from '../store/sessions.ts';
-import type {Store} from '../store/store.ts';
 import {describeOwner, find} from '../system/owners.ts';
 import type {Process} from '../system/processes.ts';
 
 /** What to do about an owner in a namespace that cannot be seen. */
 export const UNSEEN_HINT =
   'wait until it ends, or try again where it can be seen: in its own container, or on the host';
-
-/** Commands that run in the session. Records of those that are found to have ended are removed on the way. */
-export function runningIn(store: Store, id: string): Exec[] {
-  return store.sessions.execs(id).filter((exec) => {
-    const isThere = find(exec.owner) !== 'ended';
-    if (!isThere) store.sessions.dropExec(exec);
-    return isThere;
-  });
-}
 
 /**
  * The processes that the sandboxes of the commands descend from. A command that waits for its turn has none yet.

@@ -89,6 +89,13 @@ export interface StorageDriver {
    */
   discard(id: string): Promise<void>;
 
+  /**
+   * Who has an active volume mounted, in whatever mount namespace, where to mount it in a second one would damage it;
+   * undefined when nobody has. `patient` (the default) waits a moment for who is just letting go of it, and asks the
+   * kernel about mounts that nobody can see; else it is a look at those that can be seen.
+   */
+  holder?(id: string, options?: {patient?: boolean}): Promise<VolumeHolder | undefined>;
+
   /** Lets an active volume grow beyond its `limit`, for what is not its user's doing. Where there are limits. */
   liftLimit?(id: string): Promise<void>;
 
@@ -133,6 +140,13 @@ export interface Claims {
   frozen: ReadonlyMap<string, {isFirst: boolean}>;
   /** Some records cannot be read: any volume may be named by one. */
   isComplete: boolean;
+}
+
+export interface VolumeHolder {
+  /** Undefined where it cannot be seen from here. */
+  mountPoint?: string;
+  /** Undefined when it is mounted in our own mount namespace and no process stands in it, or cannot be seen. */
+  process?: {pid: number; command: string};
 }
 
 export interface CreateOptions {

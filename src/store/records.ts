@@ -169,6 +169,8 @@ export const SessionRecord = v.object({
   options: RunOptions,
   /** The holder of the session's lock is taking its root away, for a while or for good: wait for the lock. */
   changing: v.optional(v.boolean(), false),
+  /** The mount namespace in which its root was mounted last, as /proc/self/ns/mnt names it. */
+  mounted: v.optional(v.string()),
   /** What sandboxes have made in its root. */
   places: v.optional(v.array(Place), []),
 });

@@ -2,7 +2,7 @@
  * Session records: who uses which version and which volumes. A record is written before what it names is made or
  * used and removed after that is gone, so that whatever a crash leaves is found from here.
  */
-import {existsSync, linkSync, writeFileSync} from 'node:fs';
+import {closeSync, existsSync, linkSync, openSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {randomId} from '../ids.ts';
@@ -18,8 +18,10 @@ import {
   writeAtomically,
   writeDurably,
 } from '../system/files.ts';
-import {isAlive} from '../system/identity.ts';
+import {isSameOwner, isSelf} from '../system/identity.ts';
+import {isHeld, isLocked, lockForLife} from '../system/life.ts';
 import {withLock} from '../system/lock.ts';
+import {hasEnded} from '../system/owners.ts';
 import type {Layout} from './layout.ts';
 import {
   ExecRecord,
@@ -49,8 +51,24 @@ export interface Exec extends ExecRecord {
   id: string;
 }
 
+/** Makes a file, and leaves it open. */
+function openWritten(path: string, content: string): number {
+  const fd = openSync(path, 'wx', 0o600);
+  try {
+    naming(path, () => writeFileSync(fd, content));
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
 export class Sessions {
   readonly #layout: Layout;
+  /** Files of ours that are kept open to be locked for life (system/life.ts), by the ids of their records. */
+  readonly #open = new Map<string, number>();
+  /** Ids of sessions whose lock this process holds. */
+  readonly #locked = new Set<string>();
 
   constructor(layout: Layout) {
     this.#layout = layout;
@@ -62,20 +80,22 @@ export class Sessions {
     const temporary = temporaryBeside(path);
     // What a run writes need not outlive the machine; but nobody, ever, finds half a record.
     const isBrief = record.ephemeral && record.name === null;
+    let open: number | undefined;
     try {
       inDirectory(this.#layout.sessions, () => {
-        if (isBrief)
-          naming(temporary, () => writeFileSync(temporary, formatRecord(record), {flag: 'wx', mode: 0o600}));
+        if (isBrief) open = openWritten(temporary, formatRecord(record));
         else writeDurably(temporary, formatRecord(record), 0o600);
       });
       linkSync(temporary, path);
     } catch (error) {
+      if (open !== undefined) closeSync(open);
       if (errnoOf(error) === 'EEXIST') return false;
       throw error;
     } finally {
       removeIfExists(temporary);
     }
-    if (!isBrief) syncDirectory(this.#layout.sessions);
+    if (open !== undefined) this.#open.set(record.id, open);
+    else syncDirectory(this.#layout.sessions);
     return true;
   }
 
@@ -83,6 +103,7 @@ export class Sessions {
   replace(record: SessionRecord): void {
     const write = record.ephemeral ? writeAtomically : writeDurably;
     write(this.#layout.session(record.id), formatRecord(record), 0o600);
+    this.#close(record.id); // What it was locked by is not the record any more.
   }
 
   /** Puts a record in the place of one that cannot be read, which is kept beside. */
@@ -93,6 +114,27 @@ export class Sessions {
 
   drop(id: string): void {
     removeIfExists(this.#layout.session(id));
+    this.#close(id);
+  }
+
+  /**
+   * The file that tells of our life as long as it is locked and open, for what goes on as long as we do to lock it: the
+   * record of a session of ours that ends with us, or what belongs to that of a command.
+   */
+  lifeline(id: string): number | undefined {
+    return this.#open.get(id);
+  }
+
+  /** Locks the record of a session that ends with us, where nothing is started that could do it. */
+  async lockForLife(id: string): Promise<void> {
+    const fd = this.lifeline(id);
+    if (fd !== undefined) await lockForLife(fd, this.#layout.session(id));
+  }
+
+  #close(id: string): void {
+    const fd = this.#open.get(id);
+    if (fd !== undefined) closeSync(fd);
+    this.#open.delete(id);
   }
 
   find(id: string): SessionRecord | undefined {
@@ -143,7 +185,25 @@ export class Sessions {
 
   /** Whether its owner has gone without ending it. A kept session has no owner to lose once it has begun. */
   isDead(record: SessionRecord): boolean {
-    return (record.ephemeral || this.isUnbegun(record)) && !isAlive(record.owner);
+    return this.#endsWithOwner(record) && hasEnded(record.owner, () => this.#isHeld(record));
+  }
+
+  #endsWithOwner(record: SessionRecord): boolean {
+    return record.ephemeral || this.isUnbegun(record);
+  }
+
+  /** Whether the owner of a session that ends with it shows that it lives; undefined when nothing tells. */
+  #isHeld({id, kind, owner}: SessionRecord): boolean | undefined {
+    if (kind !== 'session') return isHeld(this.#layout.session(id));
+    // Who begins one that is kept, or ends it, holds its lock from before its record says so until after.
+    if (this.#locked.has(id)) return isSelf(owner);
+    const path = this.#layout.lock('session', id);
+    const held = isLocked(path);
+    if (held !== false) return held;
+    // He may have come to the end of that, and let go, since the record was read.
+    const last = this.find(id);
+    const isSame = last !== undefined && this.#endsWithOwner(last) && isSameOwner(last.owner, owner);
+    return isSame ? isLocked(path) : undefined;
   }
 
   /**
@@ -181,9 +241,11 @@ export class Sessions {
   async locked<T>(id: string, work: () => Promise<T>): Promise<T> {
     const path = this.#layout.lock('session', id);
     return withLock(path, async () => {
+      this.#locked.add(id);
       try {
         return await work();
       } finally {
+        this.#locked.delete(id);
         if (!existsSync(this.#layout.session(id))) removeIfExists(path);
       }
     });
@@ -193,6 +255,11 @@ export class Sessions {
   addExec(record: ExecRecord): Exec {
     const exec = {...record, id: `${record.session}.${randomId(12)}`};
     inDirectory(this.#layout.execs, () => this.replaceExec(exec));
+    const lock = this.#layout.lock('exec', exec.id);
+    this.#open.set(
+      exec.id,
+      inDirectory(this.#layout.locks, () => openSync(lock, 'wx', 0o600)),
+    );
     return exec;
   }
 
@@ -202,16 +269,23 @@ export class Sessions {
   }
 
   dropExec({id}: Pick<Exec, 'id'>): void {
+    removeIfExists(this.#layout.lock('exec', id)); // First: no record leads to it afterwards.
     removeIfExists(this.#execFile(id));
+    this.#close(id);
+  }
+
+  /** Whether the chrootctl of a command has certainly ended. */
+  isOver({id, owner}: Exec): boolean {
+    return hasEnded(owner, () => isHeld(this.#layout.lock('exec', id)));
   }
 
   /** Commands that run in kept sessions now. Records whose owner died are removed on the way. */
   execs(session?: string): Exec[] {
     const execs = this.#allExecs().filter((exec) => session === undefined || exec.session === session);
     return execs.filter((exec) => {
-      const alive = isAlive(exec.owner);
-      if (!alive) this.#sweepExec(exec);
-      return alive;
+      const isOver = this.isOver(exec);
+      if (isOver) this.#sweepExec(exec);
+      return !isOver;
     });
   }
 
@@ -226,7 +300,7 @@ export class Sessions {
 
   /** Records of commands whose chrootctl died. */
   deadExecs(): Exec[] {
-    return this.#allExecs().filter(({owner}) => !isAlive(owner));
+    return this.#allExecs().filter((exec) => this.isOver(exec));
   }
 
   #allExecs(): Exec[] {

@@ -2,6 +2,9 @@
  * Who owns something on disk. A pid alone is reused; a pid with its start time and the boot it belongs to is not
  * (proc_pid_stat(5), field 22). The pid namespace is part of it, so that a store shared by two containers never
  * takes the other's owner for dead, and the time namespace, in which the start is counted.
+ *
+ * A boot can tell that an owner is who it was, but not that he is gone: systemd-nspawn mounts a boot id of its own into
+ * each container, so that one machine has many at once.
  */
 import {readFileSync, readlinkSync} from 'node:fs';
 import {errnoOf} from '../errors.ts';
@@ -11,7 +14,7 @@ export interface Owner {
   pid: number;
   /** Start of the process in clock ticks since boot. */
   started: string;
-  /** /proc/sys/kernel/random/boot_id */
+  /** /proc/sys/kernel/random/boot_id, as the owner saw it. */
   boot: string;
   /** The pid namespace that `pid` is counted in, as /proc/self/ns/pid names it. */
   namespace: string;
@@ -34,15 +37,19 @@ export function self(): Owner {
 }
 
 export function isSelf(owner: Owner): boolean {
-  return keyOf(owner) === keyOf(self());
+  return isSameOwner(owner, self());
+}
+
+export function isSameOwner(one: Owner, other: Owner): boolean {
+  return keyOf(one) === keyOf(other);
 }
 
 /**
- * Whether the owner still runs. One that cannot be seen from here (another pid namespace, same boot) counts as
- * alive: to leave something behind is better than to delete what is in use.
+ * Whether the owner may still run, by a look at its number. One that cannot be seen from here (another pid namespace)
+ * counts as alive: to leave something behind is better than to delete what is in use. `hasEnded` looks further.
  */
 export function isAlive(owner: Owner): boolean {
-  if (owner.boot !== self().boot || ended.has(keyOf(owner))) return false;
+  if (ended.has(keyOf(owner))) return false;
   if (!sharesNamespaces(owner)) return true;
   const entry = entryOf(owner.pid);
   const stat = entry === undefined ? undefined : statOf(entry);
@@ -53,6 +60,11 @@ export function isAlive(owner: Owner): boolean {
 /** Whether its number and its start mean here what they mean there. */
 export function sharesNamespaces(owner: Owner): boolean {
   return owner.namespace === self().namespace && sharesTime(owner);
+}
+
+/** Whether it has seen the boot id that we see, so that number and start cannot be those of an earlier boot. */
+export function sharesBoot({boot}: Owner): boolean {
+  return boot === self().boot;
 }
 
 export function sharesTime({time}: Owner): boolean {

@@ -45,12 +45,13 @@ function openLockFile(path: string): number | undefined {
 }
 
 /** Whether the file that was opened is still the one of that name; else somebody may hold another one. */
-function isAt(fd: number, path: string): boolean {
+export function isAt(fd: number, path: string): boolean {
   const [own, present] = [fstatSync(fd), statSync(path, {throwIfNoEntry: false})];
   return present !== undefined && present.ino === own.ino && present.dev === own.dev;
 }
 
-function lock(fd: number, path: string): Promise<void> {
+/** Waits for an exclusive lock on an open file of ours, which is called `path`. */
+export function lock(fd: number, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = start('flock', ['--exclusive', '3'], {stdio: ['ignore', 'ignore', 'inherit', fd]});
     child.once('error', (error) => {

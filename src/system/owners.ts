@@ -1,8 +1,18 @@
 /** Where an owner runs, as seen from here, and ending it. Nobody else is ever touched: one who cannot be told apart is not. */
 import {setTimeout as sleep} from 'node:timers/promises';
-import {isAlive, rememberEnd, self, sharesNamespaces, sharesTime, type Owner} from './identity.ts';
+import {
+  isAlive,
+  isSelf,
+  rememberEnd,
+  self,
+  sharesBoot,
+  sharesNamespaces,
+  sharesTime,
+  type Owner,
+} from './identity.ts';
 import {mountsOf} from './mounts.ts';
 import {
+  bootOf,
   entries,
   entryOf,
   isRunning,
@@ -21,6 +31,19 @@ export type Whereabouts = Process | 'ended' | 'unseen';
 const INITIAL = 'pid:[4026531836]';
 
 /**
+ * Whether an owner has certainly ended. One that has, counts as dead from then on (isAlive).
+ * @param isHeld whether the lock is held that the owner holds for life (life.ts); undefined where it has none
+ */
+export function hasEnded(owner: Owner, isHeld: () => boolean | undefined = () => undefined): boolean {
+  if (!isAlive(owner)) return true;
+  if (isSelf(owner) || (sharesNamespaces(owner) && sharesBoot(owner))) return false;
+  const held = isHeld();
+  if (held === undefined) return find(owner) === 'ended';
+  if (!held) rememberEnd(owner);
+  return !held;
+}
+
+/**
  * Looks for an owner: in our own pid namespace, and in those further in, whose processes have numbers in ours too. One
  * that is found to have ended counts as dead from then on (isAlive). Reads all of /proc for one of another namespace.
  */
@@ -30,7 +53,8 @@ export function find(owner: Owner): Whereabouts {
     const entry = entryOf(owner.pid);
     const found = entry === undefined ? undefined : processAt(entry);
     // One that /proc hides from us counts as alive.
-    return found?.started === owner.started ? found : isAlive(owner) ? 'unseen' : 'ended';
+    if (found?.started !== owner.started) return isAlive(owner) ? 'unseen' : 'ended';
+    return isOfBoot(found, owner) ? found : 'unseen';
   }
   // Where /proc is that of another pid namespace, it does not show which others are within ours.
   if (!sharesTime(owner) || ownDepth() > 0) return 'unseen';
@@ -39,15 +63,32 @@ export function find(owner: Owner): Whereabouts {
     const process: Process = {entry, pid: entry, started: owner.started};
     if (numbersOf(entry).at(-1) !== owner.pid || !isRunning(process)) continue;
     const namespace = namespaceOf(entry);
-    if (namespace === owner.namespace) return process;
+    if (namespace === owner.namespace) return isOfBoot(process, owner) ? process : 'unseen';
     // Not ours to look at: it may be the one.
     if (namespace === undefined && isRunning(process)) return 'unseen';
   }
   // Of a namespace that we see anything of, we see everything.
-  const isSeen = self().namespace === INITIAL || all.some((entry) => namespaceOf(entry) === owner.namespace);
+  const isSeen = isOutermost() || all.some((entry) => namespaceOf(entry) === owner.namespace);
   if (!isSeen || isFiltered() || owner.time !== self().time) return 'unseen';
   rememberEnd(owner);
   return 'ended';
+}
+
+/**
+ * Whether a process that has an owner's number and start is that owner, and not one that got both in another boot. It sees
+ * the boot id that its owner saw, be that the machine's or its container's.
+ */
+function isOfBoot({entry}: Process, owner: Owner): boolean {
+  return sharesBoot(owner) || bootOf(entry) === owner.boot;
+}
+
+/** Whether we see all processes of the machine, whatever namespaces they are in. */
+export function seesEverybody(): boolean {
+  return isOutermost() && !isFiltered();
+}
+
+function isOutermost(): boolean {
+  return self().namespace === INITIAL;
 }
 
 /** Whether /proc is mounted so that it may keep processes from us (its option hidepid, proc(5)). */

@@ -5,7 +5,7 @@
  * /proc may have been mounted in a pid namespace further out than ours (unshare --pid without --mount-proc). Its numbers,
  * called entries here, are others then than those that kill(2) takes from us.
  */
-import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
+import {constants, readdirSync, readFileSync, readlinkSync} from 'node:fs';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 
 export interface Process {
@@ -63,6 +63,14 @@ export function entries(): number[] {
 /** A process's pid namespace, as an owner names it; undefined when the process is gone, or not ours to look at. */
 export function namespaceOf(entry: number | 'self'): string | undefined {
   return readIfThere(() => readlinkSync(`/proc/${entry}/ns/pid`));
+}
+
+/** The boot id that a process sees; undefined when the process is gone, or sees none, or it is not ours to look at. */
+export function bootOf(entry: number): string | undefined {
+  const path = `/proc/${entry}/root/proc/sys/kernel/random/boot_id`;
+  // In a root that is not ours: it may be anything there, also what one waits for.
+  const flag = constants.O_RDONLY | constants.O_NONBLOCK;
+  return readIfThere(() => readFileSync(path, {encoding: 'utf8', flag}))?.trim();
 }
 
 /** The numbers of a process, from that in /proc's own pid namespace to that in the one it lives in (pid_namespaces(7)). */

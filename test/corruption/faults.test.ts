@@ -194,7 +194,7 @@ describe('what is somebody else’s', () => {
 test('a session whose record is lost or torn is one again, with its work', async () => {
   const store = await storeWith(1);
   await begin(store, 'a', {name: 's'});
-  await unmountRoot(store, 's');
+  await unmountRoot(store, store.sessions.get('s'));
   const {volume} = store.sessions.get('s');
   const work = join(store.layout.volumes, volume, 'fs/work');
   writeFileSync(work, 'of a day');

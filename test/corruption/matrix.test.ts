@@ -49,12 +49,12 @@ async function makeStore(root: string, driver: string): Promise<void> {
   }
   await begin(store, 'a', {name: 's'});
   for (const name of ['second', 'third', 'work']) {
-    await unmountRoot(store, 's');
+    await unmountRoot(store, store.sessions.get('s'));
     await mark(store.sessions.get('s').volume, name);
     if (name !== 'work') await commitSession(store, 's', {tag: name});
   }
   await tagVersion(store, `a@${listVersions(store, 'a').at(-1)?.version ?? ''}`, 'first');
-  await unmountRoot(store, 's');
+  await unmountRoot(store, store.sessions.get('s'));
 }
 
 /** Paths of all records but image b's, and of the directories that hold them. */

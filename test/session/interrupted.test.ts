@@ -37,7 +37,7 @@ async function publish(store: Store, image: string, volume: string): Promise<voi
 async function killedIdle(store: Store, image: string): Promise<string> {
   const record = store.sessions.get('work');
   store.sessions.replace({...record, changing: true});
-  await unmountRoot(store, 'work');
+  await unmountRoot(store, store.sessions.get('work'));
   await store.driver.freeze(record.volume);
   await publish(store, image, record.volume);
   return record.volume;

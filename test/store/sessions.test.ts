@@ -24,7 +24,7 @@ test('commands of one process, or of processes with one number, have a record ea
     root: join(temporaryDirectory(), 'store'),
     driver: 'directory',
   });
-  const namesake = {...self(), namespace: 'pid:[1]'};
+  const namesake = {...self(), namespace: 'pid:[1]', time: 'time:[1]'};
   const [first, second, third] = [self(), self(), namesake].map((owner) =>
     sessions.addExec({session: 'work', owner, command: ['true'], sandbox: null}),
   );

@@ -4,13 +4,15 @@ import {once} from 'node:events';
 import {join} from 'node:path';
 import {childrenOf} from '../../src/sandbox/processes.ts';
 import {isAlive, self, type Owner} from '../../src/system/identity.ts';
-import {describeOwner, find, kill} from '../../src/system/owners.ts';
-import {isRunning, namespaceOf, processAt, signal, type Process} from '../../src/system/processes.ts';
+import {describeOwner, find, hasEnded, kill} from '../../src/system/owners.ts';
+import {bootOf, isRunning, namespaceOf, processAt, signal, type Process} from '../../src/system/processes.ts';
+import {cleanUp, temporaryDirectory} from '../temporary.ts';
 
 const started: ChildProcess[] = [];
 
 afterEach(() => {
   for (const child of started.splice(0)) child.kill('SIGKILL');
+  cleanUp();
 });
 
 /** A program that says a word when it is there. */
@@ -61,6 +63,38 @@ test('one further in is found by the number that it has there, and known to have
   // Nobody has told so of this one: it counts as alive until it was looked for.
   const third = {...one!, pid: 3};
   expect([isAlive(third), find(third), isAlive(third)]).toEqual([true, 'ended', false]);
+});
+
+test('one who has the number and the start, but may have had them in another boot, is not to be signalled', async () => {
+  const pid = await start('sh', '-c', 'echo up; exec sleep 1000');
+  const owner = {...ownerAt(pid), boot: 'another'};
+  expect([isAlive(owner), find(owner), hasEnded(owner)]).toEqual([true, 'unseen', false]);
+  expect([find({...owner, started: '1'}), hasEnded({...owner, started: '1'})]).toEqual(['ended', true]);
+});
+
+test('one that sees a boot id of its own is found by that', async () => {
+  const script =
+    'echo mine >"$1"; mount --bind "$1" /proc/sys/kernel/random/boot_id; echo up; exec sleep 1000';
+  const file = join(temporaryDirectory(), 'boot_id');
+  const pid = await start('unshare', '--mount', 'sh', '-c', script, 'sh', file);
+  expect(bootOf(pid)).toBe('mine');
+  const owner = {...ownerAt(pid), boot: 'mine'};
+  expect(find(owner)).toEqual(processAt(pid));
+  expect(find({...owner, boot: 'another'})).toBe('unseen');
+});
+
+test('whether a lock is held goes before what cannot be seen, and is not asked for what can', async () => {
+  const owner = {...ownerAt(await start('sh', '-c', 'echo up; exec sleep 1000')), time: 'time:[1]'};
+  expect([hasEnded(owner), hasEnded(owner, () => undefined), hasEnded(owner, () => true)]).toEqual(
+    Array(3).fill(false),
+  );
+  expect(isAlive(owner)).toBe(true);
+  expect(hasEnded(owner, () => false)).toBe(true);
+  expect([isAlive(owner), find(owner)]).toEqual([false, 'ended']);
+  const never = (): boolean => {
+    throw new Error('asked');
+  };
+  expect([hasEnded(self(), never), hasEnded({...self(), started: '1'}, never)]).toEqual([false, true]);
 });
 
 test('one whose start is counted in another time namespace cannot be judged', async () => {

@@ -346,7 +346,7 @@ test('a commit of a kept session that died before the tag moved never happened, 
   const [first] = image.versions();
   const commitCutOff = async (name: string): Promise<void> => {
     await begin(store, 'base', {name});
-    await unmountRoot(store, name);
+    await unmountRoot(store, store.sessions.get(name));
     const {volume} = store.sessions.get(name);
     await store.driver.freeze(volume);
     await image.change((change) => {

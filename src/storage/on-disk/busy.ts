@@ -7,13 +7,12 @@ import {dirname, normalize, relative} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError} from '../../errors.ts';
 import {mountsOf, parseMountinfo, type Mount} from '../../system/mounts.ts';
+import {seesEverybody} from '../../system/owners.ts';
+import type {VolumeHolder} from '../driver.ts';
 
-export interface Holder {
+export interface Holder extends VolumeHolder {
   /** Of the volume. */
   id: string;
-  mountPoint: string;
-  /** Undefined when it is mounted in our own namespace and no process stands in it. */
-  process?: {pid: number; command: string};
 }
 
 /** A namespace outlives the last process that its owner waits for by a moment. */
@@ -26,6 +25,8 @@ export interface Sought {
   /** Stands in every table that has such a mount. */
   text: string;
   matches: (mount: Mount) => boolean;
+  /** Asks the kernel, where there may be mount namespaces that cannot be looked into; not for whom tables tell all. */
+  isInUse?: () => Promise<boolean>;
 }
 
 /**
@@ -33,12 +34,27 @@ export interface Sought {
  * @throws ChrootctlError BUSY naming the process that holds one
  */
 export async function assertMountedNowhere(...sought: readonly Sought[]): Promise<void> {
+  const holder = await lastingHolder(...sought);
+  if (holder !== undefined) throw busy(holder);
+}
+
+/** The first mount found of one of the volumes that is still there after a moment. */
+async function lastingHolder(...sought: readonly Sought[]): Promise<Holder | undefined> {
   for (let waited = 0; ; waited += PAUSE_MS) {
-    const holder = findHolder(...sought);
-    if (holder === undefined) return;
-    if (waited >= PATIENCE_MS) throw busy(holder);
+    const holder = findHolder(...sought) ?? (seesEverybody() ? undefined : await unseenHolder(sought));
+    if (holder === undefined || waited >= PATIENCE_MS) return holder;
     await sleep(PAUSE_MS);
   }
+}
+
+/** The same for one volume, and by the word of the kernel: a mount is in no table any more that was detached (umount -l). */
+export async function certainHolder(sought: Sought): Promise<Holder | undefined> {
+  return (await lastingHolder(sought)) ?? (seesEverybody() ? unseenHolder([sought]) : undefined);
+}
+
+async function unseenHolder(sought: readonly Sought[]): Promise<Holder | undefined> {
+  for (const {id, isInUse} of sought) if ((await isInUse?.()) === true) return {id};
+  return undefined;
 }
 
 /** The first mount found of one of the volumes, in any mount namespace that we may look into. */
@@ -65,6 +81,11 @@ export function findHolder(...sought: readonly Sought[]): Holder | undefined {
 }
 
 function busy({id, mountPoint, process}: Holder): ChrootctlError {
+  if (mountPoint === undefined) {
+    return new ChrootctlError('BUSY', `volume ${id} is mounted where it cannot be seen from here`, {
+      hint: 'unmount it there, in another container or on the host, or end what runs there; then try again',
+    });
+  }
   const by = process === undefined ? '' : ` by process ${process.pid} (${process.command})`;
   return new ChrootctlError('BUSY', `volume ${id} is mounted at ${mountPoint}${by}`, {
     hint: process === undefined ? `umount ${mountPoint}, then try again` : 'end that process, then try again',

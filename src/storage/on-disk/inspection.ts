@@ -13,7 +13,7 @@ import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError} from '../../errors.ts';
 import {isAbandoned, removeIfExists, setAside} from '../../system/files.ts';
-import {isAlive} from '../../system/identity.ts';
+import {hasEnded} from '../../system/owners.ts';
 import type {CheckOptions, Claims, VolumeProblem} from '../driver.ts';
 import {ATTRIBUTES} from '../overlay/merge.ts';
 import {heirOf, restored} from './restored.ts';
@@ -93,7 +93,7 @@ function half(room: Room, name: string): Finding[] {
 /** By the process that its record names, or by one that was at it a moment ago. */
 function isBeingDeleted(directory: string): boolean {
   const maker = makerIn(directory);
-  return maker === undefined ? !isSettled(directory) : isAlive(maker);
+  return maker === undefined ? !isSettled(directory) : !hasEnded(maker);
 }
 
 /** Removed volumes that nobody needs any more, and nobody is about to collect either. */
@@ -115,7 +115,7 @@ async function lookAt(room: CheckedRoom, id: string, claims: () => Claims): Prom
     return unreadable(room, id, claims(), error);
   }
   if (record === undefined) return withoutVolume(room, id);
-  const ofDead = record.maker !== undefined && !isAlive(record.maker);
+  const ofDead = record.maker !== undefined && hasEnded(record.maker);
   if (record.state === 'making') {
     const what = `volume ${id} was left half made`;
     return ofDead ? [{...leftover(what), repair: () => deleteVolumeDirectory(room, id)}] : [];
@@ -176,7 +176,7 @@ function missingLayers(volumes: string, {id, layers}: VolumeRecord): Finding[] {
 
 /** What freezing would have deleted at its end, or a merge that was never finished. */
 function leftParts(room: Room, record: VolumeRecord): Finding[] {
-  if (record.maker !== undefined && isAlive(record.maker)) return [];
+  if (record.maker !== undefined && !hasEnded(record.maker)) return [];
   const directory = directoryOf(room.volumes, record.id);
   const left = (name: string, remove: (path: string) => void | Promise<void>): Finding[] => {
     const path = join(directory, name);

@@ -15,11 +15,11 @@ import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {isId} from '../../ids.ts';
 import {setAside} from '../../system/files.ts';
-import {isAlive, isSelf, self, startOf} from '../../system/identity.ts';
+import {isSelf, self, startOf} from '../../system/identity.ts';
 import {withLock} from '../../system/lock.ts';
-import {describeOwner} from '../../system/owners.ts';
+import {describeOwner, hasEnded} from '../../system/owners.ts';
 import {start} from '../../system/programs.ts';
-import {assertMountedNowhere, layerOf} from './busy.ts';
+import {assertMountedNowhere, type Sought} from './busy.ts';
 import {assertNothingMountedBelow, deleteTree, type Budget} from '../trees/delete.ts';
 import {ATTRIBUTES} from '../overlay/merge.ts';
 import type {DriverName} from '../registry.ts';
@@ -42,6 +42,8 @@ export interface Room {
   readonly volumes: string;
   /** Deletes a part of a volume's directory (see PARTS), or what is left of it; none there is no error. */
   deletePart(path: string): Promise<void>;
+  /** What the mounts of an active volume look like. */
+  sought(record: VolumeRecord): Sought;
 }
 
 /** @throws ChrootctlError BUSY when one is active and mounted, or still being made by another process */
@@ -156,7 +158,7 @@ async function removeActive(room: Room, record: VolumeRecord): Promise<void> {
 async function letGo(room: Room, record: VolumeRecord): Promise<string> {
   const {volumes} = room;
   const {id, maker, parent} = record;
-  if (maker !== undefined && !isSelf(maker) && isAlive(maker)) {
+  if (maker !== undefined && !isSelf(maker) && !hasEnded(maker)) {
     throw new ChrootctlError(
       'BUSY',
       `volume ${id} is being made or deleted by a process (${describeOwner(maker)})`,
@@ -165,7 +167,7 @@ async function letGo(room: Room, record: VolumeRecord): Promise<string> {
       },
     );
   }
-  if (!record.ephemeral) await assertMountedNowhere(layerOf(volumes, id));
+  if (!record.ephemeral) await assertMountedNowhere(room.sought(record));
   assertDeletable(volumes, id);
   const gone = await moveAway(room, id);
   if (parent === null || record.layers.length === 1) return gone;

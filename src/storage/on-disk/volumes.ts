@@ -17,7 +17,7 @@ import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {syncDirectory, temporaryBeside} from '../../system/files.ts';
 import {self} from '../../system/identity.ts';
 import {withMounted} from '../../system/view.ts';
-import {assertMountedNowhere, layerOf} from './busy.ts';
+import {assertMountedNowhere, layerOf, type Sought} from './busy.ts';
 import {changesBetween, type ComparisonOptions} from '../trees/changes.ts';
 import {checkVolumes, type CheckedRoom, type Finding} from './inspection.ts';
 import {bytesBeyond, copyTree} from '../trees/copy.ts';
@@ -74,6 +74,11 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     return this.settle(copy);
   }
 
+  /** What the mounts of an active volume look like. */
+  sought({id}: VolumeRecord): Sought {
+    return layerOf(this.volumes, id);
+  }
+
   deletePart(path: string): Promise<void> {
     return deleteLargeTree(path);
   }
@@ -96,7 +101,7 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
   async freeze(id: string, note?: Note): Promise<void> {
     const record = this.volume(id);
     if (record.state === 'active') {
-      await assertMountedNowhere(layerOf(this.volumes, id));
+      await assertMountedNowhere(this.sought(record));
       this.seal(record, await this.settle(record), note);
     } else if (note !== undefined && note.memo !== record.memo) {
       // For a commit that failed before, or for none.

@@ -10,13 +10,14 @@ import {chmodSync, chownSync, existsSync, mkdirSync, statSync, utimesSync} from 
 import {join} from 'node:path';
 import {ChrootctlError} from '../../errors.ts';
 import {bytePath, directoriesIn} from '../trees/bytes.ts';
-import {findHolder, layerOf} from '../on-disk/busy.ts';
+import {certainHolder, findHolder, layerOf, type Sought} from '../on-disk/busy.ts';
 import {syncFileSystem} from '../trees/copy.ts';
 import {deleteTree} from '../trees/delete.ts';
-import type {CreateOptions, MountPlan} from '../driver.ts';
+import type {CreateOptions, MountPlan, VolumeHolder} from '../driver.ts';
+import {isUpperInUse} from './in-use.ts';
 import {DEPTH_LIMIT, layersToMerge, mergeTop} from './flatten.ts';
 import {ALIASES} from './merge.ts';
-import {directoryOf, type VolumeRecord} from '../on-disk/volume-record.ts';
+import {directoryOf, readRecord, type VolumeRecord} from '../on-disk/volume-record.ts';
 import {makeLockFile} from '../on-disk/removal.ts';
 import {VolumesOnDisk, type Settled} from '../on-disk/volumes.ts';
 import {forgetReached} from '../trees/reach.ts';
@@ -95,6 +96,20 @@ export class OverlayDriver extends VolumesOnDisk {
       source,
       options: [RENAMES.made, ...PLAIN, ...volatile, ...upper],
     };
+  }
+
+  override sought(record: VolumeRecord): Sought {
+    const sought = super.sought(record);
+    const isLayered = record.state === 'active' && record.layers.length > 1;
+    return isLayered ? {...sought, isInUse: () => isUpperInUse(this.volumes, record)} : sought;
+  }
+
+  /** Two mounts over one upper directory: what comes of that is not defined (overlayfs.rst). */
+  async holder(id: string, {patient = true}: {patient?: boolean} = {}): Promise<VolumeHolder | undefined> {
+    const record = readRecord(this.volumes, id);
+    if (record === undefined || record.layers.length === 1) return undefined;
+    const sought = this.sought(record);
+    return patient ? certainHolder(sought) : findHolder(sought);
   }
 
   /** Merges layers when there are too many; or its own with what directories that were renamed have from others. */

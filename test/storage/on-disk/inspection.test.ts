@@ -81,7 +81,7 @@ describe('leftovers', () => {
     writeRecord(volumes, {...record, state: 'making', maker: self()}, {durable: false});
     expect(await whatIsFound({fix: true})).toEqual([]);
     expect(await driver.list()).toEqual([{id: 'base', state: 'frozen', parent: null, ephemeral: false}]);
-    const namesake = {...self(), namespace: 'pid:[1]'};
+    const namesake = {...self(), namespace: 'pid:[1]', time: 'time:[1]'};
     writeRecord(volumes, {...record, state: 'making', maker: namesake}, {durable: false});
     expect(await whatIsFound({fix: true})).toEqual([]);
     await expect(driver.remove('next')).rejects.toMatchObject({code: 'BUSY'});

@@ -1,0 +1,21 @@
+/** Whether a layer is being written through an overlay, in whatever mount namespace: only the kernel knows of all. */
+import {attempt} from '../../system/programs.ts';
+import {mountFailure} from '../../system/view.ts';
+import type {VolumeRecord} from '../on-disk/volume-record.ts';
+
+/**
+ * With index=on the kernel refuses an upper directory that another mount has (EBUSY), before it looks whether the work
+ * directory lies on the same mount. Here it does not, so that a directory that is free is refused too, for that reason
+ * (EINVAL): nothing is mounted, and nothing is changed in it (ovl_fill_super in fs/overlayfs/super.c).
+ */
+const TRIED = `mount --bind . . && exec mount -i -t overlay -o "index=on,lowerdir=$1,upperdir=$2,workdir=$PWD/$3" none .`;
+
+export async function isUpperInUse(volumes: string, {id, layers}: VolumeRecord): Promise<boolean> {
+  const [upper = '', lower = ''] = layers;
+  const words = ['--mount', '--propagation', 'private', 'sh', '-c', TRIED, 'sh', lower, upper, `${id}/work`];
+  const {stderr} = await attempt('unshare', words, {cwd: volumes});
+  if (/busy|already mounted/.test(stderr)) return true;
+  // Anything else says nothing.
+  if (!/wrong fs type|under the same mount/.test(stderr)) throw mountFailure(stderr);
+  return false;
+}
