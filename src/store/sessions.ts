@@ -90,6 +90,8 @@ export class Sessions {
     } catch (error) {
       if (open !== undefined) closeSync(open);
       if (errnoOf(error) === 'EEXIST') return false;
+      // Somebody has collected it meanwhile, as that of a writer who died.
+      if (errnoOf(error) === 'ENOENT') return this.add(record);
       throw error;
     } finally {
       removeIfExists(temporary);

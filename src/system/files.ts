@@ -20,7 +20,7 @@ import {
 } from 'node:fs';
 import {dirname} from 'node:path';
 import {ChrootctlError, errnoOf, messageOf} from '../errors.ts';
-import {isAlive, self} from './identity.ts';
+import {isAlive, self, sharesNamespaces} from './identity.ts';
 
 let temporaries = 0;
 
@@ -35,23 +35,30 @@ export function temporaryBeside(path: string): string {
 const WRITER =
   /\.(\d+)-(\d+)-(\d+)-(\d*)-([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})\.\d+\.tmp$/;
 
-/** A temporary this old has no writer any more, where its name is from before 0.3 and tells of none. */
+/** A temporary this old has no writer any more, where its name (before 0.3) or its namespace tells of none. */
 const YOUNG_MS = 60_000;
 
-/** Whether the writer of a temporary is gone. One that was stopped, or waits for a disk, goes on some day. */
+/**
+ * Whether a temporary may be deleted. One who was stopped, or waits for a disk, goes on some day: whether he lives can be told
+ * in our own namespaces. Of files of others age has to do; who misses one writes it again (`writeBeside`).
+ */
 export function isAbandoned(temporary: string): boolean {
   const [, pid, started = '', namespace = '', time = '', ...boot] = WRITER.exec(temporary) ?? [];
-  if (pid === undefined) {
-    const stat = statSync(temporary, {throwIfNoEntry: false});
-    return stat !== undefined && Date.now() - stat.ctimeMs > YOUNG_MS;
-  }
-  return !isAlive({
+  if (pid === undefined) return isOld(temporary);
+  const writer = {
     pid: Number(pid),
     started,
     boot: boot.join('-'),
     namespace: `pid:[${namespace}]`,
     ...(time === '' ? {} : {time: `time:[${time}]`}),
-  });
+  };
+  if (sharesNamespaces(writer)) return !isAlive(writer);
+  return statSync(temporary, {throwIfNoEntry: false})?.isFile() === true && isOld(temporary);
+}
+
+function isOld(path: string): boolean {
+  const stat = statSync(path, {throwIfNoEntry: false});
+  return stat !== undefined && Date.now() - stat.ctimeMs > YOUNG_MS;
 }
 
 function numberOf(namespace: string): string {
@@ -79,13 +86,32 @@ export class Unconfirmed extends ChrootctlError {
   }
 }
 
+const MOST_TRIES = 20;
+
+/**
+ * Writes a temporary and renames it to `path`. Who was stopped in between and finds it collected when he goes on writes
+ * another one.
+ */
+function writeBeside(path: string, write: (temporary: string) => void): void {
+  for (let tries = 1; ; tries++) {
+    const temporary = temporaryBeside(path);
+    try {
+      write(temporary);
+      renameSync(temporary, path);
+      return;
+    } catch (error) {
+      rmSync(temporary, {force: true});
+      if (errnoOf(error) !== 'ENOENT' || tries === MOST_TRIES || !existsSync(dirname(path))) throw error;
+    }
+  }
+}
+
 /**
  * Replaces `path` atomically and durably: afterwards it holds all of `content`, whatever happens to the machine.
  * @throws Unconfirmed when it is replaced, but may not last; after any other error it is as it was
  */
 export function writeDurably(path: string, content: string, mode = 0o644): void {
-  const temporary = temporaryBeside(path);
-  try {
+  writeBeside(path, (temporary) => {
     const fd = openSync(temporary, 'wx', mode);
     try {
       // Not writeSync: on a disk that is nearly full that writes a part and calls it a success.
@@ -96,11 +122,7 @@ export function writeDurably(path: string, content: string, mode = 0o644): void 
     } finally {
       closeSync(fd);
     }
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, {force: true});
-    throw error;
-  }
+  });
   try {
     syncDirectory(dirname(path));
   } catch (error) {
@@ -110,14 +132,9 @@ export function writeDurably(path: string, content: string, mode = 0o644): void 
 
 /** Replaces `path` atomically, without waiting for the disk: for what need not outlive the machine. */
 export function writeAtomically(path: string, content: string, mode = 0o644): void {
-  const temporary = temporaryBeside(path);
-  try {
+  writeBeside(path, (temporary) => {
     naming(path, () => writeFileSync(temporary, content, {flag: 'wx', mode}));
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, {force: true});
-    throw error;
-  }
+  });
 }
 
 /** Makes renames, creations and removals inside `directory` durable. */

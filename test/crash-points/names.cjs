@@ -15,9 +15,10 @@ const IDS = {10: 'VOLUME', 12: 'SESSION', 16: 'VERSION'};
 /** @param path relative */
 function nameOfPath(path) {
   return path
-    .replace(/\.\d+\.\d+\.tmp\b/g, '.tmp')
+    .replace(/\.[0-9a-z]{10}\.\d+\.tmp\b/g, '.tmp')
     .replace(/(\.chrootctl-trial-)\w+/, '$1…')
     .replace(/(\/execs\/\w+)\.\w+\.json/, '$1.ID.json')
+    .replace(/(\/locks\/exec-\w+)\.\w+\.lock/, '$1.ID.lock')
     .replace(/^(store\/(?:volumes|mnt)\/[^/]+\/(?:fs|merged)|store\/mnt\/[^/]+)\/.*/s, '$1/…')
     .split('/')
     .map((part) => part.replace(/(?<=^|^session-)[0-9a-hjkmnp-tv-z]+(?=\.|$)/, (id) => IDS[id.length] ?? id))

@@ -1,4 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
 import {readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {readIfExists, removeIfExists, writeAtomically, writeDurably} from '../../src/system/files.ts';
@@ -16,6 +18,17 @@ describe.each([
     write(file, 'two', 0o600);
     expect(readFileSync(file, 'utf8')).toBe('two');
     expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readdirSync(directory)).toEqual(['file']);
+  });
+
+  test('goes on where what was being written is collected', async () => {
+    const directory = temporaryDirectory();
+    const script = 'echo up; while :; do rm -f "$0"/*.tmp; sleep 0.001; done';
+    const collector = spawn('sh', ['-c', script, directory], {stdio: ['ignore', 'pipe', 'inherit']});
+    await once(collector.stdout, 'data');
+    for (let count = 0; count < 300; count++) write(join(directory, 'file'), String(count));
+    collector.kill('SIGKILL');
+    expect(readFileSync(join(directory, 'file'), 'utf8')).toBe('299');
     expect(readdirSync(directory)).toEqual(['file']);
   });
 
