@@ -13,6 +13,7 @@ import {claimsOf, doubtsAbout, rootsOf, type Doubt, type Roots} from '../store/r
 import {volumesOf} from '../store/sessions.ts';
 import type {VolumeInfo} from '../storage/driver.ts';
 import type {Store} from '../store/store.ts';
+import {inDoubt, stillThere} from './evidence.ts';
 import {
   abandonedTrials,
   entries,
@@ -151,23 +152,6 @@ export async function survey(store: Store, options: CollectOptions = {}): Promis
     ...(await abandonedTransfers(store, options)),
   ];
   return {leftovers: found, left, roots};
-}
-
-/** A volume goes before what names it does: who had one a moment ago may have ended since. */
-async function stillThere(store: Store, volumes: readonly VolumeInfo[]): Promise<VolumeInfo[]> {
-  if (volumes.length === 0) return [];
-  const present = new Set((await store.driver.list()).map(({id}) => id));
-  return volumes.filter(({id}) => present.has(id));
-}
-
-/** Frozen volumes of dead sessions that may be a version whose record cannot be read. */
-async function inDoubt(store: Store, roots: Roots, volumes: readonly VolumeInfo[]): Promise<string[]> {
-  const own = new Set(roots.dead.flatMap(volumesOf));
-  const known = new Set(roots.versions.map(({volume}) => volume));
-  const frozen = volumes.filter(({id, state}) => state === 'frozen' && own.has(id) && !known.has(id));
-  const isSure = roots.unread.length === 0;
-  const doubts = await doubtsAbout(store, roots, frozen);
-  return [...doubts].filter(([, {lost}]) => !isSure || lost !== undefined).map(([id]) => id);
 }
 
 /**
