@@ -88,7 +88,7 @@ test('a session whose changes cannot be told is ended all the same', async () =>
   const {code, stderr} = await cli.call(['session', 'rm', 'work']);
   expect([code, stderr]).toEqual([
     0,
-    `thrown away: what was in it cannot be told (there is no volume ${volume})\n`,
+    `thrown away: what was in it cannot be told (the record of volume ${volume} is damaged)\n`,
   ]);
   expect(await cli.json('ps')).toEqual([]);
 });

@@ -15,7 +15,7 @@ const IDS = {10: 'VOLUME', 12: 'SESSION', 16: 'VERSION'};
 /** @param path relative */
 function nameOfPath(path) {
   return path
-    .replace(/\.[0-9]+-[0-9a-f-]+\.\d+\.tmp\b/g, '.tmp')
+    .replace(/\.[\da-f-]+\.\d+\.tmp\b/g, '.tmp')
     .replace(/(\.chrootctl-trial-)\w+/, '$1…')
     .replace(/(\/execs\/\w+)\.\w+\.json/, '$1.ID.json')
     .replace(/(\/locks\/exec-\w+)\.\w+\.lock/, '$1.ID.lock')
