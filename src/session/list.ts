@@ -27,15 +27,14 @@ export async function listSessionsWithSizes(
 ): Promise<(ListedSession & {size: number | null})[]> {
   const volumes = new Map(store.sessions.list().map(({id, volume}) => [id, volume]));
   const all = await store.driver.usages?.();
-  return Promise.all(
-    listSessions(store).map(async (session) => {
-      const volume = volumes.get(session.id);
-      return {
-        ...session,
-        size: volume === undefined ? null : (all?.get(volume) ?? (await usage(store, volume))),
-      };
-    }),
-  );
+  const listed: (ListedSession & {size: number | null})[] = [];
+  // One after the other: each may start a program, which takes descriptors.
+  for (const session of listSessions(store)) {
+    const volume = volumes.get(session.id);
+    const size = volume === undefined ? null : (all?.get(volume) ?? (await usage(store, volume)));
+    listed.push({...session, size});
+  }
+  return listed;
 }
 
 /** Null for a volume that its session has just begun or ended with. */

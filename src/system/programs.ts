@@ -101,7 +101,8 @@ export function runAtOnce(file: string, args: readonly string[], stdio: StdioOpt
 
 /**
  * Runs a program and returns how it ended, whatever its exit code.
- * @throws ChrootctlError FAILED when it cannot be started; the hint names the Debian package where known.
+ * @throws ChrootctlError FAILED when it cannot be started; the hint names the Debian package where known. The reason of
+ *   `cancelSignal`, once that is aborted
  */
 export async function attempt(
   file: string,
@@ -118,6 +119,7 @@ export async function attempt(
     extendEnv: false,
     reject: false,
   });
+  options.cancelSignal?.throwIfAborted();
   if (result.exitCode === undefined && result.signal === undefined) throw notStarted(file, result.cause);
   return {
     code: result.exitCode ?? 128,

@@ -16,7 +16,7 @@ import {deleteTree} from '../trees/delete.ts';
 import type {CreateOptions, MountPlan, VolumeHolder} from '../driver.ts';
 import {isUpperInUse} from './in-use.ts';
 import {DEPTH_LIMIT, layersToMerge, mergeTop} from './flatten.ts';
-import {ALIASES} from './merge.ts';
+import {ALIASES, TooDeepToMerge} from './merge.ts';
 import {directoryOf, readRecord, type VolumeRecord} from '../on-disk/volume-record.ts';
 import {makeLockFile} from '../on-disk/removal.ts';
 import {VolumesOnDisk, type Settled} from '../on-disk/volumes.ts';
@@ -129,11 +129,17 @@ export class OverlayDriver extends VolumesOnDisk {
     const [{rootAttributes, hasRenamed}] = await Promise.all([notedOn(directories), syncFileSystem(own)]);
     const count = layersToMerge(this.volumes, record.layers, this.#depthLimit);
     if (count === 1 && !hasRenamed) return {layers: record.layers, rootAttributes};
-    const merged = await this.building(record, ['merged', ALIASES], () =>
-      mergeTop(this.volumes, record.layers, count, `${record.id}/merged`),
-    );
-    await syncFileSystem(own);
-    return {...merged, rootAttributes};
+    try {
+      const merged = await this.building(record, ['merged', ALIASES], () =>
+        mergeTop(this.volumes, record.layers, count, `${record.id}/merged`),
+      );
+      await syncFileSystem(own);
+      return {...merged, rootAttributes};
+    } catch (error) {
+      // The stack stays as it is, which is slower; a layer with renamed directories must not.
+      if (!(error instanceof TooDeepToMerge) || hasRenamed) throw error;
+      return {layers: record.layers, rootAttributes};
+    }
   }
 
   /** overlayfs shows the attributes of the top layer's root directory, so a clone's is made like its parent's. */

@@ -55,9 +55,12 @@ export async function mergeTop(
 /** Entries of a tree, itself included; counts no further than a little beyond `most`. */
 function countEntries(directory: BytePath, most: number): number {
   let count = 1;
-  for (const entry of entriesOf(directory)) {
-    if (count > most) break;
-    count += entry.isDirectory() ? countEntries(joinBytes(directory, entry.name), most - count) : 1;
+  const ahead = [directory];
+  for (let path = ahead.pop(); path !== undefined && count <= most; path = ahead.pop()) {
+    for (const entry of entriesOf(path)) {
+      count++;
+      if (entry.isDirectory()) ahead.push(joinBytes(path, entry.name));
+    }
   }
   return count;
 }

@@ -5,11 +5,11 @@
  */
 import {linkSync, mkdirSync} from 'node:fs';
 import {dirname, join} from 'node:path';
-import {errnoOf} from '../../errors.ts';
+import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {removeIfExists} from '../../system/files.ts';
 import {run} from '../../system/programs.ts';
 import {Aliases} from './aliases.ts';
-import {asBytes, bytePath, joinBytes, type BytePath} from '../trees/bytes.ts';
+import {asBytes, asText, bytePath, joinBytes, type BytePath} from '../trees/bytes.ts';
 import {
   contributing,
   listUnion,
@@ -22,6 +22,20 @@ import {
   type Place,
 } from '../trees/union.ts';
 import {input, makeOpaque} from '../trees/xattrs.ts';
+
+/** A merge is made of whole paths (linkat(2) could do without, tar(1) cannot). */
+const LONGEST_PATH = 3900;
+
+/** There are paths in the layers that are too long for a merge of them. */
+export class TooDeepToMerge extends ChrootctlError {
+  constructor(path: BytePath) {
+    super(
+      'FAILED',
+      `a directory was renamed, and there are paths of more than ${LONGEST_PATH} bytes: /${asText(path).slice(0, 100)}…`,
+      {hint: 'give the directory its old name, or make the tree less deep'},
+    );
+  }
+}
 
 interface Merge {
   target: BytePath;
@@ -101,6 +115,7 @@ function mergeDirectories(merge: Merge, stack: readonly Layer[]): void {
     const {path, in: places, hidden} = next;
     const beneath = places.filter(({layer}) => merge.below.has(layer));
     const isSeenThrough = samePlaces(beneath, hidden);
+    if (path.length > LONGEST_PATH) throw new TooDeepToMerge(path);
     mkdirSync(asBytes(joinBytes(merge.target, path)));
     if (!isSeenThrough && hidden.length > 0) merge.opaque.push(joinBytes(merge.target, path));
     // The lone dot marks where the path in the merged layer begins; see takeAttributes.

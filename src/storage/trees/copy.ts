@@ -1,14 +1,16 @@
 /** Copying trees exactly, and getting them onto the disk. */
+import {interruption} from '../../system/interruption.ts';
 import {run} from '../../system/programs.ts';
 
 /**
  * Copies the tree `from` to `to`, which must not exist: hard links, device nodes, holes, owners, times, ACLs and all
  * extended attributes, whiteouts among them. Blocks are shared where the file system can. Unlike `cp -a` alone, it
- * fails when an extended attribute cannot be kept (cp(1), --preserve=xattr).
+ * fails when an extended attribute cannot be kept (cp(1), --preserve=xattr). An interruption ends it; but not what is
+ * copied because of one.
  */
 export async function copyTree(from: string, to: string): Promise<void> {
   const words = ['-a', '--preserve=xattr', '--reflink=auto', '--no-target-directory', '--', from, to];
-  await run('cp', words, {diesWithUs: true});
+  await run('cp', words, {diesWithUs: true, ...(interruption.aborted ? {} : {cancelSignal: interruption})});
 }
 
 /** Everything written so far to the file system that holds `path` is on the disk afterwards: syncfs(2). */

@@ -51,7 +51,7 @@ export async function deleteLargeTree(path: string): Promise<void> {
 /** Levels below one that was reached by a short path, at which what is deeper is brought up. */
 const DEEP = 100;
 /** Bytes of a path that leave room for one more name in what a system call takes (path_resolution(7)). */
-const LONG = 3500;
+const LONG = 3000;
 
 interface Level {
   path: BytePath;

@@ -1,5 +1,6 @@
 /** Stacks of layers that are merged show what they showed before. */
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
+import {execFileSync} from 'node:child_process';
 import fc from 'fast-check';
 import {existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
 import {join, relative} from 'node:path';
@@ -344,3 +345,24 @@ function linked(from: string, to: string): boolean {
     return false; // EMLINK: as many as it takes.
   }
 }
+
+const DIVE = 'import os,sys\nos.chdir(sys.argv[1])\nfor _ in range(40): os.mkdir("n"*250); os.chdir("n"*250)';
+
+test('layers with paths that are too long for a merge are left as they are', async () => {
+  const driver = new OverlayDriver(volumes, {depthLimit: 1});
+  await driver.create('base');
+  await driver.freeze('base');
+  await driver.create('deep', {parent: 'base'});
+  await driver.withTree(
+    'deep',
+    doing((tree) => void execFileSync('python3', ['-c', DIVE, tree])),
+  );
+  await driver.freeze('deep');
+  expect(await layersOf(driver, 'deep')).toEqual(['deep/fs', 'base/fs']);
+  await driver.create('next', {parent: 'deep'});
+  await driver.freeze('next');
+  expect((await driver.changes('base', 'next')).length).toBe(40);
+  expect(await driver.check()).toEqual([]);
+  await driver.remove('next', 'deep', 'base');
+  expect(await driver.list()).toEqual([]);
+});
