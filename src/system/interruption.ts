@@ -43,6 +43,12 @@ export class Interrupted extends ChrootctlError {
   }
 }
 
+/** For work that leaves something to go on with; `hint` says how. @throws Interrupted */
+export function throwIfInterrupted(hint: string): void {
+  if (!interruption.aborted) return;
+  throw interruption.reason instanceof Interrupted ? interruption.reason.withHint(hint) : interruption.reason;
+}
+
 /** How long work may go on without a look at what else there is to do. */
 const WITHOUT_PAUSE_MS = 50;
 

@@ -13,6 +13,7 @@ import {claimsOf, doubtsAbout, rootsOf, type Doubt, type Roots} from '../store/r
 import {volumesOf} from '../store/sessions.ts';
 import type {VolumeInfo} from '../storage/driver.ts';
 import type {Store} from '../store/store.ts';
+import {throwIfInterrupted} from '../system/interruption.ts';
 import {inDoubt, stillThere} from './evidence.ts';
 import {
   abandonedTrials,
@@ -192,6 +193,8 @@ export async function collect(store: Store, options: CollectOptions = {}): Promi
     } catch (error) {
       failed.push({leftover, error});
     }
+    // What is left then is still there for the next one.
+    throwIfInterrupted('chrootctl gc goes on with the rest');
   }
   await store.driver.check({fix: true, claims: () => claimsOf(rootsOf(store))});
   return {collected, failed, left: left.map(({what}) => what)};

@@ -2,7 +2,7 @@
 import {readFileSync, renameSync, rmdirSync, unlinkSync, type Dirent} from 'node:fs';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {randomId} from '../../ids.ts';
-import {interruption, Pauses} from '../../system/interruption.ts';
+import {interruption, Pauses, throwIfInterrupted} from '../../system/interruption.ts';
 import {parseMountinfo} from '../../system/mounts.ts';
 import {asBytes, bytePath, entriesOf, joinBytes, type BytePath} from './bytes.ts';
 
@@ -44,8 +44,12 @@ const AT_ONCE = 500;
  */
 export async function deleteLargeTree(path: string): Promise<void> {
   const deletion = new Deletion(path);
-  const pauses = new Pauses(interruption.aborted ? undefined : interruption);
-  while (!deletion.goOn({left: AT_ONCE})) await pauses.now();
+  const pauses = new Pauses(undefined);
+  const endsEarly = !interruption.aborted;
+  while (!deletion.goOn({left: AT_ONCE})) {
+    await pauses.now();
+    if (endsEarly) throwIfInterrupted('chrootctl gc deletes the rest');
+  }
 }
 
 /** Levels below one that was reached by a short path, at which what is deeper is brought up. */
