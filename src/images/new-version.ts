@@ -39,6 +39,7 @@ async function makeVersion(
 ): Promise<Committed> {
   const {volume} = record;
   let committed: Committed;
+  const endWatch = store.driver.watch?.();
   let isMade = false;
   try {
     await store.sessions.lockForLife(record.id);
@@ -58,6 +59,8 @@ async function makeVersion(
     throw await afterwards(error, () =>
       discard(store, record, isMade ? [volume] : publishedOf(store, publication.image, [volume])),
     );
+  } finally {
+    endWatch?.();
   }
   await discard(store, record, [volume]);
   return committed;

@@ -9,6 +9,7 @@ import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
 import {self} from '../system/identity.ts';
 import {describeOwner} from '../system/owners.ts';
+import {LostWrites} from '../system/write-back.ts';
 import {explainConflict, isConflict} from './conflict.ts';
 import {discard} from './discard.ts';
 import {continueInClone, isInterrupted, versionsMade} from './interrupted.ts';
@@ -115,8 +116,19 @@ async function explaining<T>(id: string, work: (tell: Tell) => Promise<T>): Prom
   try {
     return await telling(work);
   } catch (error) {
+    if (error instanceof LostWrites) throw untrusted(error, id);
     throw isConflict(error) ? explainConflict(error, id) : error;
   }
+}
+
+/** What the disk has lost of it nobody can tell: it is the user's to look at. */
+function untrusted(error: LostWrites, id: string): ChrootctlError {
+  const told = new ChrootctlError('FAILED', `${error.message}; session ${id} is left as it is`, {
+    hint: `it may lack some of what was written: begin a new one, and take over what you have looked at (chrootctl session path ${id})`,
+    cause: error,
+  });
+  told.also.push(...error.also);
+  return told;
 }
 
 /** Nothing runs in it: its volume becomes the version as it is, and the session goes on in a clone of it. */

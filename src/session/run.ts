@@ -96,7 +96,10 @@ async function runEphemeral(store: Store, request: RunRequest, tell: Tell): Prom
     throw error;
   }
   const fate: Fate = {isKept: false, published: []};
+  // From before the first write on.
+  const endWatch = request.commit === undefined ? undefined : store.driver.watch?.();
   const end = async (): Promise<void> => {
+    endWatch?.();
     if (!fate.isKept) await discard(store, pinned.record, fate.published);
   };
   let result: RunResult;

@@ -96,6 +96,12 @@ export interface StorageDriver {
    */
   holder?(id: string, options?: {patient?: boolean}): Promise<VolumeHolder | undefined>;
 
+  /**
+   * From now on, until it is called what this gives, this process notices data that cannot be written to the disk: freezing
+   * a volume that was made meanwhile fails instead of acknowledging what is lost. Where the storage does not tell by itself.
+   */
+  watch?(): () => void;
+
   /** Lets an active volume grow beyond its `limit`, for what is not its user's doing. Where there are limits. */
   liftLimit?(id: string): Promise<void>;
 

@@ -1,8 +1,9 @@
 /**
  * Volumes as btrfs subvolumes: a clone is a snapshot of its parent, and freezing takes a read-only snapshot, which
  * costs the same whatever the size of the root. Before it takes one, the kernel writes what the volume still holds in
- * memory, and not what others hold; afterwards it has all of it on the disk. So nothing else is synced here. Since the
- * frozen state is a subvolume of its own, which the record then names, an active volume is writable at every moment.
+ * memory, but it says nothing of what could not be written: a snapshot of that has holes. Only syncfs(2) tells, so it comes
+ * after it. Since the frozen state is a subvolume of its own, which the record then names, an active volume is writable at
+ * every moment.
  */
 import {chmodSync} from 'node:fs';
 import {join} from 'node:path';
@@ -102,6 +103,7 @@ export class BtrfsDriver extends WholeTrees {
     }
     const [at, since] = [Date.now(), sinceOf(record)];
     await snapshotSubvolume(from, join(this.volumes, layer), {readOnly: true});
+    await this.writes.sync(record);
     const {bytes, generation} = await extentsAfter(join(this.volumes, layer), since);
     return {layers: [layer], btrfs: {since, frozen: {at, generation, bytes}}};
   }

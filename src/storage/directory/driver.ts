@@ -3,7 +3,7 @@
  * parent where the file system can (reflinks: btrfs, xfs), and is a full copy where it cannot.
  */
 import {join} from 'node:path';
-import {copyTree, syncFileSystem} from '../trees/copy.ts';
+import {copyTree} from '../trees/copy.ts';
 import type {VolumeRecord} from '../on-disk/volume-record.ts';
 import type {Settled} from '../on-disk/volumes.ts';
 import {WholeTrees} from '../on-disk/whole-trees.ts';
@@ -20,8 +20,12 @@ export class DirectoryDriver extends WholeTrees {
     return {};
   }
 
+  protected override async makeDurable(record: VolumeRecord): Promise<void> {
+    await this.writes.sync(record);
+  }
+
   protected async settle(record: VolumeRecord): Promise<Settled> {
-    await syncFileSystem(this.ownLayer(record));
+    await this.writes.sync(record);
     return {layers: record.layers};
   }
 }

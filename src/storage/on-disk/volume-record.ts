@@ -35,6 +35,8 @@ export interface VolumeRecord {
   memo?: string;
   /** What the btrfs driver measures by. */
   btrfs?: SubvolumeRecord;
+  /** How often data of the room had been lost when the volume was made (losses.ts); none in older records. */
+  losses?: number;
   /** The process that is building something in the directory. */
   maker?: Owner;
 }

@@ -20,6 +20,7 @@ import {withMounted} from '../../system/view.ts';
 import {assertMountedNowhere, layerOf, type Sought} from './busy.ts';
 import {changesBetween, type ComparisonOptions} from '../trees/changes.ts';
 import {checkVolumes, type CheckedRoom, type Finding} from './inspection.ts';
+import {Writes} from './writes.ts';
 import {bytesBeyond, copyTree} from '../trees/copy.ts';
 import {deleteLargeTree} from '../trees/delete.ts';
 import type {
@@ -53,9 +54,12 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
   abstract readonly name: DriverName;
   /** Absolute path of the directory that the volumes lie in; made when the first volume is. */
   readonly volumes: string;
+  /** What is written in the room, on its way to the disk. */
+  protected readonly writes: Writes;
 
   constructor(volumesDirectory: string) {
     this.volumes = volumesDirectory;
+    this.writes = new Writes(volumesDirectory);
   }
 
   abstract create(id: string, options?: CreateOptions): Promise<void>;
@@ -69,14 +73,20 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     copy: VolumeRecord,
     amend?: SnapshotOptions['amend'],
   ): Promise<Settled> {
+    this.writes.areWatched(copy.id);
     await copyTree(this.ownLayer(record), this.ownLayer(copy));
     await amend?.(this.ownLayer(copy));
+    await this.writes.sync(record);
     return this.settle(copy);
   }
 
   /** What the mounts of an active volume look like. */
   sought({id}: VolumeRecord): Sought {
     return layerOf(this.volumes, id);
+  }
+
+  watch(): () => void {
+    return this.writes.watch();
   }
 
   deletePart(path: string): Promise<void> {
@@ -102,7 +112,10 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     const record = this.volume(id);
     if (record.state === 'active') {
       await assertMountedNowhere(this.sought(record));
-      this.seal(record, await this.settle(record), note);
+      this.writes.assertNothingLost(record);
+      await this.writes.watching(async () => {
+        this.seal(record, await this.settle(record), note);
+      });
     } else if (note !== undefined && note.memo !== record.memo) {
       // For a commit that failed before, or for none.
       writeRecord(this.volumes, {...record, memo: note.memo}, {durable: true});
@@ -114,9 +127,12 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     const record = this.volume(id);
     if (record.state !== 'active')
       throw new ChrootctlError('BUSY', `volume ${id} is frozen: clone it instead`);
+    this.writes.assertNothingLost(record);
     const copy = await this.begin(newId, {...record, layers: [`${newId}/fs`, ...record.layers.slice(1)]});
     try {
-      this.seal(copy, await this.settleCopy(record, copy, amend), note);
+      await this.writes.watching(async () => {
+        this.seal(copy, await this.settleCopy(record, copy, amend), note);
+      });
     } catch (error) {
       await deleteVolumeDirectory(this, newId);
       throw error;

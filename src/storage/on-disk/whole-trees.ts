@@ -12,8 +12,18 @@ export abstract class WholeTrees extends VolumesOnDisk {
     parent: VolumeRecord | undefined,
   ): Promise<Partial<VolumeRecord>>;
 
-  async create(id: string, {parent, ephemeral = false, limit}: CreateOptions = {}): Promise<void> {
-    this.refuseLimit(limit);
+  /** Gets a clone to the disk that is kept. Where making it does so, there is nothing to do. */
+  protected makeDurable(_record: Omit<VolumeRecord, 'state'>): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async create(id: string, options: CreateOptions = {}): Promise<void> {
+    this.refuseLimit(options.limit);
+    if (options.ephemeral === true) await this.#make(id, options);
+    else await this.writes.watching(() => this.#make(id, options));
+  }
+
+  async #make(id: string, {parent, ephemeral = false}: CreateOptions): Promise<void> {
     const from = parent === undefined ? undefined : this.frozen(parent);
     const making = await this.begin(id, {
       chrootctl: 1,
@@ -22,11 +32,14 @@ export abstract class WholeTrees extends VolumesOnDisk {
       parent: parent ?? null,
       ephemeral,
       layers: [`${id}/fs`],
+      ...this.writes.begun(id, {ephemeral}),
     });
     try {
       if (from === undefined) makeLockFile(this.volumes);
       const {maker: _maker, ...record} = {...making, ...(await this.makeLayer(making, from))};
       const cloned = from === undefined ? {} : {cloned: Date.now()};
+      // The tree before the record that says that it is there.
+      if (!ephemeral && from !== undefined) await this.makeDurable(making);
       writeRecord(this.volumes, {...record, ...cloned, state: 'active'}, {durable: !ephemeral});
     } catch (error) {
       await deleteVolumeDirectory(this, id);

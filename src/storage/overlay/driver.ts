@@ -11,7 +11,6 @@ import {join} from 'node:path';
 import {ChrootctlError} from '../../errors.ts';
 import {bytePath, directoriesIn} from '../trees/bytes.ts';
 import {certainHolder, findHolder, layerOf, type Sought} from '../on-disk/busy.ts';
-import {syncFileSystem} from '../trees/copy.ts';
 import {deleteTree} from '../trees/delete.ts';
 import type {CreateOptions, MountPlan, VolumeHolder} from '../driver.ts';
 import {isUpperInUse} from './in-use.ts';
@@ -49,6 +48,7 @@ export class OverlayDriver extends VolumesOnDisk {
       parent: parent ?? null,
       ephemeral,
       layers,
+      ...this.writes.begun(id, {ephemeral}),
     } as const;
     const fill = async (directory: string): Promise<void> => {
       this.makeEmptyLayer(directory);
@@ -126,14 +126,17 @@ export class OverlayDriver extends VolumesOnDisk {
     const root = bytePath(own);
     // Where nothing lies below, there was nothing to rename. A mark where no path leads stays, and clones follow it.
     const directories = record.layers.length > 1 ? directoriesIn(root) : [root];
-    const [{rootAttributes, hasRenamed}] = await Promise.all([notedOn(directories), syncFileSystem(own)]);
+    const [{rootAttributes, hasRenamed}] = await Promise.all([
+      notedOn(directories),
+      this.writes.sync(record),
+    ]);
     const count = layersToMerge(this.volumes, record.layers, this.#depthLimit);
     if (count === 1 && !hasRenamed) return {layers: record.layers, rootAttributes};
     try {
       const merged = await this.building(record, ['merged', ALIASES], () =>
         mergeTop(this.volumes, record.layers, count, `${record.id}/merged`),
       );
-      await syncFileSystem(own);
+      await this.writes.sync(record);
       return {...merged, rootAttributes};
     } catch (error) {
       // The stack stays as it is, which is slower; a layer with renamed directories must not.
