@@ -80,23 +80,25 @@ export async function removeVersions(
   tell?: Tell,
 ): Promise<void> {
   const hiddenBefore = change.image.removingIds();
-  const versions = await hidden(store, change, ids);
-  const pins = store.sessions.pins(versions);
-  const used = ids.find((id) => pins.has(id));
-  if (used !== undefined) {
-    change.putBack(ids.filter((id) => id === used || !hiddenBefore.includes(id)));
-    throw inUse(`${change.image.name}@${used}`, pins.get(used));
-  }
   const fate = {isGone: false};
   try {
+    const versions = await hidden(store, change, ids);
+    const pins = store.sessions.pins(versions);
+    const used = ids.find((id) => pins.has(id));
+    if (used !== undefined) {
+      change.putBack(ids.filter((id) => id === used && hiddenBefore.includes(id)));
+      throw inUse(`${change.image.name}@${used}`, pins.get(used));
+    }
     await removeHidden(store, change, versions, (done) => {
       fate.isGone = true;
       tell?.(done);
     });
   } catch (error) {
     if (fate.isGone) throw error;
+    // Else gc would bring to its end what was told not to have happened.
     throw await afterwards(error, () => {
-      change.putBack(ids.filter((id) => !hiddenBefore.includes(id)));
+      const hiddenNow = change.image.removingIds();
+      change.putBack(ids.filter((id) => hiddenNow.includes(id) && !hiddenBefore.includes(id)));
     });
   }
   await dropped(store, change, ids);
@@ -149,19 +151,19 @@ async function removeHidden(
       facts: {removed: versions.map(({id}) => ({image: change.image.name, version: id}))},
     });
   };
-  try {
-    await withReserve(store.layout, () =>
-      change.moveTags(Object.fromEntries(gone.map((tag) => [tag, null])), {
+  await withReserve(store.layout, async () => {
+    try {
+      await change.moveTags(Object.fromEntries(gone.map((tag) => [tag, null])), {
         action: 'remove',
         by: currentUser(),
         message: '',
-      }),
-    );
-  } catch (error) {
-    if (error instanceof Unconfirmed) told();
-    throw error;
-  }
-  told();
+      });
+    } catch (error) {
+      if (error instanceof Unconfirmed) told();
+      throw error;
+    }
+    told();
+  });
   const volumes = versions.map(({volume}) => volume);
   if (volumes.length > 0) await withReserve(store.layout, () => store.driver.remove(...volumes));
 }

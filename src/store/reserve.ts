@@ -26,13 +26,13 @@ export async function withReserve<T>(layout: Layout, work: () => T | Promise<T>)
   return result;
 }
 
-/** Puts the reserve aside if it is not there. Having none is no error: it is made again by the next removal. */
+/** Puts the reserve aside if it is not there. Having none is no error, whatever the reason: the next removal makes it. */
 export function makeReserve(layout: Layout): void {
   let fd: number;
   try {
     fd = openSync(layout.reserve, 'wx', 0o600);
   } catch (error) {
-    if (errnoOf(error) === 'EEXIST' || isFull(error)) return;
+    if (errnoOf(error) !== undefined) return;
     throw error;
   }
   try {
@@ -40,7 +40,7 @@ export function makeReserve(layout: Layout): void {
     fsyncSync(fd);
   } catch (error) {
     rmSync(layout.reserve, {force: true});
-    if (!isFull(error)) throw error;
+    if (errnoOf(error) === undefined) throw error;
   } finally {
     closeSync(fd);
   }
