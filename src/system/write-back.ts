@@ -6,10 +6,9 @@
  *
  * Node has no call for syncfs(2); perl is asked with our descriptor, which stays the same open file for the kernel.
  */
-import {spawn} from 'node:child_process';
 import {closeSync, openSync} from 'node:fs';
 import {ChrootctlError} from '../errors.ts';
-import {lastLine, notStarted} from './programs.ts';
+import {lastLine, notStarted, start} from './programs.ts';
 
 /** Data that did not come to the disk. */
 export class LostWrites extends ChrootctlError {
@@ -109,9 +108,8 @@ export class WriteBack {
 
   #perl(words: readonly string[]): Promise<{code: number | null; stderr: string}> {
     return new Promise((resolve, reject) => {
-      const child = spawn('perl', ['-e', programText(), ...words], {
+      const child = start('perl', ['-e', programText(), ...words], {
         stdio: [this.#fd, 'ignore', 'pipe'],
-        env: {PATH: process.env['PATH'], LC_ALL: 'C'},
         cwd: '/',
       });
       let stderr = '';
