@@ -59,7 +59,15 @@ export async function restoreRoot(store: Store, record: SessionRecord): Promise<
   const mounted = mountedRoot(store, record.id);
   if (mounted !== null && !isInterrupted(record)) return mounted;
   const settled = await settle(store, record);
-  const path = mounted ?? (await mountAgain(store, settled));
+  let path: string;
+  try {
+    path = mounted ?? (await mountAgain(store, settled));
+  } catch (error) {
+    // Settled, and in somebody else's hands: nobody has to settle it once more.
+    if (settled.changing && error instanceof ChrootctlError && error.code === 'BUSY')
+      store.sessions.replace({...settled, changing: false});
+    throw error;
+  }
   // Last: until then, whoever comes next has to settle it.
   if (settled.changing) {
     const {mounted: where} = store.sessions.get(record.id);
