@@ -1,5 +1,6 @@
 /** The last look, when nobody is at work any more: everything that must be true then. */
 import {setTimeout as sleep} from 'node:timers/promises';
+import {Store} from '../../src/store/store.ts';
 import type {Cli} from '../cli/chrootctl.ts';
 import type {HistoryEntry, ListedVersion} from './answers.ts';
 import type {Contents} from './contents.ts';
@@ -41,8 +42,9 @@ export async function finish({
   for (const what of await remainingFiles(cli.store)) journal.problem(`after gc: ${what}`);
   for (const {id} of await cli.json<{id: string}[]>('ps')) await succeed('session', 'rm', '--force', id);
   for (const what of await remainingProcesses(cli.store)) journal.problem(`after all sessions: ${what}`);
-  const images = new Set((await cli.json<ListedVersion[]>('images')).map(({image}) => image));
-  for (const image of images) await succeed('rm', '--force', image);
+  // Also those that have no versions any more, but a history.
+  const store = await Store.open({root: cli.store});
+  for (const image of store.imageNames()) await succeed('rm', '--force', image);
   for (const what of await remainingFiles(cli.store)) journal.problem(`after rm: ${what}`);
   await succeed('doctor');
   const loops = loopDevicesOf(directory);
@@ -66,12 +68,11 @@ export async function finish({
   async function replayAll(): Promise<void> {
     const all = await cli.json<ListedVersion[]>('images');
     const images = Map.groupBy(all, ({image}) => image);
-    for (const [image, versions] of images) {
-      const history = (await cli.json<HistoryEntry[]>('history', image)).reverse();
-      replay(journal, {image, history, versions});
+    for (const image of new Set([...images.keys(), ...journal.images()])) {
+      const {code, stdout} = await cli.call(['history', image, '--json']);
+      // One that is gone has lost all of its moves, unless somebody removed it.
+      const history = code === 0 ? (JSON.parse(stdout) as HistoryEntry[]).reverse() : [];
+      replay(journal, {image, history, versions: images.get(image) ?? []});
     }
-    // One that is gone has lost all of its commits, unless somebody removed it.
-    for (const image of new Set(journal.images()))
-      if (!images.has(image)) replay(journal, {image, history: [], versions: []});
   }
 }

@@ -37,7 +37,7 @@ export async function remainingFiles(root: string): Promise<string[]> {
       .map((id) => `mnt/${id}`),
     ...find(root, '-name', '*.tmp', '-o', '-name', '*.removing', '-o', '-name', '*.damaged'),
     ...(versions.length === 0 && sessions.length === 0
-      ? find(store.layout.volumes, '-mindepth', '1', '-not', '-name', '.lock')
+      ? find(store.layout.volumes, '-mindepth', '1', '-not', '-name', '.lock', '-not', '-name', '.losses*')
       : []),
     ...(versions.length === 0 ? readdirSync(store.layout.images).map((name) => `images/${name}`) : []),
   ];
