@@ -51,16 +51,10 @@ export interface Exec extends ExecRecord {
   id: string;
 }
 
-/** Makes a file, and leaves it open. */
+/** Makes a file, and opens it. Not for writing: that would keep its file system from becoming read-only as long as we run. */
 function openWritten(path: string, content: string): number {
-  const fd = openSync(path, 'wx', 0o600);
-  try {
-    naming(path, () => writeFileSync(fd, content));
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+  naming(path, () => writeFileSync(path, content, {flag: 'wx', mode: 0o600}));
+  return openSync(path, 'r');
 }
 
 export class Sessions {
@@ -260,7 +254,7 @@ export class Sessions {
     const lock = this.#layout.lock('exec', exec.id);
     this.#open.set(
       exec.id,
-      inDirectory(this.#layout.locks, () => openSync(lock, 'wx', 0o600)),
+      inDirectory(this.#layout.locks, () => openWritten(lock, '')),
     );
     return exec;
   }
