@@ -1,5 +1,15 @@
 /** Where an archive goes: a file that appears whole or not at all, a device, a pipe, a stream. */
-import {closeSync, fstatSync, fsyncSync, openSync, realpathSync, renameSync, rmSync, statSync} from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import {basename, dirname, join, resolve} from 'node:path';
 import type {Writable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
@@ -40,7 +50,7 @@ export interface Production {
  * @throws ChrootctlError FAILED when the reader went away; NOT_FOUND, NOT_PERMITTED, USAGE for `out`
  */
 export async function writeOutput(out: Output, production: Production): Promise<void> {
-  if (typeof out === 'number') return writeOpen(out, production);
+  if (typeof out === 'number') return writeAnew(out, production);
   if (typeof out !== 'string') return writeStream(out, production);
   const existing = statSync(out, {throwIfNoEntry: false});
   if (existing?.isDirectory() === true) {
@@ -69,6 +79,31 @@ async function writeFile(path: string, flags: 'w' | 'wx', production: Production
     if (flags === 'wx') fsyncSync(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * A pipe of our caller's is opened anew for the program that writes. The open file that we have may be set not to wait at any
+ * moment (Node does that to its own output when anybody looks at it), and programs take that for an error.
+ */
+async function writeAnew(fd: number, production: Production): Promise<void> {
+  const anew = fstatSync(fd).isFIFO() ? openPipe(fd) : undefined;
+  try {
+    await writeOpen(anew ?? fd, production);
+  } finally {
+    if (anew !== undefined) closeSync(anew);
+  }
+}
+
+/** Without waiting, where nobody reads any more; whoever is started with it does wait. */
+function openPipe(fd: number): number | undefined {
+  const {O_WRONLY, O_NONBLOCK} = constants;
+  try {
+    return openSync(`/proc/self/fd/${fd}`, O_WRONLY | O_NONBLOCK);
+  } catch (error) {
+    if (errnoOf(error) === 'ENXIO') throw readerGone(error);
+    // Of another user's, or without /proc: then with what there is.
+    return undefined;
   }
 }
 

@@ -3,6 +3,7 @@ import {ChrootctlError, messageOf} from '../errors.ts';
 import type {SessionRecord} from '../store/records.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
+import {toTheEnd} from '../system/interruption.ts';
 import {removePlaces} from './places.ts';
 import {restoreRoot} from './root.ts';
 
@@ -17,8 +18,15 @@ export interface Kept {
 /** A disk may refuse one write and take the next. */
 const ATTEMPTS = 3;
 
-/** For the clone's owner, when its command has ended. Throws nothing: there is always something to be told. */
-export async function keepClone(store: Store, record: SessionRecord): Promise<Kept> {
+/**
+ * For the clone's owner, when its command has ended; whoever asks to stop meanwhile has to wait. Throws nothing: there is
+ * always something to be told.
+ */
+export function keepClone(store: Store, record: SessionRecord): Promise<Kept> {
+  return toTheEnd(() => kept(store, record));
+}
+
+async function kept(store: Store, record: SessionRecord): Promise<Kept> {
   const {id, volume} = record;
   const troubles: unknown[] = [];
   let {places} = record;

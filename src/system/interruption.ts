@@ -43,6 +43,23 @@ export class Interrupted extends ChrootctlError {
   }
 }
 
+let unendable = 0;
+
+/** What ends work that begins now, if anything does: what begins after an interruption is there to clean up after it. */
+export function endable(): AbortSignal | undefined {
+  return unendable > 0 || interruption.aborted ? undefined : interruption;
+}
+
+/** Runs what must come to its end once it has begun, whoever has asked to stop: an interruption ends nothing of it. */
+export async function toTheEnd<T>(work: () => Promise<T>): Promise<T> {
+  unendable++;
+  try {
+    return await work();
+  } finally {
+    unendable--;
+  }
+}
+
 /** For work that leaves something to go on with; `hint` says how. @throws Interrupted */
 export function throwIfInterrupted(hint: string): void {
   if (!interruption.aborted) return;

@@ -15,12 +15,15 @@ import type {Options} from 'execa';
 import {constants} from 'node:os';
 import {ChrootctlError, remedyOf, whyOf} from '../errors.ts';
 import {dyingWithUs} from './die-with-parent.ts';
+import {endable} from './interruption.ts';
 import {isOfBuilders, refusalOf} from './refusal.ts';
 
 /** `env`: variables besides those of `environment`. */
 export type HelperOptions = Options & {
   /** It ends when we are killed, with all that it has started: for what writes into volumes. For root only. */
   diesWithUs?: boolean;
+  /** An interruption ends it (interruption.ts). */
+  isEndable?: boolean;
 };
 
 export interface Finished {
@@ -107,14 +110,16 @@ export function runAtOnce(file: string, args: readonly string[], stdio: StdioOpt
 export async function attempt(
   file: string,
   args: readonly string[],
-  {diesWithUs = false, ...options}: HelperOptions = {},
+  {diesWithUs = false, isEndable = false, ...options}: HelperOptions = {},
 ): Promise<Finished> {
   // Loaded at the first need: the path of `run` starts no helper program.
   const {execa} = await import('execa');
   const [program, ...words] = diesWithUs ? dyingWithUs(file, args) : [file, ...args];
+  const signal = isEndable ? endable() : undefined;
   const result = await execa(program, words, {
     stdin: 'ignore',
     ...options,
+    ...(signal === undefined ? {} : {cancelSignal: signal}),
     env: environment(options.env),
     extendEnv: false,
     reject: false,

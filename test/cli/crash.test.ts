@@ -211,7 +211,7 @@ test('nobody else can use the clone of a run, or of a session that is not there 
   expect(await cli.ok('doctor')).toBe('all is well');
 
   await cli.call(['session', 'begin', 'base', '--name', 'work'], {
-    env: dyingAt(cli.directory, {name: 'mkdir store/volumes/VOLUME', occurrence: 1}),
+    env: dyingAt(cli.directory, {name: 'mkdir store/volumes/VOLUME.tmp', occurrence: 1}),
   });
   expect(await cli.call(['session', 'path', 'work'])).toMatchObject({
     code: 5,

@@ -11,7 +11,7 @@ const limited = (limit: string) => ['sh', '-c', `ulimit ${limit}; exec "$@"`, 's
 function expectOneLine(words: readonly string[], {stderr}: Outcome): void {
   expect({words, stderr}).toEqual({
     words,
-    stderr: expect.stringMatching(/^chrootctl: [^\n]+\n(?: {2}[^\n]+\n)?$/),
+    stderr: expect.stringMatching(/^(?:chrootctl: [^\n]+\n){1,2}(?: {2}[^\n]+\n)?$/),
   });
 }
 
@@ -44,6 +44,8 @@ test.each([12, 20, 24, 27, 30, 33])(
       expect(await cli.json<unknown[]>('images')).toEqual(before);
     }
     expect(count > 24 || failed.length > 0).toBe(true);
+    // What could not even be taken back, for want of descriptors, is collected like after a death.
+    await cli.ok('gc');
     expect(await cli.ok('doctor')).toBe('all is well');
   },
   60_000,

@@ -17,8 +17,11 @@ import {
 import {busyboxRoot, Cli} from './chrootctl.ts';
 import {fileWork, looksAtMounts} from './traced.ts';
 
-/** Looking again whether the last process of a mount namespace has gone, or a longer list of tags, is a little more. */
-const SLACK = 60;
+/**
+ * Looking again whether the last process of a mount namespace has gone is a little more, for each process of the machine; so
+ * is a longer list of tags.
+ */
+const SLACK = 600;
 
 const COMMAND = ['--', 'touch', '/new'];
 

@@ -71,7 +71,13 @@ describe('the best driver', () => {
       });
       for (const name of ['btrfs', 'overlay', 'directory'] as const)
         await expect(requireDriver(name, directory)).resolves.toBeUndefined();
-      process.env['PATH'] = directoryOfPrograms(join(root, 'bin'), ['unshare', 'sh', 'mount', 'getfattr']);
+      process.env['PATH'] = directoryOfPrograms(join(root, 'bin'), [
+        'unshare',
+        'sh',
+        'mount',
+        'getfattr',
+        'xargs',
+      ]);
       expect(await detectDriver(directory)).toEqual({
         driver: 'overlay',
         why: expect.stringMatching(
@@ -102,7 +108,7 @@ describe('the best driver', () => {
 });
 
 describe('detection goes on to the next driver', () => {
-  const NEEDED = ['unshare', 'sh', 'mount', 'getfattr', 'cp'];
+  const NEEDED = ['unshare', 'sh', 'mount', 'getfattr', 'xargs', 'cp'];
 
   test.each([...NEEDED, undefined])('without %s, and says why', async (missing) => {
     const {directory, cleanup} = loopFileSystem('ext4');

@@ -104,11 +104,21 @@ export class OverlayDriver extends VolumesOnDisk {
     return isLayered ? {...sought, isInUse: () => isUpperInUse(this.volumes, record)} : sought;
   }
 
+  /** Undefined where two mounts do no harm. Of one whose record cannot be read, what tables show is all there is. */
+  #soughtOf(id: string): Sought | undefined {
+    try {
+      const record = readRecord(this.volumes, id);
+      return record === undefined || record.layers.length === 1 ? undefined : this.sought(record);
+    } catch (error) {
+      if (error instanceof ChrootctlError) return layerOf(this.volumes, id);
+      throw error;
+    }
+  }
+
   /** Two mounts over one upper directory: what comes of that is not defined (overlayfs.rst). */
   async holder(id: string, {patient = true}: {patient?: boolean} = {}): Promise<VolumeHolder | undefined> {
-    const record = readRecord(this.volumes, id);
-    if (record === undefined || record.layers.length === 1) return undefined;
-    const sought = this.sought(record);
+    const sought = this.#soughtOf(id);
+    if (sought === undefined) return undefined;
     return patient ? certainHolder(sought) : findHolder(sought);
   }
 

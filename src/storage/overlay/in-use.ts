@@ -16,6 +16,9 @@ export async function isUpperInUse(volumes: string, {id, layers}: VolumeRecord):
   const {stderr} = await attempt('unshare', words, {cwd: volumes});
   if (/busy|already mounted/.test(stderr)) return true;
   // Anything else says nothing.
-  if (!/wrong fs type|under the same mount/.test(stderr)) throw mountFailure(stderr);
-  return false;
+  if (/wrong fs type|under the same mount/.test(stderr)) return false;
+  const failure = mountFailure(stderr);
+  // Who may not mount is not told. He cannot use a session either, but he can take back what he has just made.
+  if (failure.code === 'NOT_PERMITTED') return false;
+  throw failure;
 }

@@ -3,7 +3,7 @@
  * compared and used as keys like strings, and nothing is lost when they are not UTF-8.
  */
 import {readdirSync, type Dirent} from 'node:fs';
-import {interruption, Pauses} from '../../system/interruption.ts';
+import {endable, Pauses} from '../../system/interruption.ts';
 import {LONG, refuseTooDeep, shortened} from './reach.ts';
 
 export type BytePath = string;
@@ -58,7 +58,7 @@ export function directoriesIn(directory: BytePath): BytePath[] {
 
 /** The same however deep, with pauses. @throws ChrootctlError FAILED for what is nested too deeply */
 export async function allDirectoriesIn(directory: BytePath): Promise<BytePath[]> {
-  const pauses = new Pauses(interruption);
+  const pauses = new Pauses(endable());
   const found = [directory];
   const levels = [0];
   for (let at = 0; at < found.length; at++) {

@@ -6,7 +6,7 @@
 import {lstatSync, readlinkSync, type Stats} from 'node:fs';
 import {asBytes, asText, joinBytes, type BytePath} from './bytes.ts';
 import {sameContent} from './content.ts';
-import {interruption, Pauses} from '../../system/interruption.ts';
+import {endable, Pauses} from '../../system/interruption.ts';
 import type {Change, Enough} from '../driver.ts';
 import {forgetReached, refuseTooDeep} from './reach.ts';
 import {listUnion, openStacks, placeOf, rootOf, samePlaces, type Shown} from './union.ts';
@@ -62,7 +62,7 @@ export async function changesBetween(
   const comparison: Comparison = {clonedAfter, untouchedBefore, changes: [], alike: []};
   try {
     const [was = [], is = []] = (await openStacks(from, to)).map(rootOf);
-    const pauses = new Pauses(interruption);
+    const pauses = new Pauses(endable());
     const ahead: Compared[] = [
       {path: '', level: 0, was: {kind: 'directory', in: was}, is: {kind: 'directory', in: is}},
     ];

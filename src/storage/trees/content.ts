@@ -2,7 +2,7 @@
 import {closeSync, openSync, readSync, type Stats} from 'node:fs';
 import {ChrootctlError} from '../../errors.ts';
 import {Child} from '../../system/child.ts';
-import {interruption, Pauses, stoppable} from '../../system/interruption.ts';
+import {endable, Pauses, stoppable} from '../../system/interruption.ts';
 import {asBytes, type BytePath} from './bytes.ts';
 
 const CHUNK_BYTES = 1 << 18;
@@ -32,7 +32,7 @@ export async function sameContent(
 }
 
 async function sameBytes([a, b]: readonly [number, number]): Promise<boolean> {
-  const pauses = new Pauses(interruption);
+  const pauses = new Pauses(endable());
   for (;;) {
     const [read, other] = [fill(a, ONE), fill(b, OTHER)];
     if (read !== other || ONE.compare(OTHER, 0, other, 0, read) !== 0) return false;
@@ -82,7 +82,7 @@ while ($at < $size) {
 /** perl(1) gets the files as its standard input and output, from both of which it reads. */
 async function sameData([stdin, stdout]: readonly [number, number]): Promise<boolean> {
   const child = new Child('perl', ['-e', COMPARE], [stdin, stdout]);
-  const {code, stderr} = await stoppable(child.ended, interruption, () => child.kill());
+  const {code, stderr} = await stoppable(child.ended, endable(), () => child.kill());
   if (code > 1) throw new ChrootctlError('FAILED', `two files cannot be compared: ${stderr.trim()}`);
   return code === 0;
 }

@@ -1,5 +1,4 @@
 /** Copying trees exactly, and getting them onto the disk. */
-import {interruption} from '../../system/interruption.ts';
 import {run} from '../../system/programs.ts';
 
 /**
@@ -10,7 +9,7 @@ import {run} from '../../system/programs.ts';
  */
 export async function copyTree(from: string, to: string): Promise<void> {
   const words = ['-a', '--preserve=xattr', '--reflink=auto', '--no-target-directory', '--', from, to];
-  await run('cp', words, {diesWithUs: true, ...(interruption.aborted ? {} : {cancelSignal: interruption})});
+  await run('cp', words, {diesWithUs: true, isEndable: true});
 }
 
 /** Everything written so far to the file system that holds `path` is on the disk afterwards: syncfs(2). */

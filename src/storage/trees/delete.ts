@@ -2,7 +2,7 @@
 import {readFileSync, renameSync, rmdirSync, unlinkSync, type Dirent} from 'node:fs';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {randomId} from '../../ids.ts';
-import {interruption, Pauses, throwIfInterrupted} from '../../system/interruption.ts';
+import {endable, Pauses, throwIfInterrupted} from '../../system/interruption.ts';
 import {parseMountinfo} from '../../system/mounts.ts';
 import {asBytes, bytePath, entriesOf, joinBytes, type BytePath} from './bytes.ts';
 
@@ -45,7 +45,7 @@ const AT_ONCE = 500;
 export async function deleteLargeTree(path: string): Promise<void> {
   const deletion = new Deletion(path);
   const pauses = new Pauses(undefined);
-  const endsEarly = !interruption.aborted;
+  const endsEarly = endable() !== undefined;
   while (!deletion.goOn({left: AT_ONCE})) {
     await pauses.now();
     if (endsEarly) throwIfInterrupted('chrootctl gc deletes the rest');

@@ -3,7 +3,6 @@
  * them. Names go in as NUL-separated lists and come back quoted, so any byte may occur in them.
  */
 import {closeSync} from 'node:fs';
-import {interruption} from '../../system/interruption.ts';
 import {run} from '../../system/programs.ts';
 import {allDirectoriesIn, bytePath, nameOf, parentOf, type BytePath} from './bytes.ts';
 import {LONG, openDirectory, shortened, throughDescriptor} from './reach.ts';
@@ -85,7 +84,7 @@ async function blocksFor(paths: readonly BytePath[], options: readonly string[])
     ...input(paths),
     encoding: 'latin1',
     maxBuffer: Infinity,
-    cancelSignal: interruption,
+    isEndable: true,
   });
   return blocksOf(dump);
 }
