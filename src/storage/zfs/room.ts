@@ -33,8 +33,9 @@ export async function prepareRoom(
   const room = new Room(dataset);
   await make(room.dataset, ROOM);
   const present = await ownerOf(room);
-  if (present !== undefined && !adopt) {
-    const lost = isMarkOf(markOf(present), owner);
+  const lost = present !== undefined && isMarkOf(markOf(present), owner);
+  // One of ours that nothing is in yet was being made when somebody died.
+  if (present !== undefined && !adopt && !(lost && (await isEmpty(room)))) {
     throw new ChrootctlError(
       'USAGE',
       lost
@@ -82,6 +83,15 @@ export async function roomsOf(owner: string): Promise<string[]> {
     .map((row) => row.split('\t'))
     .filter(([, value]) => isMarkOf(value, owner))
     .map(([name = '']) => name);
+}
+
+/** Whether there neither are nor were volumes in it, nor moves of tags. */
+async function isEmpty({volumes, images}: Room): Promise<boolean> {
+  const names = await zfs('list', '-H', '-r', '-o', 'name', '-t', 'filesystem,snapshot', volumes, images);
+  return names
+    .trim()
+    .split('\n')
+    .every((name) => name === volumes || name === images);
 }
 
 async function make(dataset: string, properties: readonly string[]): Promise<void> {
