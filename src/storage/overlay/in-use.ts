@@ -6,9 +6,12 @@ import type {VolumeRecord} from '../on-disk/volume-record.ts';
 /**
  * With index=on the kernel refuses an upper directory that another mount has (EBUSY), before it looks whether the work
  * directory lies on the same mount. Here it does not, so that a directory that is free is refused too, for that reason
- * (EINVAL): nothing is mounted, and nothing is changed in it (ovl_fill_super in fs/overlayfs/super.c).
+ * (EINVAL): nothing is mounted, and nothing is changed in it (ovl_fill_super in fs/overlayfs/super.c). It is named by a
+ * descriptor, since a store's path may have any character in it that means something among options.
  */
-const TRIED = `mount --bind . . && exec mount -i -t overlay -o "index=on,lowerdir=$1,upperdir=$2,workdir=$PWD/$3" none .`;
+const TRIED = `
+mount --bind . . && exec 9<"$PWD" || exit
+exec mount -i -t overlay -o "index=on,lowerdir=$1,upperdir=$2,workdir=/proc/self/fd/9/$3" none .`;
 
 export async function isUpperInUse(volumes: string, {id, layers}: VolumeRecord): Promise<boolean> {
   const [upper = '', lower = ''] = layers;
