@@ -6,10 +6,10 @@ import {randomId} from '../ids.ts';
 import type {Reference} from '../reference.ts';
 import {launch} from '../sandbox/launch.ts';
 import type {SandboxResult} from '../sandbox/spec.ts';
+import type {RunOptions} from '../store/records.ts';
 import {resolveReference} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 import {withScratch} from '../system/mount-plan.ts';
-import type {RunRequest} from './run.ts';
 import {otherRoots} from './root.ts';
 import {sandboxSpec} from './spec.ts';
 
@@ -17,7 +17,11 @@ import {sandboxSpec} from './spec.ts';
 export async function runUnrecorded(
   store: Store,
   reference: Reference,
-  {command, options = {}, measured}: RunRequest,
+  {
+    command,
+    options = {},
+    measured,
+  }: {command: readonly string[]; options?: RunOptions | undefined; measured?: boolean | undefined},
 ): Promise<SandboxResult> {
   const version = resolveReference(store, reference);
   const mountPoint = store.layout.mounts;

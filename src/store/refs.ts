@@ -2,10 +2,10 @@
  * The tags of an image, and when they are lost. An image gets its tags file before it gets anything else, so one that
  * has versions or a history and no tags has lost them: that is damage, and never the beginning of a new image.
  */
-import {existsSync, readdirSync} from 'node:fs';
+import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
-import {makeDirectoryDurably, setAside, writeDurably} from '../system/files.ts';
+import {makeDirectoryDurably, namesIn, setAside, writeDurably} from '../system/files.ts';
 import {hasHistory, readUnconfirmed} from './history.ts';
 import {
   bare,
@@ -98,9 +98,8 @@ function versionFilesIn(directory: string): string[] {
 /** Names in a directory of records; none when it is not there. @throws ChrootctlError BAD_INPUT when it is none */
 export function filesIn(directory: string): string[] {
   try {
-    return readdirSync(directory);
+    return namesIn(directory);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
     if (errnoOf(error) !== 'ENOTDIR') throw error;
     throw new ChrootctlError('BAD_INPUT', `${directory} is damaged: it is no directory`, {
       hint: 'chrootctl doctor tells what is affected',

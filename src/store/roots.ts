@@ -115,12 +115,12 @@ function versionsName(store: Store, roots: Roots): void {
   for (const what of unreadableImages(store)) unread(what);
   for (const name of store.imageNames()) {
     const image = store.image(name);
-    attempt(() => {
+    orUnread(() => {
       const {versions, damaged} = image.records();
       damaged.forEach(unread);
       roots.versions.push(...versions);
       for (const {volume} of versions) roots.named.add(volume);
-      attempt(() => lookAtTags(image, versions, unread), unread);
+      orUnread(() => lookAtTags(image, versions, unread), unread);
     }, unread);
   }
 }
@@ -151,7 +151,7 @@ function unreadableImages({layout}: Store): string[] {
   }
 }
 
-function attempt(read: () => void, unread: (what: string) => void): void {
+function orUnread(read: () => void, unread: (what: string) => void): void {
   try {
     read();
   } catch (error) {

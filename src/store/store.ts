@@ -8,7 +8,14 @@ import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {StorageDriver} from '../storage/driver.ts';
 import {driversIn} from '../storage/on-disk/volume-record.ts';
-import {DRIVER_NAMES, isDriverName, kindOf, openDriver, type DriverName} from '../storage/registry.ts';
+import {
+  DRIVER_NAMES,
+  isDriverName,
+  kindOf,
+  openDriver,
+  WITH_DATASETS,
+  type DriverName,
+} from '../storage/registry.ts';
 import {canonicalPath} from '../system/canonical.ts';
 import {isoTime} from '../system/clock.ts';
 import {makeDirectoryDurably, setAside, writeDurably} from '../system/files.ts';
@@ -133,7 +140,7 @@ function lostFormat(
     'BAD_INPUT',
     `${layout.format} is ${stored === 'none' ? 'lost' : 'damaged'}, and the volumes do not tell the store's driver`,
     {
-      hint: 'restore it from a backup; a store of the zfs driver: chrootctl doctor --rebuild --dataset POOL/NAME',
+      hint: `restore it from a backup; a store of the ${WITH_DATASETS} driver: chrootctl doctor --rebuild --dataset POOL/NAME`,
     },
   );
 }

@@ -11,6 +11,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -56,7 +57,8 @@ export function isAbandoned(temporary: string): boolean {
   return statSync(temporary, {throwIfNoEntry: false})?.isFile() === true && isOld(temporary);
 }
 
-function isOld(path: string): boolean {
+/** Whether it has not changed for so long that who made it is done with it, or dead. */
+export function isOld(path: string): boolean {
   const stat = statSync(path, {throwIfNoEntry: false});
   return stat !== undefined && Date.now() - stat.ctimeMs > YOUNG_MS;
 }
@@ -135,6 +137,16 @@ export function writeAtomically(path: string, content: string, mode = 0o644): vo
   writeBeside(path, (temporary) => {
     naming(path, () => writeFileSync(temporary, content, {flag: 'wx', mode}));
   });
+}
+
+/** Names in a directory; none when it is not there. */
+export function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 /** Makes renames, creations and removals inside `directory` durable. */

@@ -13,13 +13,13 @@ import {claimsOf, doubtsAbout, rootsOf, type Doubt, type Roots} from '../store/r
 import {volumesOf} from '../store/sessions.ts';
 import type {VolumeInfo} from '../storage/driver.ts';
 import type {Store} from '../store/store.ts';
+import {isOld} from '../system/files.ts';
 import {throwIfInterrupted} from '../system/interruption.ts';
 import {inDoubt, stillThere} from './evidence.ts';
 import {
   abandonedTrials,
   entries,
   goneImages,
-  isOld,
   strayMounts,
   temporaries,
   tornRecords,

@@ -1,12 +1,12 @@
 /** Leftovers that no record names: mounts, files that were being written, trials of drivers. */
-import {readdirSync, rmSync, statSync} from 'node:fs';
+import {rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {errnoOf} from '../errors.ts';
 import {isMounted, removeMountPoint} from '../session/root.ts';
 import {deleteTrial, trialsIn} from '../storage/trial.ts';
 import {GONE} from '../store/layout.ts';
 import type {Store} from '../store/store.ts';
-import {isAbandoned, removeIfExists} from '../system/files.ts';
+import {isAbandoned, isOld, namesIn, removeIfExists} from '../system/files.ts';
 import {run} from '../system/programs.ts';
 
 /** Something to collect: what it is, and how. */
@@ -16,9 +16,6 @@ export interface Leftover {
   fix: string;
   collect: () => Promise<unknown>;
 }
-
-/** A temporary file, a trial or a torn record this young may be one that somebody is at. */
-const YOUNG_MS = 60_000;
 
 /** Mounts below the store, and their empty mount points, that no session has. */
 export function strayMounts(store: Store, ids: readonly string[]): Leftover[] {
@@ -100,14 +97,9 @@ export function goneImages(store: Store): Leftover[] {
 
 export function entries(directory: string): string[] {
   try {
-    return readdirSync(directory);
+    return namesIn(directory);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
+    if (errnoOf(error) === 'ENOTDIR') return [];
     throw error;
   }
-}
-
-export function isOld(path: string): boolean {
-  const stat = statSync(path, {throwIfNoEntry: false});
-  return stat !== undefined && Date.now() - stat.ctimeMs > YOUNG_MS;
 }

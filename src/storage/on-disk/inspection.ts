@@ -12,7 +12,7 @@ import {existsSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError} from '../../errors.ts';
-import {isAbandoned, removeIfExists, setAside} from '../../system/files.ts';
+import {isAbandoned, namesIn, removeIfExists, setAside} from '../../system/files.ts';
 import {hasEnded} from '../../system/owners.ts';
 import type {CheckOptions, Claims, VolumeProblem} from '../driver.ts';
 import {ATTRIBUTES} from '../overlay/merge.ts';
@@ -32,7 +32,6 @@ import {
   collect,
   deleteParts,
   deleteVolumeDirectory,
-  filesIn,
   foreignIn,
   halvesIn,
   locked,
@@ -192,7 +191,7 @@ function leftParts(room: Room, record: VolumeRecord): Finding[] {
 
 /** Records that were being written when their writer was killed. */
 function temporaries(directory: string, id: string): Finding[] {
-  return filesIn(directory)
+  return namesIn(directory)
     .filter(
       (name) => name.startsWith(`${RECORD}.`) && name.endsWith('.tmp') && isAbandoned(join(directory, name)),
     )

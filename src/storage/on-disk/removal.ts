@@ -9,12 +9,12 @@
  * its layer any more. That is decided under the lock of the volumes directory, by one process at a time. `create`
  * takes no lock: whoever clones a volume has pinned it, so it is not removed meanwhile.
  */
-import {closeSync, existsSync, openSync, readdirSync, renameSync} from 'node:fs';
+import {closeSync, existsSync, openSync, renameSync} from 'node:fs';
 import {constants, setPriority} from 'node:os';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {isId} from '../../ids.ts';
-import {setAside} from '../../system/files.ts';
+import {namesIn, setAside} from '../../system/files.ts';
 import {isSelf, self, startOf} from '../../system/identity.ts';
 import {withLock} from '../../system/lock.ts';
 import {describeOwner, hasEnded} from '../../system/owners.ts';
@@ -85,7 +85,7 @@ async function removeFrozen(room: Room, ids: readonly string[]): Promise<void> {
 /** A volume that is to go, of which nothing can be read but who lies upon it: a removed one, as any other. */
 function markRemoved({volumes, name}: Room, id: string): void {
   assertDeletable(volumes, id);
-  const parts = filesIn(directoryOf(volumes, id)).filter((part) => LAYERS.includes(part));
+  const parts = namesIn(directoryOf(volumes, id)).filter((part) => LAYERS.includes(part));
   const layers = (parts.length === 0 ? ['fs'] : parts).map((part) => `${id}/${part}`);
   setAside(join(directoryOf(volumes, id), RECORD));
   writeRecord(
@@ -101,7 +101,7 @@ export async function discardVolume(room: Room, id: string): Promise<void> {
   if (record === 'unreadable' || record?.state !== 'active') return removeVolumes(room, [id]);
   const directory = await letGo(room, record);
   const budget = {left: MOST_AT_ONCE};
-  const parts = filesIn(directory).filter((name) => PARTS.includes(name));
+  const parts = namesIn(directory).filter((name) => PARTS.includes(name));
   const deleteAll = (most?: Budget): boolean =>
     parts.every((part) => deleteTree(join(directory, part), most));
   if (deleteAll(budget) || (!isDeletedLater(directory, record) && deleteAll())) deleteTree(directory);
@@ -197,7 +197,7 @@ export function goneOf(volumes: string, id: string): string {
 
 /** The directories of what was to become a volume, and of what was one: by their names none is a volume. */
 export function halvesIn(volumes: string): string[] {
-  return filesIn(volumes).filter((name) => {
+  return namesIn(volumes).filter((name) => {
     const id = name.slice(0, name.indexOf('.'));
     return isId(id) && (name === `${id}${GONE}` || name.endsWith('.tmp'));
   });
@@ -269,18 +269,9 @@ export async function deleteParts(room: Room, directory: string): Promise<void> 
 
 /** The first entry that no driver of ours would have made. */
 export function foreignIn(directory: string): string | undefined {
-  return filesIn(directory).find((name) => !OURS.test(name));
+  return namesIn(directory).find((name) => !OURS.test(name));
 }
 
 const OURS = new RegExp(
   `^(?:${PARTS.join('|')}|${ATTRIBUTES.replace('.', '\\.')}|volume\\.json(?:\\.[0-9a-f.-]+\\.tmp|\\.damaged(?:-\\d+)?)?)$`,
 );
-
-export function filesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}

@@ -2,7 +2,7 @@
 import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 import type {Claims} from '../driver.ts';
-import {filesIn} from './removal.ts';
+import {namesIn} from '../../system/files.ts';
 import type {CheckedRoom} from './inspection.ts';
 import {directoryOf, LAYERS, readRecords, volumeOfLayer, type VolumeRecord} from './volume-record.ts';
 
@@ -18,7 +18,7 @@ export function restored(room: CheckedRoom, id: string, claims: Claims): VolumeR
   const {volumes, name} = room;
   const frozen = claims.frozen.get(id);
   if (frozen === undefined) return undefined;
-  const parts = filesIn(directoryOf(volumes, id)).filter((part) => LAYERS.includes(part));
+  const parts = namesIn(directoryOf(volumes, id)).filter((part) => LAYERS.includes(part));
   // A clone has all layers of its parent below its own.
   const below = heirOf(volumes, id)?.layers ?? [];
   const from = below.findIndex((layer) => volumeOfLayer(layer) === id);
