@@ -1,4 +1,4 @@
-import {boolean} from '@oclif/core/flags';
+import {boolean, string} from '@oclif/core/flags';
 import {ChrootctlError, messageOf} from '../src/errors.ts';
 import {collect, wouldCollect} from '../src/upkeep/collect.ts';
 import {BaseCommand} from './shared/base.ts';
@@ -7,11 +7,18 @@ export default class Gc extends BaseCommand {
   static override summary =
     'Collect what crashes left: dead sessions, volumes nobody names, mounts, temporary files.';
   static override description =
-    'Safe at any time, beside anything. Versions are never touched: prune does that.';
+    'Safe at any time, beside anything. Versions are never touched: prune does that. A volume that may be of somebody whose ' +
+    'record is lost or cannot be read is left, and named: --give-up is for when no backup has that record.';
   static override examples = ['<%= config.bin %> gc', '<%= config.bin %> gc --dry-run'];
   static override flags = {
     transfers: boolean({
       description: 'also give up imports that broke off and could go on (else after 7 days)',
+    }),
+    'give-up': string({
+      multiple: true,
+      helpValue: 'WHAT',
+      description:
+        'also a volume that would be left, by its id, or a record that cannot be read, by its path',
     }),
     'dry-run': boolean({char: 'n', description: 'tell what would be collected, and leave it'}),
   };
@@ -19,7 +26,7 @@ export default class Gc extends BaseCommand {
   async run(): Promise<void> {
     const {flags} = await this.parse(Gc);
     const store = await this.openStore(flags);
-    const options = {transfers: flags.transfers};
+    const options = {transfers: flags.transfers, giveUp: flags['give-up'] ?? []};
     const {collected, failed, left} = flags['dry-run']
       ? await wouldCollect(store, options)
       : await collect(store, options);

@@ -15,6 +15,7 @@ export default class Ps extends BaseCommand {
     const store = await this.openStore(flags);
     const sessions = flags.size ? await listSessionsWithSizes(store) : listSessions(store);
     this.answer(flags, sessions, () => sessionTable(sessions));
-    for (const {path} of store.sessions.damaged()) this.remark(flags, `${path} cannot be read`);
+    for (const {path} of [...store.sessions.damaged(), ...store.execs.damaged()])
+      this.remark(flags, `${path} cannot be read`);
   }
 }

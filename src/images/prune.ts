@@ -62,7 +62,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<Pruned
 
 /** A session whose record cannot be read may use any version. */
 function unreadSession({sessions}: Store): string | undefined {
-  const [damaged] = sessions.damagedSessions();
+  const [damaged] = sessions.damaged();
   return damaged && `${damaged.path} cannot be read, and may use any of its versions`;
 }
 

@@ -35,7 +35,7 @@ async function remove(
   text: string,
   {force, tell}: {force: boolean; tell: Tell},
 ): Promise<Removed[]> {
-  const [damaged] = store.sessions.damagedSessions();
+  const [damaged] = store.sessions.damaged();
   if (damaged !== undefined) {
     throw new ChrootctlError('BUSY', `${damaged.path} cannot be read, and may use ${text}`, {
       hint: 'chrootctl doctor --fix mends it if it can',

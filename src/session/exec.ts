@@ -3,7 +3,7 @@ import {launch, type LaunchOptions} from '../sandbox/launch.ts';
 import type {SandboxResult, SandboxSpec} from '../sandbox/spec.ts';
 import {randomId} from '../ids.ts';
 import type {RunOptions} from '../store/records.ts';
-import type {Exec} from '../store/sessions.ts';
+import type {Exec} from '../store/execs.ts';
 import type {Store} from '../store/store.ts';
 import {self, startOf} from '../system/identity.ts';
 import {kept} from './kept.ts';
@@ -27,7 +27,7 @@ export async function exec(
 ): Promise<SandboxResult> {
   const record = kept(store, id);
   // The record comes first: whoever wants to unmount the root, or to commit it, sees that it is in use.
-  const running = store.sessions.addExec({session: id, owner: self(), command: [...command], sandbox: null});
+  const running = store.execs.add({session: id, owner: self(), command: [...command], sandbox: null});
   try {
     const {result} = await undisturbed(store, running, async () => {
       const directory = await restoreRoot(store, kept(store, id));
@@ -45,19 +45,19 @@ export async function exec(
         measured,
       });
       return untilReady(spec, {
-        lifeline: store.sessions.lifeline(running.id),
+        lifeline: store.execs.lifeline(running.id),
         onPlaces: (made) => {
           const all = addPlaces(places, made);
           if (all.length > places.length) store.sessions.replace({...kept(store, id), places: all});
         },
         onStart: (pid) => {
-          store.sessions.replaceExec({...running, sandbox: {pid, started: startOf(pid) ?? ''}});
+          store.execs.replace({...running, sandbox: {pid, started: startOf(pid) ?? ''}});
         },
       });
     });
     return await result;
   } finally {
-    store.sessions.dropExec(running);
+    store.execs.drop(running);
   }
 }
 
@@ -68,7 +68,7 @@ export async function exec(
  */
 async function undisturbed<T>(store: Store, {id, session}: Exec, work: () => Promise<T>): Promise<T> {
   return store.sessions.locked(session, async () => {
-    const others = store.sessions.execs(session).filter((exec) => exec.id !== id);
+    const others = store.execs.running(session).filter((exec) => exec.id !== id);
     return withPaused(others, work);
   });
 }

@@ -50,7 +50,7 @@ async function usage(store: Store, volume: string): Promise<number | null> {
 /** Oldest first. */
 export function listSessions(store: Store): ListedSession[] {
   const mounted = new Set(mountsOf().map(({mountPoint}) => mountPoint));
-  const busy = new Map(store.sessions.execs().map((exec) => [exec.session, exec.command]));
+  const busy = new Map(store.execs.running().map((exec) => [exec.session, exec.command]));
   return store.sessions
     .list()
     .sort((a, b) => (a.created < b.created ? -1 : 1))

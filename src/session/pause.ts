@@ -4,7 +4,7 @@ import {readdirSync} from 'node:fs';
 import type {Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError} from '../errors.ts';
-import type {Exec} from '../store/sessions.ts';
+import type {Exec} from '../store/execs.ts';
 import {entries, isRunning, numbersOf, processAt, signal, statOf, type Process} from '../system/processes.ts';
 import {start} from '../system/programs.ts';
 import {sandboxesOf} from './running.ts';

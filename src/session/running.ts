@@ -1,6 +1,6 @@
 /** What runs in a kept session, wherever: in our pid namespace, in one further in, or where it cannot be seen. */
 import {ChrootctlError} from '../errors.ts';
-import type {Exec} from '../store/sessions.ts';
+import type {Exec} from '../store/execs.ts';
 import {describeOwner, find} from '../system/owners.ts';
 import type {Process} from '../system/processes.ts';
 

@@ -23,7 +23,8 @@ import {
   type HistoryEntry,
   type Refs,
 } from './records.ts';
-import {filesIn, historyFile, readRefs, refsFile} from './refs.ts';
+import {filesIn} from './record-files.ts';
+import {historyFile, readRefs, refsFile} from './refs.ts';
 
 export {ImageChange, type MoveReason, type PreparedMoves, type TagMoves} from './image-change.ts';
 
@@ -78,19 +79,20 @@ export class Image {
   }
 
   /** All versions whose volumes are needed: also those out of sight, which may yet be put back. And what cannot be read. */
-  records(): {versions: VersionRecord[]; damaged: string[]} {
+  records(): {versions: VersionRecord[]; damaged: {path: string; why: string}[]} {
     const files = new Set<string>();
     // A version that is put back meanwhile changes its name: whichever it has, one of three looks sees it.
     for (let look = 0; look < 3; look++) for (const name of this.#versionFiles()) files.add(name);
     const records = new Map<string, VersionRecord>();
-    const damaged: string[] = [];
+    const damaged: {path: string; why: string}[] = [];
     for (const name of files) {
       if (!name.endsWith('.json') && !name.endsWith(REMOVING)) continue;
-      const complaint = messageIfDamaged(() => {
-        const record = readRecord(VersionRecord, join(this.#directory, 'versions', name));
+      const path = join(this.#directory, 'versions', name);
+      const why = messageIfDamaged(() => {
+        const record = readRecord(VersionRecord, path);
         if (record !== undefined) records.set(record.id, record);
       });
-      damaged.push(...(complaint === undefined ? [] : [complaint]));
+      if (why !== undefined) damaged.push({path, why});
     }
     return {versions: [...records.values()], damaged};
   }
@@ -98,7 +100,8 @@ export class Image {
   /** What of its tags and versions cannot be read, in a line each. */
   complaints(): string[] {
     const ofTags = messageIfDamaged(() => this.refs()) ?? [];
-    const ofVersions = messageIfDamaged(() => this.#versionFiles()) ?? this.records().damaged;
+    const ofVersions =
+      messageIfDamaged(() => this.#versionFiles()) ?? this.records().damaged.map(({why}) => why);
     return [ofTags, ofVersions].flat();
   }
 

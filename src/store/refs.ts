@@ -4,9 +4,10 @@
  */
 import {existsSync} from 'node:fs';
 import {join} from 'node:path';
-import {ChrootctlError, errnoOf} from '../errors.ts';
-import {makeDirectoryDurably, namesIn, setAside, writeDurably} from '../system/files.ts';
+import {ChrootctlError} from '../errors.ts';
+import {makeDirectoryDurably, setAside, writeDurably} from '../system/files.ts';
 import {hasHistory, readUnconfirmed} from './history.ts';
+import {filesIn} from './record-files.ts';
 import {
   bare,
   formatRecord,
@@ -93,16 +94,4 @@ function isNew(directory: string): boolean {
 
 function versionFilesIn(directory: string): string[] {
   return filesIn(join(directory, 'versions')).filter((name) => /\.json(?:\.removing)?$/.test(name));
-}
-
-/** Names in a directory of records; none when it is not there. @throws ChrootctlError BAD_INPUT when it is none */
-export function filesIn(directory: string): string[] {
-  try {
-    return namesIn(directory);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOTDIR') throw error;
-    throw new ChrootctlError('BAD_INPUT', `${directory} is damaged: it is no directory`, {
-      hint: 'chrootctl doctor tells what is affected',
-    });
-  }
 }

@@ -103,7 +103,7 @@ function sessionsName(store: Store, roots: Roots): void {
   if (!existsSync(layout.sessions)) roots.unread.push({what: `${layout.sessions} is gone`, couldName: 'any'});
   roots.sessions.push(...sessions.list());
   roots.dead.push(...roots.sessions.flatMap((record) => sessions.leftBehind(record) ?? []));
-  for (const {path, torn} of sessions.damagedSessions())
+  for (const {path, torn} of sessions.damaged())
     // What a run that a power cut tore had made has ended with the machine.
     roots.unread.push({what: `${path} cannot be read`, couldName: torn ? 'kept' : 'any'});
   for (const record of [...roots.sessions, ...roots.dead])
@@ -117,7 +117,7 @@ function versionsName(store: Store, roots: Roots): void {
     const image = store.image(name);
     orUnread(() => {
       const {versions, damaged} = image.records();
-      damaged.forEach(unread);
+      for (const {why} of damaged) unread(why);
       roots.versions.push(...versions);
       for (const {volume} of versions) roots.named.add(volume);
       orUnread(() => lookAtTags(image, versions, unread), unread);

@@ -2,15 +2,10 @@
  * Session records: who uses which version and which volumes. A record is written before what it names is made or
  * used and removed after that is gone, so that whatever a crash leaves is found from here.
  */
-import {closeSync, existsSync, linkSync, openSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
+import {closeSync, existsSync, linkSync, renameSync} from 'node:fs';
 import {ChrootctlError, errnoOf} from '../errors.ts';
-import {randomId} from '../ids.ts';
 import {
-  isTorn,
   inDirectory,
-  naming,
-  readText,
   removeIfExists,
   setAside,
   syncDirectory,
@@ -23,16 +18,9 @@ import {isHeld, isLocked, lockForLife} from '../system/life.ts';
 import {withLock} from '../system/lock.ts';
 import {hasEnded} from '../system/owners.ts';
 import type {Layout} from './layout.ts';
-import {
-  ExecRecord,
-  formatRecord,
-  parseRecord,
-  readable,
-  readRecord,
-  SessionRecord,
-  type VersionRecord,
-} from './records.ts';
-import {filesIn} from './refs.ts';
+import {Lifelines, makeLifeline} from './lifelines.ts';
+import {damagedIn, idsIn, type DamagedFile} from './record-files.ts';
+import {formatRecord, readable, readRecord, SessionRecord, type VersionRecord} from './records.ts';
 
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/;
 
@@ -46,21 +34,9 @@ export function checkSessionName(name: string): string {
   return name;
 }
 
-/** A command that runs in a kept session, with the name of its record. */
-export interface Exec extends ExecRecord {
-  id: string;
-}
-
-/** Makes a file, and opens it. Not for writing: that would keep its file system from becoming read-only as long as we run. */
-function openWritten(path: string, content: string): number {
-  naming(path, () => writeFileSync(path, content, {flag: 'wx', mode: 0o600}));
-  return openSync(path, 'r');
-}
-
 export class Sessions {
   readonly #layout: Layout;
-  /** Files of ours that are kept open to be locked for life (system/life.ts), by the ids of their records. */
-  readonly #open = new Map<string, number>();
+  readonly #lifelines = new Lifelines();
   /** Ids of sessions whose lock this process holds. */
   readonly #locked = new Set<string>();
 
@@ -77,21 +53,26 @@ export class Sessions {
     let open: number | undefined;
     try {
       inDirectory(this.#layout.sessions, () => {
-        if (isBrief) open = openWritten(temporary, formatRecord(record));
+        if (isBrief) open = makeLifeline(temporary, formatRecord(record));
         else writeDurably(temporary, formatRecord(record), 0o600);
       });
-      linkSync(temporary, path);
+      // An id that nobody has chosen is nobody else's.
+      if (isBrief) renameSync(temporary, path);
+      else linkSync(temporary, path);
     } catch (error) {
       if (open !== undefined) closeSync(open);
+      removeIfExists(temporary);
       if (errnoOf(error) === 'EEXIST') return false;
       // Somebody has collected it meanwhile, as that of a writer who died.
       if (errnoOf(error) === 'ENOENT') return this.add(record);
       throw error;
-    } finally {
-      removeIfExists(temporary);
     }
-    if (open !== undefined) this.#open.set(record.id, open);
-    else syncDirectory(this.#layout.sessions);
+    if (open !== undefined) {
+      this.#lifelines.keep(record.id, open);
+      return true;
+    }
+    removeIfExists(temporary);
+    syncDirectory(this.#layout.sessions);
     return true;
   }
 
@@ -99,7 +80,7 @@ export class Sessions {
   replace(record: SessionRecord): void {
     const write = record.ephemeral ? writeAtomically : writeDurably;
     write(this.#layout.session(record.id), formatRecord(record), 0o600);
-    this.#close(record.id); // What it was locked by is not the record any more.
+    this.#lifelines.drop(record.id); // What it was locked by is not the record any more.
   }
 
   /** Puts a record in the place of one that cannot be read, which is kept beside. */
@@ -110,27 +91,21 @@ export class Sessions {
 
   drop(id: string): void {
     removeIfExists(this.#layout.session(id));
-    this.#close(id);
+    this.#lifelines.drop(id);
   }
 
   /**
-   * The file that tells of our life as long as it is locked and open, for what goes on as long as we do to lock it: the
-   * record of a session of ours that ends with us, or what belongs to that of a command.
+   * The record of a session of ours that ends with us, which tells of our life as long as it is locked and open, for what
+   * goes on as long as we do to lock it.
    */
   lifeline(id: string): number | undefined {
-    return this.#open.get(id);
+    return this.#lifelines.of(id);
   }
 
   /** Locks the record of a session that ends with us, where nothing is started that could do it. */
   async lockForLife(id: string): Promise<void> {
     const fd = this.lifeline(id);
     if (fd !== undefined) await lockForLife(fd, this.#layout.session(id));
-  }
-
-  #close(id: string): void {
-    const fd = this.#open.get(id);
-    if (fd !== undefined) closeSync(fd);
-    this.#open.delete(id);
   }
 
   find(id: string): SessionRecord | undefined {
@@ -150,33 +125,12 @@ export class Sessions {
 
   /** All records; one that disappears meanwhile is left out, and one that cannot be read is reported by `damaged`. */
   list(): SessionRecord[] {
-    return this.#names(this.#layout.sessions).flatMap((id) => readable(() => this.find(id)) ?? []);
+    return idsIn(this.#layout.sessions).flatMap((id) => readable(() => this.find(id)) ?? []);
   }
 
-  /**
-   * Files of records that cannot be read: torn by a power cut (`run` does not wait for the disk), or whole and wrong,
-   * so that somebody must have edited them.
-   */
-  damaged(): {path: string; torn: boolean}[] {
-    const files = [
-      ...this.#names(this.#layout.sessions).map((id) => this.#layout.session(id)),
-      ...this.#names(this.#layout.execs).map((id) => this.#execFile(id)),
-    ];
-    return files.flatMap((path) => {
-      const schema = path.startsWith(this.#layout.execs) ? ExecRecord : SessionRecord;
-      // Not even a file: undefined. A file that is gone by now: null.
-      const text = readable(() => readText(path) ?? null);
-      if (text === null) return [];
-      if (text === undefined) return {path, torn: false};
-      return readable(() => parseRecord<object>(schema, text, path)) === undefined
-        ? {path, torn: isTorn(text)}
-        : [];
-    });
-  }
-
-  /** Those of sessions: any of them may use any version. */
-  damagedSessions(): {path: string; torn: boolean}[] {
-    return this.damaged().filter(({path}) => path.startsWith(`${this.#layout.sessions}/`));
+  /** Files of records that cannot be read: any of them may use any version. */
+  damaged(): DamagedFile[] {
+    return damagedIn(this.#layout.sessions, SessionRecord);
   }
 
   /** Whether its owner has gone without ending it. A kept session has no owner to lose once it has begun. */
@@ -245,75 +199,6 @@ export class Sessions {
         if (!existsSync(this.#layout.session(id))) removeIfExists(path);
       }
     });
-  }
-
-  /** Adds a record of a command, in a file of its own: pids are the same in many namespaces. */
-  addExec(record: ExecRecord): Exec {
-    const exec = {...record, id: `${record.session}.${randomId(12)}`};
-    inDirectory(this.#layout.execs, () => this.replaceExec(exec));
-    const lock = this.#layout.lock('exec', exec.id);
-    this.#open.set(
-      exec.id,
-      inDirectory(this.#layout.locks, () => openWritten(lock, '')),
-    );
-    return exec;
-  }
-
-  /** For its owner. */
-  replaceExec({id, ...record}: Exec): void {
-    writeAtomically(this.#execFile(id), formatRecord(record), 0o600);
-  }
-
-  dropExec({id}: Pick<Exec, 'id'>): void {
-    removeIfExists(this.#layout.lock('exec', id)); // First: no record leads to it afterwards.
-    removeIfExists(this.#execFile(id));
-    this.#close(id);
-  }
-
-  /** Whether the chrootctl of a command has certainly ended. */
-  isOver({id, owner}: Exec): boolean {
-    return hasEnded(owner, () => isHeld(this.#layout.lock('exec', id)));
-  }
-
-  /** Commands that run in kept sessions now. Records whose owner died are removed on the way. */
-  execs(session?: string): Exec[] {
-    const execs = this.#allExecs().filter((exec) => session === undefined || exec.session === session);
-    return execs.filter((exec) => {
-      const isOver = this.isOver(exec);
-      if (isOver) this.#sweepExec(exec);
-      return !isOver;
-    });
-  }
-
-  /** Whoever only looks can do so in a store that is read-only. */
-  #sweepExec(exec: Exec): void {
-    try {
-      this.dropExec(exec);
-    } catch (error) {
-      if (errnoOf(error) !== 'EROFS') throw error;
-    }
-  }
-
-  /** Records of commands whose chrootctl died. */
-  deadExecs(): Exec[] {
-    return this.#allExecs().filter((exec) => this.isOver(exec));
-  }
-
-  #allExecs(): Exec[] {
-    return this.#names(this.#layout.execs).flatMap((id) => {
-      const record = readable(() => readRecord(ExecRecord, this.#execFile(id)));
-      return record === undefined ? [] : [{...record, id}];
-    });
-  }
-
-  #execFile(id: string): string {
-    return join(this.#layout.execs, `${id}.json`);
-  }
-
-  #names(directory: string): string[] {
-    return filesIn(directory)
-      .filter((name) => name.endsWith('.json'))
-      .map((name) => name.slice(0, -'.json'.length));
   }
 }
 

@@ -21,9 +21,10 @@ import {isoTime} from '../system/clock.ts';
 import {makeDirectoryDurably, setAside, writeDurably} from '../system/files.ts';
 import {withLock} from '../system/lock.ts';
 import {Image} from './image.ts';
+import {Execs} from './execs.ts';
 import {Layout} from './layout.ts';
+import {filesIn} from './record-files.ts';
 import {formatRecord, readable, readRecord, StoreFormat} from './records.ts';
-import {filesIn} from './refs.ts';
 import {makeReserve} from './reserve.ts';
 import {Sessions} from './sessions.ts';
 
@@ -48,12 +49,14 @@ export class Store {
   readonly driver: StorageDriver;
   readonly format: StoreFormat;
   readonly sessions: Sessions;
+  readonly execs: Execs;
 
   private constructor(layout: Layout, format: StoreFormat, driver: StorageDriver) {
     this.layout = layout;
     this.format = format;
     this.driver = driver;
     this.sessions = new Sessions(layout);
+    this.execs = new Execs(layout);
   }
 
   /** Whether its format.json is lost or torn; what that said is known from the volumes. */

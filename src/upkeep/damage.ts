@@ -8,8 +8,8 @@ import {readable, type SessionRecord} from '../store/records.ts';
 import {claimsOf, rootsOf} from '../store/roots.ts';
 import type {VolumeProblem} from '../storage/driver.ts';
 import type {Store} from '../store/store.ts';
-import type {Left, Survey} from './collect.ts';
 import {foreignFiles, leftVolumes, lostDirectories, lostTags} from './lost.ts';
+import type {Left, Survey} from './survey.ts';
 import {describeTransfer, transfers} from './transfers.ts';
 
 export interface Damage {
@@ -183,16 +183,18 @@ function complaintOf(image: Image): string | undefined {
 }
 
 /** Torn ones of runs are leftovers. */
-function damagedSessions(store: Store, left: readonly Left[]): Damage[] {
-  return store.sessions
-    .damaged()
-    .filter(({torn}) => !torn || left.some(({volume}) => !volume.ephemeral))
-    .map(({path}) => ({
-      kind: 'damaged-record',
-      what: `${path} cannot be read`,
-      fix: 'mend it, or restore it from a backup; until then no volume is collected that it may name',
-      collect: undefined,
-    }));
+function damagedSessions({sessions, execs}: Store, left: readonly Left[]): Damage[] {
+  const mayNameKept = left.some(({volume}) => !volume.ephemeral);
+  const told = [
+    ...sessions.damaged().filter(({torn}) => !torn || mayNameKept),
+    ...execs.damaged().filter(({torn}) => !torn),
+  ];
+  return told.map(({path}) => ({
+    kind: 'damaged-record',
+    what: `${path} cannot be read`,
+    fix: 'mend it, or restore it from a backup; until then no volume is collected that it may name',
+    collect: undefined,
+  }));
 }
 
 /** The records know less than the storage, by more than one commit that died halfway. */

@@ -3,9 +3,9 @@ import {ChrootctlError, messageOf} from '../errors.ts';
 import type {VolumeProblem} from '../storage/driver.ts';
 import {withReserve} from '../store/reserve.ts';
 import {Store, type StoreOptions} from '../store/store.ts';
-import {survey} from './collect.ts';
 import {damage} from './damage.ts';
 import {hindrances} from './fitness.ts';
+import {survey} from './survey.ts';
 
 export interface Problem {
   kind: string;

@@ -11,9 +11,9 @@ import {volumesOf} from '../store/sessions.ts';
 import {restoreFormat, type Store} from '../store/store.ts';
 import {isoTime} from '../system/clock.ts';
 import {self} from '../system/identity.ts';
-import type {Left} from './collect.ts';
 import type {Damage} from './damage.ts';
 import {entries} from './litter.ts';
+import type {Left} from './survey.ts';
 
 /** Without sessions/ any volume may be one's. Other empty directories are made again by who needs them. */
 export function lostDirectories(store: Store): Damage[] {
@@ -163,7 +163,7 @@ function nameFor(store: Store, count: number): string {
 }
 
 function damagedSessionNames({sessions, layout}: Store): string[] {
-  return sessions.damagedSessions().map(({path}) => path.slice(layout.sessions.length + 1, -'.json'.length));
+  return sessions.damaged().map(({path}) => path.slice(layout.sessions.length + 1, -'.json'.length));
 }
 
 /** An active volume that was made to be kept is somebody's work: it is a session again. */

@@ -2,6 +2,7 @@
 import type {Unfinished} from '../storage/stream-contract.ts';
 import type {Store} from '../store/store.ts';
 import {formatAge, formatSize} from '../units.ts';
+import type {Leftover} from './litter.ts';
 
 const KEPT_MS = 7 * 24 * 3600 * 1000;
 
@@ -26,4 +27,18 @@ export async function transfers(store: Store): Promise<Transfers> {
 export function describeTransfer({name, size, since}: Unfinished): string {
   const when = since === undefined ? 'at its end' : formatAge(since.toISOString());
   return `an import of stream ${name} broke off ${when}; ${formatSize(size)} of it are kept`;
+}
+
+/** Those that nobody goes on with; with `transfers` also those that could go on. */
+export async function abandonedTransfers(
+  store: Store,
+  {transfers: all = false}: {transfers?: boolean},
+): Promise<Leftover[]> {
+  const {expired, waiting} = await transfers(store);
+  return [...expired, ...(all ? waiting : [])].map((transfer) => ({
+    kind: 'unfinished-transfer',
+    what: describeTransfer(transfer),
+    fix: 'drop it',
+    collect: async () => store.driver.streams?.abandon(transfer.name),
+  }));
 }

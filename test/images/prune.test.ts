@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {importImage} from '../../src/images/import.ts';
 import {prune} from '../../src/images/prune.ts';
 import {Store} from '../../src/store/store.ts';
-import {leftovers} from '../../src/upkeep/collect.ts';
+import {survey} from '../../src/upkeep/survey.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
 test('a prune that gets room only when it has begun tells of all that it removes, and ends it', async () => {
@@ -21,5 +21,5 @@ test('a prune that gets room only when it has begun tells of all that it removes
   const [first, second] = store.image('base').versionIds();
   const {removed} = await prune(store, {});
   expect(removed.map(({version}) => version)).toEqual([first, second]);
-  expect(await leftovers(store)).toEqual([]);
+  expect((await survey(store)).leftovers).toEqual([]);
 });

@@ -1,6 +1,6 @@
 /** A process that holds what a command runs, until it is killed: `node hold.ts EXEC`, EXEC a record in JSON. */
 import {withPaused} from '../../src/session/pause.ts';
-import type {Exec} from '../../src/store/sessions.ts';
+import type {Exec} from '../../src/store/execs.ts';
 
 await withPaused([JSON.parse(process.argv[2] ?? '') as Exec], async () => {
   console.log('held');

@@ -5,7 +5,7 @@ import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {childrenOf} from '../../src/sandbox/processes.ts';
 import {withPaused} from '../../src/session/pause.ts';
-import type {Exec} from '../../src/store/sessions.ts';
+import type {Exec} from '../../src/store/execs.ts';
 import {self, startOf} from '../../src/system/identity.ts';
 import {statOf} from '../../src/system/processes.ts';
 import {eventually} from '../sandbox/sandbox.ts';

@@ -23,7 +23,8 @@ import {readyRoot, unmountRoot} from '../../src/session/root.ts';
 import {pin, pinNothing} from '../../src/session/pin.ts';
 import {Store} from '../../src/store/store.ts';
 import {self, startOf} from '../../src/system/identity.ts';
-import {collect, leftovers} from '../../src/upkeep/collect.ts';
+import {collect} from '../../src/upkeep/collect.ts';
+import {survey} from '../../src/upkeep/survey.ts';
 import {diagnose} from '../../src/upkeep/doctor.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
@@ -55,7 +56,7 @@ function heirOf(volume: string): string {
 }
 
 async function kinds(store: Store): Promise<string[]> {
-  return (await leftovers(store)).map(({kind}) => kind);
+  return (await survey(store)).leftovers.map(({kind}) => kind);
 }
 
 function volumesOf(store: Store): string[] {
@@ -156,7 +157,7 @@ describe('collecting', () => {
     };
     // A ledger takes its time, here as long as the run.
     Object.assign(store.driver, {ledger: {heads: end}});
-    for (const leftover of await leftovers(store)) await leftover.collect();
+    for (const leftover of (await survey(store)).leftovers) await leftover.collect();
     expect(owner.killed).toBe(true);
     expect(volumesOf(store)).toContain(record.volume);
   });
@@ -211,7 +212,7 @@ describe('collecting', () => {
     const hide = (): void =>
       renameSync(join(directory, `${id}.json`), join(directory, `${id}.json.removing`));
     hide();
-    const [seen] = await leftovers(store);
+    const [seen] = (await survey(store)).leftovers;
     renameSync(join(directory, `${id}.json.removing`), join(directory, `${id}.json`));
     await seen!.collect();
     expect(image.versionIds()).toEqual([id]);
@@ -268,7 +269,7 @@ describe('collecting', () => {
 
   test('the record of a command whose chrootctl died goes', async () => {
     const store = await storeWithImage();
-    store.sessions.addExec({session: 'work', owner: {...self(), started: '1'}, command: ['true']});
+    store.execs.add({session: 'work', owner: {...self(), started: '1'}, command: ['true']});
     expect(await kinds(store)).toEqual(['dead-exec']);
     await collect(store);
     expect(readdirSync(store.layout.execs)).toEqual([]);

@@ -15,7 +15,7 @@ import {isMounted} from '../../src/session/root.ts';
 import {ImageChange, type Image} from '../../src/store/image.ts';
 import {Store} from '../../src/store/store.ts';
 import {self} from '../../src/system/identity.ts';
-import {leftovers} from '../../src/upkeep/collect.ts';
+import {survey} from '../../src/upkeep/survey.ts';
 import {diagnose} from '../../src/upkeep/doctor.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
@@ -73,7 +73,7 @@ describe('a doctor beside a commit', () => {
 
   test('does not miss the volume that was not there yet', async () => {
     const {store, root} = await storeWithImage();
-    await leftovers(store);
+    await survey(store);
     // Only the doctor's own look: the first is that for leftovers.
     afterNext(store.driver, 'list', () =>
       afterNext(store.driver, 'list', async () => {
@@ -150,8 +150,8 @@ describe('a collector that comes late', () => {
     const {store} = await storeWithImage();
     const {record} = await pin(store, parseReference('base'), {...fields, command: [], labels: {}});
     store.sessions.replace({...record, owner: {...self(), started: '1'}});
-    const late = await leftovers(store);
-    for (const {collect} of await leftovers(store)) await collect();
+    const late = (await survey(store)).leftovers;
+    for (const {collect} of (await survey(store)).leftovers) await collect();
     await begin(store, 'base', {name: 'work'});
     for (const {collect} of late) await collect();
     expect(store.sessions.find('work')).toBeDefined();
@@ -163,7 +163,7 @@ describe('a collector that comes late', () => {
   test('leaves the mount of a session alone that began meanwhile', async () => {
     const {store} = await storeWithImage();
     mkdirSync(store.layout.mount('work'));
-    const late = await leftovers(store);
+    const late = (await survey(store)).leftovers;
     expect(late.map(({kind}) => kind)).toEqual(['stray-mount']);
     await begin(store, 'base', {name: 'work'});
     for (const {collect} of late) await collect();

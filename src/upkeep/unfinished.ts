@@ -1,0 +1,117 @@
+/** Commits and removals that died halfway, brought to an end: the commit point says which. */
+import {finishRemoval, removeVersions} from '../images/remove.ts';
+import {catchUp, type Ahead} from '../store/catch-up.ts';
+import type {ImageChange} from '../store/image.ts';
+import {readable, type SessionRecord, type VersionRecord} from '../store/records.ts';
+import {volumesOf} from '../store/sessions.ts';
+import type {Store} from '../store/store.ts';
+import type {Leftover} from './litter.ts';
+
+/** Removals that were interrupted after the version was hidden are brought to their end. */
+export function interruptedRemovals(store: Store): Leftover[] {
+  return store.imageNames().flatMap((name) =>
+    store
+      .image(name)
+      .removingIds()
+      .map((id) => ({
+        kind: 'interrupted-removal',
+        what: `version ${name}@${id}: its removal was interrupted`,
+        fix: 'remove the rest',
+        collect: () => changeImage(store, name, (change) => finishRemoval(store, change, id)),
+      })),
+  );
+}
+
+/** Commits that died between their transaction in the storage and their records: the storage has them, whole. */
+export function interruptedCommits(store: Store, ahead: readonly Ahead[]): Leftover[] {
+  return ahead
+    .filter(({isInterrupted}) => isInterrupted)
+    .map(({image}) => ({
+      kind: 'unfinished-commit',
+      what: `a commit to ${image} died when the storage had it and the records did not`,
+      fix: 'bring it to its end',
+      collect: async () => {
+        await catchUp(store, image);
+      },
+    }));
+}
+
+/** Those of the versions that one of the sessions was making, and that no tag has named: they never happened. */
+export function unpublished(
+  store: Store,
+  versions: readonly VersionRecord[],
+  sessions: readonly SessionRecord[],
+): VersionRecord[] {
+  const volumes = new Set(sessions.flatMap(volumesOf));
+  return versions
+    .filter(({volume}) => volumes.has(volume))
+    .filter(({image, id}) => readable(() => store.image(image).isPublished(id)) === false);
+}
+
+/** Those whose commit is not at work any more: it holds the image's lock, so when we have that it has ended. */
+export async function whoseCommitEnded(
+  store: Store,
+  versions: readonly VersionRecord[],
+): Promise<VersionRecord[]> {
+  const ended: VersionRecord[] = [];
+  for (const version of versions) {
+    const image = store.image(version.image);
+    await image.change(() => {
+      const isPublished = readable(() => image.isPublished(version.id));
+      if (isPublished === false && readable(() => image.version(version.id)) !== undefined)
+        ended.push(version);
+      return Promise.resolve();
+    });
+  }
+  return ended;
+}
+
+/** Versions that died with the session that was making them. */
+export function unfinishedCommits(store: Store, versions: readonly VersionRecord[]): Leftover[] {
+  return versions.map(({image, id}) => ({
+    kind: 'unfinished-commit',
+    what: `version ${image}@${id}: the commit died before a tag named it`,
+    fix: 'remove it',
+    collect: () => changeImage(store, image, (change) => removeVersions(store, change, [id])),
+  }));
+}
+
+/** The same of sessions that are kept: the volume is the session's still. */
+export function withdrawnCommits(store: Store, versions: readonly VersionRecord[]): Leftover[] {
+  return versions.map(({image, id}) => ({
+    kind: 'unfinished-commit',
+    what: `version ${image}@${id}: the commit died before a tag named it; its session goes on`,
+    fix: 'remove its record',
+    collect: () =>
+      changeImage(store, image, (change) => {
+        change.withdrawVersion(id);
+        return Promise.resolve();
+      }),
+  }));
+}
+
+/** What is left of an image when its first commit, or its removal, died halfway: no version, no tag. */
+export function emptyImages(store: Store): Leftover[] {
+  return store
+    .imageNames()
+    .map((name) => store.image(name))
+    .filter((image) => readable(() => image.isNobodys()) === true)
+    .map((image) => ({
+      kind: 'empty-image',
+      what: `image ${image.name}: it has no versions`,
+      fix: 'remove it',
+      collect: () => changeImage(store, image.name, () => Promise.resolve()),
+    }));
+}
+
+/** An image that is empty afterwards goes as well. */
+async function changeImage(
+  store: Store,
+  name: string,
+  work: (change: ImageChange) => Promise<void>,
+): Promise<void> {
+  await store.image(name).change(async (change) => {
+    await work(change);
+    if (change.image.isNobodys()) await change.dropImage();
+  });
+}
