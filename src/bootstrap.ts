@@ -8,6 +8,7 @@ import {hostSettings, hostSources, thisHost} from './bootstrap/host-apt.ts';
 import {lookUpSuite} from './bootstrap/suites.ts';
 import {ChrootctlError} from './errors.ts';
 import {missingCertificates} from './sandbox/certificates.ts';
+import {bound, separated} from './system/bubblewrap.ts';
 import {attempt} from './system/programs.ts';
 
 export const VARIANTS = [
@@ -120,14 +121,12 @@ function usage(message: string, hint: string): ChrootctlError {
 /** The host as it is, but with mounts, processes and temporary files of its own. */
 function enclosed(target: string): string[] {
   return [
-    '--die-with-parent',
-    '--unshare-pid',
-    '--unshare-ipc',
-    ...['--dev-bind', '/', '/'],
+    ...separated({names: false}),
+    ...bound('dev', '/'),
     ...['--proc', '/proc'],
     ...['--tmpfs', '/var/tmp', '--setenv', 'TMPDIR', '/var/tmp'],
     // The target may be below that. A dev-bind, because packages' scripts write to its /dev/null.
-    ...['--dev-bind', target, target],
+    ...bound('dev', target),
     '--',
   ];
 }

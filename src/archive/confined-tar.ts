@@ -5,6 +5,7 @@
  */
 import {lstatSync, readlinkSync} from 'node:fs';
 import {resolve} from 'node:path';
+import {bound, holdingOnly, separated, withEnvironment, type Binding} from '../system/bubblewrap.ts';
 import {Child} from '../system/child.ts';
 import {dyingWithUs} from '../system/die-with-parent.ts';
 import {requireRights} from '../system/refusal.ts';
@@ -16,8 +17,8 @@ const PROGRAMS = ['usr', 'bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'];
  * Without CAP_SYS_ADMIN: attributes in `trusted.` cannot be set (xattr(7)), so overlayfs's own (opaque, redirect)
  * cannot be forged, and there is no way out of the namespace.
  */
-const TO_WRITE = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_FSETID', 'CAP_MKNOD', 'CAP_SETFCAP'];
-const TO_READ = ['CAP_DAC_READ_SEARCH'];
+const TO_WRITE = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP'];
+const TO_READ = ['DAC_READ_SEARCH'];
 
 /** ACLs name users and groups; without /etc/passwd tar(1) writes and reads them as numbers, like the owners. */
 const ATTRIBUTES = [
@@ -58,7 +59,7 @@ const CREATE = [
 
 /** Starts a tar(1) that extracts its standard input (a pipe, or an open file) into `directory`. */
 export function startExtracting(directory: string, stdin: 'pipe' | number): Child {
-  return start(directory, '--bind', TO_WRITE, ['tar', ...EXTRACT], [stdin, 'ignore']);
+  return start(directory, 'rw', TO_WRITE, ['tar', ...EXTRACT], [stdin, 'ignore']);
 }
 
 /**
@@ -68,7 +69,7 @@ export function startExtracting(directory: string, stdin: 'pipe' | number): Chil
 export function startPacking(directory: string, stdout: 'pipe' | number, compressor?: string): Child {
   const filter = compressor === undefined ? [] : [`--use-compress-program=${compressor}`];
   const command = ['tar', ...CREATE, ...filter, '.'];
-  return start(directory, '--ro-bind', TO_READ, command, ['ignore', stdout]);
+  return start(directory, 'ro', TO_READ, command, ['ignore', stdout]);
 }
 
 /** A tree that is mounted in another process's namespace only (system/view.ts) cannot be bound into one of ours. */
@@ -76,7 +77,7 @@ const IN_NAMESPACE_OF = /^\/proc\/(\d+)\/root(\/.*)$/s;
 
 function start(
   directory: string,
-  bind: string,
+  bind: Binding,
   capabilities: readonly string[],
   command: readonly string[],
   stdio: ConstructorParameters<typeof Child>[2],
@@ -94,31 +95,17 @@ function start(
 
 function enclosed(
   directory: string,
-  bind: string,
+  bind: Binding,
   capabilities: readonly string[],
   command: readonly string[],
 ): string[] {
   return [
-    '--die-with-parent',
-    '--unshare-pid',
-    '--unshare-ipc',
-    '--unshare-uts',
+    ...separated(),
     ...PROGRAMS.flatMap(shownInside),
-    bind,
-    directory,
-    '/target',
-    '--chdir',
-    '/target',
-    '--clearenv',
-    '--setenv',
-    'PATH',
-    '/usr/bin:/bin',
-    '--setenv',
-    'LC_ALL',
-    'C',
-    '--cap-drop',
-    'ALL',
-    ...capabilities.flatMap((capability) => ['--cap-add', capability]),
+    ...bound(bind, directory, '/target'),
+    ...['--chdir', '/target'],
+    ...withEnvironment({PATH: '/usr/bin:/bin', LC_ALL: 'C'}),
+    ...holdingOnly(capabilities),
     '--',
     ...command,
   ];
@@ -128,5 +115,5 @@ function shownInside(name: string): string[] {
   const path = `/${name}`;
   const stat = lstatSync(path, {throwIfNoEntry: false});
   if (stat === undefined) return [];
-  return stat.isSymbolicLink() ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path];
+  return stat.isSymbolicLink() ? ['--symlink', readlinkSync(path), path] : bound('ro', path);
 }

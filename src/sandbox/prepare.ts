@@ -4,7 +4,7 @@ import {posix} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
 import {remedyFor} from '../system/rights.ts';
 import {is32Bit} from './architecture.ts';
-import {bwrapOptions, type Enclosure} from './bubblewrap.ts';
+import {bwrapOptions, type Enclosure} from './enclosure.ts';
 import {
   ALL_CAPABILITIES,
   capabilityMask,

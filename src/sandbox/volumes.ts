@@ -2,6 +2,7 @@
 import {realpathSync, statSync, type Stats} from 'node:fs';
 import {dirname, isAbsolute, posix} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
+import {bound, type Binding} from '../system/bubblewrap.ts';
 import {isWithin, lookUp, type Found, type View} from './in-root.ts';
 import {isInRootItself, missingDirectories, type Place} from './places.ts';
 import type {Device, SandboxSpec, Tmpfs, Volume} from './spec.ts';
@@ -63,9 +64,9 @@ export function bindsOf(views: readonly View[], {volumes, devices, tmpfs, privil
   return binds;
 }
 
-type Binding = (place: Found, views: readonly View[]) => Bind;
+type Placing = (place: Found, views: readonly View[]) => Bind;
 
-function boundVolume({source, target, readOnly}: Volume, privileged: boolean): Binding {
+function boundVolume({source, target, readOnly}: Volume, privileged: boolean): Placing {
   if (!isAbsolute(source)) {
     throw new ChrootctlError('USAGE', `a volume's source must be an absolute path: ${source}`, {
       hint: 'named volumes do not exist here; give a file or directory of this host',
@@ -74,12 +75,12 @@ function boundVolume({source, target, readOnly}: Volume, privileged: boolean): B
   return (place, views) => {
     const stats = onHost(source, "the volume's source");
     const isDevice = privileged || stats.isCharacterDevice() || stats.isBlockDevice();
-    const option = readOnly ? '--ro-bind' : isDevice ? '--dev-bind' : '--bind';
-    return bound(option, {source, target}, stats.isDirectory(), place, views);
+    const how = readOnly ? 'ro' : isDevice ? 'dev' : 'rw';
+    return boundAt(how, {source, target}, stats.isDirectory(), place, views);
   };
 }
 
-function boundDevice({source, target}: Device): Binding {
+function boundDevice({source, target}: Device): Placing {
   return (place, views) => {
     const stats = onHost(source, 'the device');
     if (!stats.isCharacterDevice() && !stats.isBlockDevice() && !stats.isDirectory()) {
@@ -87,12 +88,12 @@ function boundDevice({source, target}: Device): Binding {
         hint: `to show a file or a directory inside, write -v ${source}:${target}`,
       });
     }
-    return bound('--dev-bind', {source, target}, stats.isDirectory(), place, views);
+    return boundAt('dev', {source, target}, stats.isDirectory(), place, views);
   };
 }
 
-function bound(
-  option: string,
+function boundAt(
+  how: Binding,
   {source, target}: {source: string; target: string},
   isDirectory: boolean,
   place: Found,
@@ -109,12 +110,12 @@ function bound(
   return {
     source: real,
     target: place.path,
-    words: [option, real, place.path],
+    words: bound(how, real, place.path),
     ...madeFor(place, isDirectory, views),
   };
 }
 
-function emptyTmpfs({target, size, mode, readOnly}: Tmpfs): Binding {
+function emptyTmpfs({target, size, mode, readOnly}: Tmpfs): Placing {
   return (place, views) => {
     if (place.kind === 'file')
       throw new ChrootctlError('USAGE', `${target} inside is a file: no file system can be mounted there`);

@@ -1,5 +1,6 @@
-/** bwrap(1)'s own words: what the sandbox consists of. */
+/** What the sandbox consists of, in bwrap(1)'s words. */
 import {existsSync} from 'node:fs';
+import {bound, holdingOnly, separated} from '../system/bubblewrap.ts';
 import type {Capability} from './capabilities.ts';
 import {DESCRIPTORS} from './chain.ts';
 import type {Terminal} from './terminal.ts';
@@ -60,16 +61,16 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
     terminal,
   } = enclosure;
   return [
-    ...['--die-with-parent', '--unshare-pid', '--unshare-ipc', '--unshare-uts'],
+    ...separated(),
     ...(network === 'none' ? ['--unshare-net'] : []),
     ...(hostname === undefined ? [] : ['--hostname', hostname]),
-    ...[privileged || deviceNodes ? '--dev-bind' : '--bind', root, '/'],
+    ...bound(privileged || deviceNodes ? 'dev' : 'rw', root, '/'),
     ...['--proc', '/proc'],
-    ...(privileged ? ['--dev-bind', '/dev', '/dev'] : ['--dev', '/dev']),
+    ...(privileged ? bound('dev', '/dev') : ['--dev', '/dev']),
     ...terminalWords(terminal, privileged),
     ...(shm === undefined ? [] : ['--size', String(shm)]),
     ...['--perms', '1777', '--tmpfs', '/dev/shm'],
-    ...[privileged ? '--dev-bind' : '--ro-bind', '/sys', '/sys'],
+    ...bound(privileged ? 'dev' : 'ro', '/sys'),
     ...(privileged ? [] : masks()),
     ...toolWords(toolbox),
     ...binds.flatMap((bind) => [
@@ -79,31 +80,31 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
     ]),
     ...(readOnly ? ['--remount-ro', '/'] : []),
     ...['--json-status-fd', String(DESCRIPTORS.status)],
-    ...['--cap-drop', 'ALL', ...capabilities.flatMap((name) => ['--cap-add', `CAP_${name}`])],
+    ...holdingOnly(capabilities),
     ...['--chdir', workdir],
   ];
 }
 
 /** Where there are no copies, the host's own files have their place in a directory that nobody can write to either. */
 function toolWords({directory, files, target}: Enclosure['toolbox']): string[] {
-  if (directory !== null) return ['--ro-bind', directory, target];
+  if (directory !== null) return bound('ro', directory, target);
   return [
     ...['--perms', '0755', '--tmpfs', target],
-    ...files.flatMap(({path, name}) => ['--ro-bind', path, `${target}/${name}`]),
+    ...files.flatMap(({path, name}) => bound('ro', path, `${target}/${name}`)),
     ...['--remount-ro', target],
   ];
 }
 
 /** With the host's own /dev each terminal has its name there. */
 function terminalWords({own, shown}: Terminal, privileged: boolean): string[] {
-  if (own.length > 0) return ['--dev-bind', '/dev/pts', '/dev/pts'];
-  return privileged || shown === undefined ? [] : ['--dev-bind', shown, '/dev/console'];
+  if (own.length > 0) return bound('dev', '/dev/pts');
+  return privileged || shown === undefined ? [] : bound('dev', shown, '/dev/console');
 }
 
 function masks(): string[] {
   return [
-    ...READ_ONLY.filter(existsSync).flatMap((path) => ['--ro-bind', path, path]),
-    ...MASKED_FILES.filter(existsSync).flatMap((path) => ['--dev-bind', '/dev/null', path]),
+    ...READ_ONLY.filter(existsSync).flatMap((path) => bound('ro', path)),
+    ...MASKED_FILES.filter(existsSync).flatMap((path) => bound('dev', '/dev/null', path)),
     ...MASKED_DIRECTORIES.filter(existsSync).flatMap((path) => ['--tmpfs', path, '--remount-ro', path]),
   ];
 }
