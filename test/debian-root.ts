@@ -10,6 +10,9 @@ import {thisHost} from '../src/bootstrap/host-apt.ts';
 import {run} from '../src/system/programs.ts';
 import {madeOnce} from './made-once.ts';
 
+/** For who has to make it: the packages may come slowly (ms). */
+export const ROOT_TIMEOUT = 600_000;
+
 /** Path of a tar of a minbase root. Default: the host's own release. */
 export function debianRootTar(release = suite()): Promise<string> {
   return made(`${rootName(release)}.tar`, async (temporary) => {

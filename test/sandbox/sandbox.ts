@@ -1,14 +1,19 @@
 /** Sandboxes for tests: an overlay on the shared Debian root, launched by a process of its own. */
+import {beforeAll} from '@jest/globals';
 import {spawn, type ChildProcess} from 'node:child_process';
 import {mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {homedir} from 'node:os';
 import {join} from 'node:path';
 import {randomId} from '../../src/ids.ts';
 import type {SandboxSpec} from '../../src/sandbox/spec.ts';
-import {unpackedRoot} from '../debian-root.ts';
+import {ROOT_TIMEOUT, unpackedRoot} from '../debian-root.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
 export {eventually} from '../eventually.ts';
+
+beforeAll(async () => {
+  await unpackedRoot();
+}, ROOT_TIMEOUT);
 
 export const LAUNCH_ONE = join(import.meta.dirname, 'launch-one.ts');
 export const CACHE = join(

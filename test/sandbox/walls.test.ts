@@ -19,7 +19,7 @@ import {
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {BINARY, Cli} from '../cli/chrootctl.ts';
-import {debianRootTar} from '../debian-root.ts';
+import {debianRootTar, ROOT_TIMEOUT} from '../debian-root.ts';
 
 // Shared by all tests here: what a test makes in a directory of its own is gone after it.
 const scratch = mkdtempSync(join(tmpdir(), 'chrootctl-walls-'));
@@ -32,7 +32,7 @@ beforeAll(async () => {
   await cli.ok('session', 'begin', 'debian', '--name', 'kept');
   other = spawn(BINARY, ['exec', 'kept', '--', 'sh', '-c', 'echo up; exec sleep 4242'], {env: ENV});
   await new Promise((resolve) => other.stdout?.once('data', resolve));
-});
+}, ROOT_TIMEOUT);
 
 afterAll(() => {
   other.kill('SIGKILL');
