@@ -7,10 +7,11 @@ import type {Exec} from '../store/execs.ts';
 import type {Store} from '../store/store.ts';
 import {self, startOf} from '../system/identity.ts';
 import {kept} from './kept.ts';
+import {mergeOptions} from './merge.ts';
 import {withPaused} from './pause.ts';
 import {addPlaces, copiesIn} from './places.ts';
 import {otherRoots, restoreRoot} from './root.ts';
-import {mergeOptions, sandboxSpec} from './spec.ts';
+import {sandboxSpec} from './spec.ts';
 
 export interface ExecRequest {
   command: readonly string[];

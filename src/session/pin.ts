@@ -8,10 +8,11 @@ import {randomId} from '../ids.ts';
 import {formatReference, type Reference} from '../reference.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import type {ImageChange} from '../store/image.ts';
-import {resolveReference, tagsOf} from '../store/resolve.ts';
+import {resolveReference, resolveUnderPolicy, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 import {isoTime} from '../system/clock.ts';
 import {self} from '../system/identity.ts';
+import {optionsUnder} from './policy.ts';
 
 /** How often a version may vanish under our hands before we call it an error; a removal that is put back is seen as one. */
 const ATTEMPTS = 20;
@@ -35,7 +36,7 @@ export interface Pinned {
  */
 export async function pin(store: Store, reference: Reference, fields: PinFields): Promise<Pinned> {
   try {
-    return await pinned(store, reference, fields);
+    return await pinned(store, reference, fields, resolveUnderPolicy);
   } catch (error) {
     if (errnoOf(error) !== 'EROFS') throw error;
     throw new ChrootctlError('NOT_PERMITTED', `the store ${store.root} is read-only`, {
@@ -59,7 +60,7 @@ export interface PinnedToRead {
 export async function pinToRead(store: Store, reference: Reference, command: string): Promise<PinnedToRead> {
   const fields: PinFields = {kind: 'run', ephemeral: true, command: [command], labels: {}, options: {}};
   try {
-    const {record, version} = await pinned(store, reference, fields);
+    const {record, version} = await pinned(store, reference, fields, withoutPolicy);
     return {version, release: () => store.sessions.drop(record.id)};
   } catch (error) {
     if (errnoOf(error) !== 'EROFS') throw error;
@@ -82,19 +83,38 @@ export async function whilePinned<T>(
   }
 }
 
-async function pinned(store: Store, reference: Reference, fields: PinFields): Promise<Pinned> {
+type Resolve = typeof resolveUnderPolicy;
+
+/** For who only reads the tree: policy is about commands. */
+const withoutPolicy: Resolve = (store, reference) => ({
+  version: resolveReference(store, reference),
+  policy: {},
+});
+
+async function pinned(
+  store: Store,
+  reference: Reference,
+  fields: PinFields,
+  resolve: Resolve,
+): Promise<Pinned> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const version = resolveUnlessRemoving(store, reference);
-    if (version === undefined) {
+    const resolved = unlessRemoving(store, reference, resolve);
+    if (resolved === undefined) {
       if (attempt < PATIENT) await sleep(PAUSE_MS);
       else await store.image(reference.image).change(undoDeadRemoval);
       continue;
     }
-    const record = addRecord(store, fields, {
-      image: version.image,
-      version: version.id,
-      config: version.config,
-    });
+    const {version, policy} = resolved;
+    const options = optionsUnder(policy, fields.options);
+    const record = addRecord(
+      store,
+      {...fields, options},
+      {
+        image: version.image,
+        version: version.id,
+        config: version.config,
+      },
+    );
     if (store.image(version.image).version(version.id) !== undefined) return {record, version};
     store.sessions.drop(record.id);
     await sleep(PAUSE_MS);
@@ -106,9 +126,13 @@ async function pinned(store: Store, reference: Reference, fields: PinFields): Pr
 }
 
 /** Undefined while a version of the image is out of sight for a removal that may yet be put back. */
-function resolveUnlessRemoving(store: Store, reference: Reference): VersionRecord | undefined {
+function unlessRemoving(
+  store: Store,
+  reference: Reference,
+  resolve: Resolve,
+): ReturnType<Resolve> | undefined {
   try {
-    return resolveReference(store, reference);
+    return resolve(store, reference);
   } catch (error) {
     const isMissing = error instanceof ChrootctlError && error.code === 'NOT_FOUND';
     if (isMissing && store.image(reference.image).removingIds().length > 0) return undefined;

@@ -1,79 +1,46 @@
 /** Named sets of run options: what `--profile` starts from, before anything else that was asked for. */
-import {existsSync, readFileSync} from 'node:fs';
-import {userInfo} from 'node:os';
 import {ChrootctlError} from '../errors.ts';
-import {parsePasswd, type PasswdEntry} from '../sandbox/users.ts';
 import type {RunOptions} from '../store/records.ts';
+import {asCaller} from './caller.ts';
+import {mergeOptions} from './merge.ts';
 
-const PROFILES: Record<string, () => RunOptions> = {
+export interface Profile {
+  options: RunOptions;
+  /** The command is whoever called, in his home. */
+  asCaller?: true;
+}
+
+const hostFile = (path: string) => ({source: path, target: path, readOnly: true});
+
+const PROFILES: Readonly<Record<string, Profile>> = {
   /** Nothing of the host but its network. */
-  default: () => ({}),
-
-  /** As schroot's default: the caller's own user, home and working directory. */
-  user: () => {
-    const {uid, gid, name, home} = caller();
-    // A home of nobody's, or one that is not there, cannot be shown inside.
-    const hasHome = home !== '/' && existsSync(home);
-    const start = isBelow(process.cwd(), home) ? process.cwd() : home;
-    return {
-      // By number alone: the groups come from the host's files, which the root is shown.
-      user: entryOf(uid) === undefined ? `${uid}:${gid}` : String(uid),
-      workdir: hasHome ? start : '/',
-      env: {HOME: home, USER: name, LOGNAME: name},
-      volumes: [
-        ...(hasHome ? [{source: home, target: home, readOnly: false}] : []),
-        {source: '/etc/passwd', target: '/etc/passwd', readOnly: true},
-        {source: '/etc/group', target: '/etc/group', readOnly: true},
-      ],
-    };
-  },
-
+  default: {options: {}},
+  /** As schroot's default: with the host's accounts. */
+  user: {options: {volumes: [hostFile('/etc/passwd'), hostFile('/etc/group')]}, asCaller: true},
   /** For package builds: no questions, one locale, no network. */
-  buildd: () => ({
-    network: 'none',
-    env: {DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', HOME: '/nonexistent'},
-  }),
-
+  buildd: {
+    options: {
+      network: 'none',
+      env: {DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', HOME: '/nonexistent'},
+    },
+  },
   /** For what makes roots and images itself (debootstrap): device nodes work. */
-  builder: () => ({deviceNodes: true}),
+  builder: {options: {deviceNodes: true}},
 };
 
 export const PROFILE_NAMES = Object.keys(PROFILES);
 
 /** @throws ChrootctlError USAGE */
-export function profileOptions(name = 'default'): RunOptions {
+export function checkProfile(name: string): Profile {
   const profile = Object.hasOwn(PROFILES, name) ? PROFILES[name] : undefined;
-  if (profile === undefined) {
-    throw new ChrootctlError('USAGE', `there is no profile '${name}'`, {
-      hint: `the profiles are: ${PROFILE_NAMES.join(', ')}`,
-    });
-  }
-  return profile();
+  if (profile !== undefined) return profile;
+  throw new ChrootctlError('USAGE', `there is no profile '${name}'`, {
+    hint: `the profiles are: ${PROFILE_NAMES.join(', ')}`,
+  });
 }
 
-/** Who called: behind sudo the user that sudo was called by. */
-function caller(): {uid: number; gid: number; name: string; home: string} {
-  const {uid, gid, username, homedir} = userInfo();
-  const env = process.env;
-  if (
-    uid === 0 &&
-    env['SUDO_UID'] !== undefined &&
-    env['SUDO_GID'] !== undefined &&
-    env['SUDO_USER'] !== undefined
-  ) {
-    const home = entryOf(Number(env['SUDO_UID']))?.home;
-    if (home !== undefined) {
-      return {uid: Number(env['SUDO_UID']), gid: Number(env['SUDO_GID']), name: env['SUDO_USER'], home};
-    }
-  }
-  return {uid, gid, name: username, home: homedir};
-}
-
-/** Of the host's passwd(5). */
-function entryOf(uid: number): PasswdEntry | undefined {
-  return parsePasswd(readFileSync('/etc/passwd', 'utf8')).find((entry) => entry.uid === uid);
-}
-
-function isBelow(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(`${directory}/`);
+/** @throws ChrootctlError USAGE */
+export function profileOptions(name = 'default'): RunOptions {
+  const profile = checkProfile(name);
+  return profile.asCaller === true ? mergeOptions(asCaller(), profile.options) : profile.options;
 }

@@ -125,7 +125,8 @@ async function runInClone(
   {record: pinned, version}: Pinned,
   {fate, tell}: {fate: Fate; tell: Tell},
 ): Promise<RunResult> {
-  const {command, options = {}, commit} = request;
+  const {command, commit} = request;
+  const {options} = pinned;
   let record = pinned;
   await store.driver.create(record.volume, {
     parent: version.volume,

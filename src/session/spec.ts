@@ -2,6 +2,7 @@
 import {isatty} from 'node:tty';
 import type {SandboxRoot, SandboxSpec} from '../sandbox/spec.ts';
 import type {RunConfig, RunOptions} from '../store/records.ts';
+import {mergeOptions} from './merge.ts';
 import {profileOptions} from './profiles.ts';
 
 export interface Wanted {
@@ -68,22 +69,6 @@ export function sandboxSpec({
       ...(wanted.pids === undefined ? {} : {pids: wanted.pids}),
     },
     ...(wanted.timeout === undefined ? {} : {timeout: wanted.timeout}),
-  };
-}
-
-/** Later options win; environments and lists add up. */
-export function mergeOptions(base: RunOptions, over: RunOptions): RunOptions {
-  const defined = Object.fromEntries(Object.entries(over).filter(([, value]) => value !== undefined));
-  return {
-    ...base,
-    ...defined,
-    env: {...base.env, ...over.env},
-    volumes: [...(base.volumes ?? []), ...(over.volumes ?? [])],
-    devices: [...(base.devices ?? []), ...(over.devices ?? [])],
-    tmpfs: [...(base.tmpfs ?? []), ...(over.tmpfs ?? [])],
-    ulimits: [...(base.ulimits ?? []), ...(over.ulimits ?? [])],
-    capAdd: [...(base.capAdd ?? []), ...(over.capAdd ?? [])],
-    capDrop: [...(base.capDrop ?? []), ...(over.capDrop ?? [])],
   };
 }
 

@@ -7,9 +7,10 @@ import type {Reference} from '../reference.ts';
 import {launch} from '../sandbox/launch.ts';
 import type {SandboxResult} from '../sandbox/spec.ts';
 import type {RunOptions} from '../store/records.ts';
-import {resolveReference} from '../store/resolve.ts';
+import {resolveUnderPolicy} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 import {withScratch} from '../system/mount-plan.ts';
+import {optionsUnder} from './policy.ts';
 import {otherRoots} from './root.ts';
 import {sandboxSpec} from './spec.ts';
 
@@ -23,7 +24,7 @@ export async function runUnrecorded(
     measured,
   }: {command: readonly string[]; options?: RunOptions | undefined; measured?: boolean | undefined},
 ): Promise<SandboxResult> {
-  const version = resolveReference(store, reference);
+  const {version, policy} = resolveUnderPolicy(store, reference);
   const mountPoint = store.layout.mounts;
   const plan = withScratch(await store.driver.plan(version.volume), mountPoint);
   const id = randomId(12);
@@ -33,7 +34,7 @@ export async function runUnrecorded(
       root: {plan, mountPoint},
       command,
       config: version.config,
-      options,
+      options: optionsUnder(policy, options),
       detach: otherRoots(store),
       where: {image: version.image, version: version.id, session: id},
       measured,

@@ -14,6 +14,7 @@ import {
 import {appendHistory, readWhatThereIs, writeHistory} from './history.ts';
 import type {Image} from './image.ts';
 import {GONE} from './layout.ts';
+import {hasPolicy, removePolicy, writePolicy, type Policy} from './policy.ts';
 import {
   formatRecord,
   readRecord,
@@ -114,7 +115,16 @@ export class ImageChange {
       });
     }
     appendHistory(this.image.historyFile, refs.seq, entries);
-    writeRefs(this.#directory, {seq, tags: moved(refs.tags, entries)});
+    writeRefs(this.#directory, {...refs, seq, tags: moved(refs.tags, entries)});
+  }
+
+  /** Replaces what holds for the image; nothing that was said before holds any more. */
+  setPolicy(policy: Policy): void {
+    const {policy: _, ...refs} = this.image.refs();
+    const isEmpty = Object.keys(policy).length === 0;
+    if (!isEmpty) writePolicy(this.#directory, policy);
+    writeRefs(this.#directory, isEmpty ? refs : {...refs, policy: true});
+    if (isEmpty) removePolicy(this.#directory);
   }
 
   /**
@@ -138,12 +148,13 @@ export class ImageChange {
   replaceHistory(entries: readonly HistoryEntry[], seq: number): void {
     makeDirectoryDurably(this.#directory);
     writeHistory(this.image.historyFile, entries);
-    writeRefs(this.#directory, {seq, tags: moved({}, entries)});
+    writeRefs(this.#directory, {seq, tags: moved({}, entries), ...hasPolicy(this.#directory)});
   }
 
   /** Makes the tags anew as the history has them; it stays as it is. What was there in their place is kept beside. */
   restoreRefs(entries: readonly HistoryEntry[]): void {
-    writeRefs(this.#directory, {seq: entries.at(-1)?.seq ?? 0, tags: moved({}, entries)});
+    const seq = entries.at(-1)?.seq ?? 0;
+    writeRefs(this.#directory, {seq, tags: moved({}, entries), ...hasPolicy(this.#directory)});
   }
 
   /** Puts a version's record in the place of one that cannot be read, or is not there. */

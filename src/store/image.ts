@@ -7,6 +7,7 @@
  *     images/<name>/refs.json            the tags, and the number of their last move
  *     images/<name>/history.jsonl        every move of every tag
  *     images/<name>/versions/<id>.json   a version
+ *     images/<name>/policy.json          what holds for all of them, if anything does
  */
 import {existsSync} from 'node:fs';
 import {join} from 'node:path';
@@ -23,13 +24,14 @@ import {
   type HistoryEntry,
   type Refs,
 } from './records.ts';
+import {readPolicy, type Policy} from './policy.ts';
 import {filesIn} from './record-files.ts';
 import {historyFile, readRefs, refsFile} from './refs.ts';
 
 export {ImageChange, type MoveReason, type PreparedMoves, type TagMoves} from './image-change.ts';
 
 /** All that we ever put into an image's directory. */
-const OURS = /^(?:refs\.json|history\.jsonl|versions|removing)(?:\.|$)/;
+const OURS = /^(?:refs\.json|history\.jsonl|policy\.json|versions|removing)(?:\.|$)/;
 
 export class Image {
   readonly name: string;
@@ -37,6 +39,7 @@ export class Image {
   readonly ledger: Ledger | undefined;
   readonly #layout: Layout;
   readonly #directory: string;
+  #lastRefs: Refs | undefined;
 
   constructor(layout: Layout, name: string, ledger?: Ledger) {
     this.name = name;
@@ -51,7 +54,13 @@ export class Image {
 
   /** The tags now. An image that does not exist has none. @throws ChrootctlError BAD_INPUT, also when they are lost */
   refs(): Refs {
-    return readRefs(this.#directory);
+    return (this.#lastRefs = readRefs(this.#directory));
+  }
+
+  /** What holds for all its versions, as of the last look at the tags. @throws ChrootctlError BAD_INPUT when it is lost */
+  policy(): Policy {
+    const {policy} = this.#lastRefs ?? this.refs();
+    return policy === true ? readPolicy(this.#directory) : {};
   }
 
   version(id: string): VersionRecord | undefined {
@@ -102,7 +111,8 @@ export class Image {
     const ofTags = messageIfDamaged(() => this.refs()) ?? [];
     const ofVersions =
       messageIfDamaged(() => this.#versionFiles()) ?? this.records().damaged.map(({why}) => why);
-    return [ofTags, ofVersions].flat();
+    const ofPolicy = ofTags.length > 0 ? [] : (messageIfDamaged(() => this.policy()) ?? []);
+    return [ofTags, ofVersions, ofPolicy].flat();
   }
 
   /** The same; undefined when one cannot be read, so that nobody takes its volume for needless. */

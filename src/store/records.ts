@@ -103,6 +103,8 @@ export function bare(tags: Tags): Tags {
 export const Refs = v.object({
   seq: v.number(),
   tags: v.pipe(v.custom<Tags>(isTags, 'not a table of tags'), v.transform(bare)),
+  /** There is a policy: see policy.ts. */
+  policy: v.optional(v.literal(true)),
 });
 export type Refs = v.InferOutput<typeof Refs>;
 
@@ -206,6 +208,8 @@ export function parseRecord<T>(schema: v.GenericSchema<unknown, T>, text: string
   } catch (error) {
     throw damaged(origin, 'it is not JSON', error);
   }
+  // To a schema an array is an object as well.
+  if (Array.isArray(value)) throw damaged(origin, 'it is a list');
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
   const [issue] = result.issues;

@@ -7,6 +7,7 @@ import {join} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
 import {makeDirectoryDurably, setAside, writeDurably} from '../system/files.ts';
 import {hasHistory, readUnconfirmed} from './history.ts';
+import {hasPolicy} from './policy.ts';
 import {filesIn} from './record-files.ts';
 import {
   bare,
@@ -49,7 +50,7 @@ function toldRefs(directory: string): Refs | undefined {
   const moves = readUnconfirmed(historyFile(directory), (id) => ids.includes(id));
   const told = new Set(moves?.map(({to}) => to));
   if (moves === undefined || moves.length === 0 || !ids.every((id) => told.has(id))) return undefined;
-  return {seq: moves.at(-1)?.seq ?? 0, tags: moved({}, moves)};
+  return {seq: moves.at(-1)?.seq ?? 0, tags: moved({}, moves), ...hasPolicy(directory)};
 }
 
 /** The tags after these moves. */

@@ -5,6 +5,7 @@ import {ChrootctlError} from '../errors.ts';
 import {isId} from '../ids.ts';
 import {formatReference, parseReference, type Reference} from '../reference.ts';
 import type {Image} from './image.ts';
+import type {Policy} from './policy.ts';
 import type {VersionRecord} from './records.ts';
 import type {Store} from './store.ts';
 
@@ -51,7 +52,19 @@ export function locateVersion(store: Store, id: string, thought: string): Refere
 
 /** @throws ChrootctlError NOT_FOUND, or USAGE when a version prefix is not unique */
 export function resolveReference(store: Store, reference: Reference): VersionRecord {
+  return resolveIn(store, store.image(reference.image), reference);
+}
+
+/** The same, with what holds for the image. @throws ChrootctlError BAD_INPUT too, when that cannot be read */
+export function resolveUnderPolicy(
+  store: Store,
+  reference: Reference,
+): {version: VersionRecord; policy: Policy} {
   const image = store.image(reference.image);
+  return {version: resolveIn(store, image, reference), policy: image.policy()};
+}
+
+function resolveIn(store: Store, image: Image, reference: Reference): VersionRecord {
   const id = versionIdOf(image, reference);
   const version = id === undefined ? undefined : image.version(id);
   if (version === undefined) throw notFound(store, image, reference);

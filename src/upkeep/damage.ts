@@ -4,7 +4,7 @@ import {ChrootctlError, messageOf} from '../errors.ts';
 import {currentUser} from '../session/publish.ts';
 import {catchUp, imagesAhead} from '../store/catch-up.ts';
 import type {Image} from '../store/image.ts';
-import {readable, type SessionRecord} from '../store/records.ts';
+import {messageIfDamaged, readable, type SessionRecord} from '../store/records.ts';
 import {claimsOf, rootsOf} from '../store/roots.ts';
 import type {VolumeProblem} from '../storage/driver.ts';
 import type {Store} from '../store/store.ts';
@@ -34,7 +34,11 @@ export async function damage(store: Store, {left, roots}: Survey): Promise<Damag
     ...leftVolumes(store, left, roots),
     ...(await lostVolumes(store, images, new Set(inRoom.flatMap(({volume}) => volume ?? [])))),
     ...(await Promise.all(images.map((image) => danglingTags(image, undecided.size > 0)))).flat(),
-    ...images.flatMap((image) => [...damagedVersions(image), ...damagedHistory(image)]),
+    ...images.flatMap((image) => [
+      ...damagedVersions(image),
+      ...damagedHistory(image),
+      ...damagedPolicy(image),
+    ]),
     ...damagedSessions(store, left),
     ...foreignFiles(store, images),
     ...roomDamage(store),
@@ -116,6 +120,20 @@ function damagedVersions(image: Image): Damage[] {
       };
     }
   });
+}
+
+/** It may have forbidden something: only a person can say what. */
+function damagedPolicy(image: Image): Damage[] {
+  const what = readable(() => image.refs()) && messageIfDamaged(() => image.policy());
+  if (what === undefined) return [];
+  return [
+    {
+      kind: 'damaged-record',
+      what,
+      fix: `restore it from a backup, or set the policy anew: chrootctl policy ${image.name} --profile NAME`,
+      collect: undefined,
+    },
+  ];
 }
 
 /** Tags first, then the versions: a version is there before its tag. */

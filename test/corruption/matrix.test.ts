@@ -6,6 +6,7 @@ import {join, relative} from 'node:path';
 import {ChrootctlError} from '../../src/errors.ts';
 import {importImage} from '../../src/images/import.ts';
 import {damageIn, listVersions} from '../../src/images/list.ts';
+import {setPolicy} from '../../src/images/policy.ts';
 import {prune} from '../../src/images/prune.ts';
 import {tagVersion} from '../../src/images/tags.ts';
 import {begin} from '../../src/session/begin.ts';
@@ -53,6 +54,7 @@ async function makeStore(root: string, driver: string): Promise<void> {
     await mark(store.sessions.get('s').volume, name);
     if (name !== 'work') await commitSession(store, 's', {tag: name});
   }
+  await setPolicy(store, 'a', {profile: 'buildd'});
   await tagVersion(store, `a@${listVersions(store, 'a').at(-1)?.version ?? ''}`, 'first');
   await unmountRoot(store, store.sessions.get('s'));
 }

@@ -45,6 +45,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   'session end --commit': {words: () => ['session', 'end', 'work', '--commit'], prepare: session},
   'session rm': {words: () => ['session', 'rm', 'work'], prepare: session},
   tag: {words: () => ['tag', 'base', 'named'], prepare: image},
+  policy: {words: () => ['policy', 'base', '--profile', 'buildd'], prepare: image},
   untag: {words: () => ['untag', 'base:named'], prepare: tagged},
   rollback: {words: () => ['rollback', 'base'], prepare: image},
   'rm (a version with heirs)': {

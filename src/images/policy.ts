@@ -1,0 +1,26 @@
+/** Looking at what holds for an image, and changing it. */
+import {parseReference} from '../reference.ts';
+import {checkProfile} from '../session/profiles.ts';
+import type {Policy} from '../store/policy.ts';
+import {withReserve} from '../store/reserve.ts';
+import type {Store} from '../store/store.ts';
+import {existing} from './list.ts';
+
+/** @throws ChrootctlError NOT_FOUND; BAD_INPUT when it cannot be read */
+export function policyOf(store: Store, name: string): Policy {
+  return existing(store, parseReference(name)).policy();
+}
+
+/** Replaces what is named. The profile `default` is what holds without one. @throws ChrootctlError NOT_FOUND, USAGE */
+export async function setPolicy(store: Store, name: string, {profile}: {profile: string}): Promise<Policy> {
+  checkProfile(profile);
+  const image = existing(store, parseReference(name));
+  const policy = profile === 'default' ? {} : {profile};
+  await image.change((change) =>
+    withReserve(store.layout, () => {
+      change.setPolicy(policy);
+      return Promise.resolve();
+    }),
+  );
+  return policy;
+}

@@ -1,0 +1,46 @@
+/** Who called: behind sudo the user that sudo was called by. */
+import {existsSync, readFileSync} from 'node:fs';
+import {userInfo} from 'node:os';
+import {parsePasswd, type PasswdEntry} from '../sandbox/users.ts';
+import type {RunOptions} from '../store/records.ts';
+
+/** As schroot has it: the command is the caller, in his home, where he is. */
+export function asCaller(): RunOptions {
+  const {uid, gid, name, home} = caller();
+  // A home of nobody's, or one that is not there, cannot be shown inside.
+  const hasHome = home !== '/' && existsSync(home);
+  const start = isBelow(process.cwd(), home) ? process.cwd() : home;
+  return {
+    // By number alone: the groups come from the host's files, which the root is shown.
+    user: entryOf(uid) === undefined ? `${uid}:${gid}` : String(uid),
+    workdir: hasHome ? start : '/',
+    env: {HOME: home, USER: name, LOGNAME: name},
+    volumes: hasHome ? [{source: home, target: home, readOnly: false}] : [],
+  };
+}
+
+function caller(): {uid: number; gid: number; name: string; home: string} {
+  const {uid, gid, username, homedir} = userInfo();
+  const env = process.env;
+  if (
+    uid === 0 &&
+    env['SUDO_UID'] !== undefined &&
+    env['SUDO_GID'] !== undefined &&
+    env['SUDO_USER'] !== undefined
+  ) {
+    const home = entryOf(Number(env['SUDO_UID']))?.home;
+    if (home !== undefined) {
+      return {uid: Number(env['SUDO_UID']), gid: Number(env['SUDO_GID']), name: env['SUDO_USER'], home};
+    }
+  }
+  return {uid, gid, name: username, home: homedir};
+}
+
+/** Of the host's passwd(5). */
+function entryOf(uid: number): PasswdEntry | undefined {
+  return parsePasswd(readFileSync('/etc/passwd', 'utf8')).find((entry) => entry.uid === uid);
+}
+
+function isBelow(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
+}

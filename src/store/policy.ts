@@ -1,0 +1,48 @@
+/**
+ * What holds for an image, whatever version of it is used. It is a file of its own, and the tags' file says that there is
+ * one: so a policy that is lost or cannot be read is no licence, but damage. It is there before that is said, and goes
+ * after it.
+ */
+import {existsSync} from 'node:fs';
+import {join} from 'node:path';
+import * as v from 'valibot';
+import {ChrootctlError} from '../errors.ts';
+import {removeIfExists, setAside, writeDurably} from '../system/files.ts';
+import {formatRecord, readable, readRecord} from './records.ts';
+
+/** A field that is not known is of a later version, and may forbid something: such a policy is refused. */
+export const Policy = v.strictObject({
+  /** The profile that commands start from where none is asked for. */
+  profile: v.optional(v.string()),
+});
+export type Policy = v.InferOutput<typeof Policy>;
+
+/** @throws ChrootctlError BAD_INPUT */
+export function readPolicy(directory: string): Policy {
+  const path = policyFile(directory);
+  const policy = readRecord(Policy, path);
+  if (policy !== undefined) return policy;
+  throw new ChrootctlError('BAD_INPUT', `${path} is lost`, {
+    hint: 'restore it from a backup, or set the policy anew: chrootctl policy IMAGE --profile NAME',
+  });
+}
+
+/** What was there and cannot be read is kept beside. */
+export function writePolicy(directory: string, policy: Policy): void {
+  const path = policyFile(directory);
+  if (readable(() => readRecord(Policy, path) ?? null) === undefined) setAside(path);
+  writeDurably(path, formatRecord(policy));
+}
+
+export function removePolicy(directory: string): void {
+  removeIfExists(policyFile(directory));
+}
+
+/** For who makes the tags' file anew, which has lost whether there is one. */
+export function hasPolicy(directory: string): {policy?: true} {
+  return existsSync(policyFile(directory)) ? {policy: true} : {};
+}
+
+function policyFile(directory: string): string {
+  return join(directory, 'policy.json');
+}
