@@ -68,7 +68,10 @@ test('a version whose record cannot be read is given up by its path, and its vol
   await collect(store, {giveUp: [volume]});
   expect(await volumes()).not.toContain(volume);
   // What is left is tags to nowhere.
-  expect((await diagnose(store, {fix: true})).fixed).toMatchObject([{kind: 'dangling-tag'}, {kind: 'dangling-tag'}]);
+  expect((await diagnose(store, {fix: true})).fixed).toMatchObject([
+    {kind: 'dangling-tag'},
+    {kind: 'dangling-tag'},
+  ]);
   expect((await diagnose(store)).problems).toEqual([]);
 });
 
