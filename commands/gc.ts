@@ -16,6 +16,7 @@ export default class Gc extends BaseCommand {
     }),
     'give-up': string({
       multiple: true,
+      multipleNonGreedy: true,
       helpValue: 'WHAT',
       description:
         'also a volume that would be left, by its id, or a record that cannot be read, by its path',

@@ -6,13 +6,13 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {formatReference, type Reference} from '../reference.ts';
+import {optionsUnder} from '../store/policy.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import type {ImageChange} from '../store/image.ts';
 import {resolveReference, resolveUnderPolicy, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 import {isoTime} from '../system/clock.ts';
 import {self} from '../system/identity.ts';
-import {optionsUnder} from './policy.ts';
 
 /** How often a version may vanish under our hands before we call it an error; a removal that is put back is seen as one. */
 const ATTEMPTS = 20;

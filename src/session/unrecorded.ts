@@ -6,11 +6,11 @@ import {randomId} from '../ids.ts';
 import type {Reference} from '../reference.ts';
 import {launch} from '../sandbox/launch.ts';
 import type {SandboxResult} from '../sandbox/spec.ts';
+import {optionsUnder} from '../store/policy.ts';
 import type {RunOptions} from '../store/records.ts';
 import {resolveUnderPolicy} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 import {withScratch} from '../system/mount-plan.ts';
-import {optionsUnder} from './policy.ts';
 import {otherRoots} from './root.ts';
 import {sandboxSpec} from './spec.ts';
 

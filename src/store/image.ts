@@ -24,7 +24,7 @@ import {
   type HistoryEntry,
   type Refs,
 } from './records.ts';
-import {readPolicy, type Policy} from './policy.ts';
+import {readPolicy, requirePolicy, type Policy} from './policy.ts';
 import {filesIn} from './record-files.ts';
 import {historyFile, readRefs, refsFile} from './refs.ts';
 
@@ -59,8 +59,11 @@ export class Image {
 
   /** What holds for all its versions, as of the last look at the tags. @throws ChrootctlError BAD_INPUT when it is lost */
   policy(): Policy {
-    const {policy} = this.#lastRefs ?? this.refs();
-    return policy === true ? readPolicy(this.#directory) : {};
+    if ((this.#lastRefs ?? this.refs()).policy !== true) return {};
+    const policy = readPolicy(this.#directory);
+    if (policy !== undefined) return policy;
+    // It may have been taken away since that look.
+    return this.refs().policy === true ? requirePolicy(this.#directory) : {};
   }
 
   version(id: string): VersionRecord | undefined {

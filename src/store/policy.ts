@@ -8,7 +8,7 @@ import {join} from 'node:path';
 import * as v from 'valibot';
 import {ChrootctlError} from '../errors.ts';
 import {removeIfExists, setAside, writeDurably} from '../system/files.ts';
-import {formatRecord, readable, readRecord} from './records.ts';
+import {formatRecord, readable, readRecord, type RunOptions} from './records.ts';
 
 /** A field that is not known is of a later version, and may forbid something: such a policy is refused. */
 export const Policy = v.strictObject({
@@ -17,14 +17,23 @@ export const Policy = v.strictObject({
 });
 export type Policy = v.InferOutput<typeof Policy>;
 
-/** @throws ChrootctlError BAD_INPUT */
-export function readPolicy(directory: string): Policy {
-  const path = policyFile(directory);
-  const policy = readRecord(Policy, path);
+/** The policy's file; undefined where there is none. @throws ChrootctlError BAD_INPUT */
+export function readPolicy(directory: string): Policy | undefined {
+  return readRecord(Policy, policyFile(directory));
+}
+
+/** For an image whose tags' file says that there is one. @throws ChrootctlError BAD_INPUT, also when it is lost */
+export function requirePolicy(directory: string): Policy {
+  const policy = readPolicy(directory);
   if (policy !== undefined) return policy;
-  throw new ChrootctlError('BAD_INPUT', `${path} is lost`, {
+  throw new ChrootctlError('BAD_INPUT', `${policyFile(directory)} is lost`, {
     hint: 'restore it from a backup, or set the policy anew: chrootctl policy IMAGE --profile NAME',
   });
+}
+
+/** What it makes of the options of a command. */
+export function optionsUnder({profile}: Policy, options: RunOptions): RunOptions {
+  return profile === undefined || options.profile !== undefined ? options : {...options, profile};
 }
 
 /** What was there and cannot be read is kept beside. */

@@ -2,6 +2,7 @@
 import {beforeEach, describe, expect, test} from '@jest/globals';
 import {existsSync, mkdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
+import {Store} from '../../src/store/store.ts';
 import {Cli} from '../cli/chrootctl.ts';
 
 let cli: Cli;
@@ -54,6 +55,14 @@ describe('the profile of an image', () => {
     expect(await cli.call(['policy', 'bsae', '--profile', 'buildd'])).toMatchObject({code: 3});
     expect(existsSync(file())).toBe(false);
   });
+});
+
+test('a policy that is taken away between the look at the tags and that at the file is none', async () => {
+  await cli.ok('policy', 'base', '--profile', 'buildd');
+  const image = (await Store.open({root: cli.store})).image('base');
+  image.refs();
+  await cli.ok('policy', 'base', '--profile', 'default');
+  expect(image.policy()).toEqual({});
 });
 
 describe('a policy that cannot be read', () => {
