@@ -11,10 +11,14 @@ import {removeIfExists, setAside, writeDurably} from '../system/files.ts';
 import {formatRecord, readable, readRecord, type RunOptions} from './records.ts';
 
 /** A field that is not known is of a later version, and may forbid something: such a policy is refused. */
-export const Policy = v.strictObject({
-  /** The profile that commands start from where none is asked for. */
-  profile: v.optional(v.string()),
-});
+export const Policy = v.pipe(
+  // A list has no unknown field, and to a schema it is an object.
+  v.custom<object>((value) => typeof value === 'object' && !Array.isArray(value), 'it is no object'),
+  v.strictObject({
+    /** The profile that commands start from where none is asked for. */
+    profile: v.optional(v.string()),
+  }),
+);
 export type Policy = v.InferOutput<typeof Policy>;
 
 /** The policy's file; undefined where there is none. @throws ChrootctlError BAD_INPUT */

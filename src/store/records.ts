@@ -208,8 +208,6 @@ export function parseRecord<T>(schema: v.GenericSchema<unknown, T>, text: string
   } catch (error) {
     throw damaged(origin, 'it is not JSON', error);
   }
-  // To a schema an array is an object as well.
-  if (Array.isArray(value)) throw damaged(origin, 'it is a list');
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
   const [issue] = result.issues;

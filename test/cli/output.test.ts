@@ -34,6 +34,8 @@ const ANSWERS: readonly (readonly string[])[] = [
   ['session', 'begin', 'base'],
   ['session', 'begin', 'base', '--name', 'unheard'],
   ['commit', 'work'],
+  ['policy', 'base'],
+  ['policy', 'base', '--profile', 'buildd'],
   ['tag', 'base', 'mine'],
   ['rollback', 'base'],
   ['untag', 'base:mine'],

@@ -11,6 +11,8 @@ const {nameOfPath} = createRequire(import.meta.url)('./names.cjs') as {nameOfPat
 export interface State {
   /** For each image, where its tags point. */
   tags: Record<string, Record<string, string>>;
+  /** For each image, what holds for it. */
+  policies: Record<string, object>;
   versions: string[];
   /** For each session, what a command finds in it. */
   sessions: Record<string, string>;
@@ -24,12 +26,13 @@ export interface State {
  */
 export async function stateOf(world: World, known: readonly string[]): Promise<State> {
   const nameOf = (id: string): string => (known.includes(id) ? `version ${known.indexOf(id)}` : 'new');
-  const state: State = {tags: {}, versions: [], sessions: {}, contents: {}};
+  const state: State = {tags: {}, policies: {}, versions: [], sessions: {}, contents: {}};
   if (!existsSync(join(world.store, 'format.json'))) return state;
   const store = await world.open();
   for (const name of store.imageNames()) {
     const image = store.image(name);
     const {tags} = image.refs();
+    state.policies[name] = image.policy();
     if (Object.keys(tags).length > 0)
       state.tags[name] = Object.fromEntries(Object.entries(tags).map(([tag, id]) => [tag, nameOf(id)]));
     state.versions.push(...image.versionIds().map((id) => `${name}@${nameOf(id)}`));

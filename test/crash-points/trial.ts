@@ -98,6 +98,9 @@ function differences(state: State, {before, after}: Specimen): string[] {
   const isOld = isDeepStrictEqual(state.tags, before.tags);
   if (!isOld && !isDeepStrictEqual(state.tags, after.tags))
     problems.push(`the tags are ${JSON.stringify(state.tags)}`);
+  for (const [name, policy] of Object.entries(state.policies))
+    if (![before, after].some(({policies}) => isDeepStrictEqual(policies[name] ?? {}, policy)))
+      problems.push(`what holds for ${name} is ${JSON.stringify(policy)}`);
   const contents = isOld ? before.contents : after.contents;
   if (!isDeepStrictEqual(state.contents, contents))
     problems.push(`a run finds ${JSON.stringify(state.contents)}, and not ${JSON.stringify(contents)}`);
