@@ -23,7 +23,7 @@ import {locked, makeLockFile} from '../on-disk/removal.ts';
 import {checkRoom} from './leftovers.ts';
 import {hasDependents, isBusy, isMissing, isTaken, refusal, tryZfs, zfs} from './command.ts';
 import {lackingPermissions} from './delegation.ts';
-import {adoptHalfMade} from './half-made.ts';
+import {adoptHalfMade, YOUNG_MS} from './half-made.ts';
 import {ZfsLedger} from './pool-ledger.ts';
 import {list, placeOf, type Dataset, type Place} from './listing.ts';
 import {liveName, PROPERTY, Room} from './names.ts';
@@ -51,21 +51,29 @@ export class ZfsDriver implements StorageDriver {
   readonly #owner: string | undefined;
   readonly #room: Room;
   readonly #programs: boolean;
+  readonly #young: number;
   readonly #made = new Map<string, Made>();
 
   /**
    * @param directory where the driver may keep a file of its own
    * @param owner root of the store that the dataset must belong to
    * @param programs whether to use channel programs, where they can be run
+   * @param young milliseconds for which a dataset that is not whole may be in the making
    */
   constructor(
     directory: string,
-    {dataset, owner, programs = true}: {dataset: string; owner?: string; programs?: boolean},
+    {
+      dataset,
+      owner,
+      programs = true,
+      young = YOUNG_MS,
+    }: {dataset: string; owner?: string; programs?: boolean; young?: number},
   ) {
     this.#directory = directory;
     this.#owner = owner;
     this.#room = new Room(dataset);
     this.#programs = programs;
+    this.#young = young;
     this.ledger = new ZfsLedger(this.#room, {programs});
     this.streams = new ZfsStreams(this.#room, () => this.#all());
   }
@@ -320,7 +328,7 @@ export class ZfsDriver implements StorageDriver {
       });
     }
     if (this.#owner === undefined || isMarkOf(listing.store, this.#owner)) {
-      await adoptHalfMade(this.#room, listing.datasets, this.#directory);
+      await adoptHalfMade(this.#room, listing.datasets, {directory: this.#directory, young: this.#young});
       return listing.datasets;
     }
     throw new ChrootctlError(

@@ -12,7 +12,8 @@ export function checkRoom(
   datasets: readonly Dataset[],
   collectable: readonly Operation[],
 ): VolumeProblem[] {
-  const ours = new Set(datasets.flatMap(({id, name}) => (id === undefined ? [] : [name])));
+  const isForeign = ({id, unsettled = false}: Dataset): boolean => id === undefined && !unsettled;
+  const ours = new Set(datasets.flatMap((one) => (isForeign(one) ? [] : [one.name])));
   const destroyed = new Set(
     collectable.flatMap((operation) => (operation.do === 'destroy' ? [operation.name] : [])),
   );
@@ -23,7 +24,7 @@ export function checkRoom(
       fix: 'destroy it',
     })),
     ...datasets
-      .filter(({id, name}) => id === undefined && name !== room.volumes)
+      .filter((one) => isForeign(one) && one.name !== room.volumes)
       .map(({name}) => foreign(`dataset ${name} in the store's room is not chrootctl's`)),
     ...datasets
       .filter(({id}) => id !== undefined)

@@ -11,6 +11,8 @@ export interface Dataset {
   ephemeral: boolean;
   /** No volume any more: it is there for its snapshots only. */
   removed: boolean;
+  /** Somebody may be making it at this moment: whose it is shows later. */
+  unsettled?: boolean;
   /** The snapshot that it is a clone of. */
   origin: string | null;
   /** Transaction group in which it was made: rises with time. */

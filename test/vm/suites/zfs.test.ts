@@ -101,6 +101,25 @@ describe('what a power cut left half made', () => {
   // A dataset as it is before it gets its properties.
   const [cloned, empty] = ['0123456789', 'abcdefghjk'];
 
+  beforeEach(() => {
+    driver = new ZfsDriver(directory, {dataset, owner, young: 0});
+  });
+
+  test('may be in the making: nobody looks into it, takes it for his own or calls it foreign', async () => {
+    driver = new ZfsDriver(directory, {dataset, owner});
+    await frozen('base');
+    zfs('clone', `${dataset}/volumes/base@base`, `${dataset}/volumes/${cloned}`);
+    const place = temporaryDirectory();
+    execFileSync('mount', ['-t', 'zfs', `${dataset}/volumes/${cloned}`, place]);
+    try {
+      // Mounted to be written to, it cannot be mounted for reading: a look would wait for five seconds, and fail.
+      expect((await driver.list()).map(({id}) => id)).toEqual(['base']);
+      expect(await driver.check({fix: true})).toEqual([]);
+    } finally {
+      execFileSync('umount', [place]);
+    }
+  });
+
   test('is a volume that ends with its command, and goes without a trace', async () => {
     await frozen('base');
     zfs('clone', `${dataset}/volumes/base@base`, `${dataset}/volumes/${cloned}`);
