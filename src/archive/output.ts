@@ -14,9 +14,9 @@ import {basename, dirname, join, resolve} from 'node:path';
 import type {Writable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
 import {isatty} from 'node:tty';
-import {ChrootctlError, errnoOf, toChrootctlError} from '../errors.ts';
+import {afterwards, ChrootctlError, errnoOf, toChrootctlError} from '../errors.ts';
 import {BROKEN_PIPE, isFull, type Child, type Ended} from '../system/child.ts';
-import {syncDirectory, temporaryBeside} from '../system/files.ts';
+import {syncDirectory, temporaryBeside, Unconfirmed} from '../system/files.ts';
 import {stoppable} from '../system/interruption.ts';
 import {lastLine, notStarted} from '../system/programs.ts';
 import {refusalOf} from '../system/refusal.ts';
@@ -65,10 +65,13 @@ export async function writeOutput(out: Output, production: Production): Promise<
     await writeFile(temporary, 'wx', production);
     renameSync(temporary, final);
   } catch (error) {
-    rmSync(temporary, {force: true});
-    throw error;
+    throw await afterwards(error, () => rmSync(temporary, {force: true}));
   }
-  syncDirectory(dirname(final));
+  try {
+    syncDirectory(dirname(final));
+  } catch (error) {
+    throw new Unconfirmed(final, error);
+  }
 }
 
 async function writeFile(path: string, flags: 'w' | 'wx', production: Production): Promise<void> {

@@ -17,6 +17,7 @@ export interface PackOptions {
  *
  * A file `out` appears complete and durable or not at all, readable by its owner only (there are password hashes in
  * a root); a device or pipe is written to as it is. A stream, and what is open already, is left open.
+ * @throws Unconfirmed when the file is there, but may not last
  * @throws ChrootctlError FAILED when the disk is full, the reader went away or a file cannot be read;
  *   NOT_FOUND, NOT_PERMITTED, USAGE for `out`
  */

@@ -5,10 +5,12 @@ import {checkEnded, writeOutput, type Output} from '../archive/output.ts';
 import type {PackOptions} from '../archive/pack.ts';
 import {ChrootctlError} from '../errors.ts';
 import {whilePinned} from '../session/pin.ts';
+import {telling} from '../store/commit-point.ts';
 import type {Sending, VolumeStreams} from '../storage/stream-contract.ts';
 import type {VersionRecord} from '../store/records.ts';
 import {readReference} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
+import {placing} from './export.ts';
 
 export interface StreamOptions extends PackOptions {
   /** An ancestor of the version, which the receiver has: only the difference is written. */
@@ -26,19 +28,22 @@ export async function exportStream(
   {from, ...options}: StreamOptions,
 ): Promise<void> {
   const streams = streamsOf(store);
-  await whilePinned(store, readReference(store, reference), 'export', async (version) => {
-    // Blocks that are compressed already would only be compressed once more.
-    const compressedBlocks = options.compression === 'none';
-    const send = async (base?: VersionRecord): Promise<void> => {
-      await write(await streams.send(version.volume, {from: base?.volume, compressedBlocks}), out, options);
-    };
-    if (from === undefined) return send();
-    await whilePinned(store, readReference(store, from), 'export', async (base) => {
-      const ancestors = await streams.ancestors(version.volume);
-      if (!ancestors.includes(base.volume)) throw noAncestor(store, base, version, ancestors);
-      await send(base);
-    });
-  });
+  // Blocks that are compressed already would only be compressed once more.
+  const compressedBlocks = options.compression === 'none';
+  await telling((tell) =>
+    whilePinned(store, readReference(store, reference), 'export', async (version) => {
+      const send = async (base?: VersionRecord): Promise<void> => {
+        const sending = await streams.send(version.volume, {from: base?.volume, compressedBlocks});
+        await placing({version, out, tell}, () => write(sending, out, options));
+      };
+      if (from === undefined) return send();
+      await whilePinned(store, readReference(store, from), 'export', async (base) => {
+        const ancestors = await streams.ancestors(version.volume);
+        if (!ancestors.includes(base.volume)) throw noAncestor(store, base, version, ancestors);
+        await send(base);
+      });
+    }),
+  );
 }
 
 /** Writes what an import that broke off still lacks. @throws ChrootctlError BAD_INPUT, NOT_FOUND, USAGE */
@@ -60,8 +65,10 @@ export async function resumeStream(
     );
   }
   const {image, id} = version;
-  await whilePinned(store, {image, selector: {kind: 'version', prefix: id}}, 'export', () =>
-    write(sending, out, options),
+  await telling((tell) =>
+    whilePinned(store, {image, selector: {kind: 'version', prefix: id}}, 'export', () =>
+      placing({version, out, tell}, () => write(sending, out, options)),
+    ),
   );
 }
 

@@ -4,7 +4,8 @@
  */
 import {expect, test} from '@jest/globals';
 import {busyboxRoot, Cli} from '../cli/chrootctl.ts';
-import {CLASSES, COMMANDS, ERRORS, Laboratory} from './faults.ts';
+import {errorsOf} from './calls.ts';
+import {COMMANDS, Laboratory} from './faults.ts';
 
 const ALL = process.env['CHROOTCTL_FAULTS'] === 'all';
 function any<T>(list: readonly T[]): T[] {
@@ -19,12 +20,9 @@ test.each(['overlay', 'directory'])(
     await laboratory.prepare();
     const wrong: string[] = [];
     for (const command of Object.keys(COMMANDS))
-      for (const kind of any(CLASSES)) {
-        const numbers = Array.from({length: await laboratory.count(command, kind)}, (_, index) => index + 1);
-        for (const number of any(numbers))
-          for (const errno of any(ERRORS))
-            wrong.push(...(await laboratory.try({command, class: kind, number, errno})));
-      }
+      for (const call of any(await laboratory.calls(command)))
+        for (const errno of any(errorsOf(call)))
+          wrong.push(...(await laboratory.try({...call, command, errno})));
     expect(wrong).toEqual([]);
   },
   ALL ? 3_600_000 : 120_000,

@@ -3,16 +3,11 @@ import {execFileSync} from 'node:child_process';
 import {existsSync, readFileSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {Cli, type Outcome} from '../cli/chrootctl.ts';
+import {describeFault, failing, recorded, recording, type Call, type Errno} from './calls.ts';
 
-export const CLASSES = ['sync', 'write', 'rename', 'mkdir', 'unlink', 'open'] as const;
-export const ERRORS = ['EIO', 'ENOSPC'] as const;
-
-export interface Fault {
+export interface Fault extends Call {
   command: string;
-  class: (typeof CLASSES)[number];
-  /** Which call of the class, from 1. */
-  number: number;
-  errno: (typeof ERRORS)[number];
+  errno: Errno;
 }
 
 /** Commands with a commit point, on a store in which a session `work` holds something and a tag `old` is behind. */
@@ -50,16 +45,17 @@ export class Laboratory {
     execFileSync('cp', ['-a', store, this.#template]);
   }
 
-  /** How many calls of a class a command has. */
-  async count(command: string, kind: Fault['class']): Promise<number> {
-    await this.#call({command, class: kind, number: 0, errno: 'EIO'});
-    return Number(readFileSync(this.#calls, 'utf8'));
+  /** The calls that a command makes. */
+  async calls(command: string): Promise<Call[]> {
+    const list = `${this.#cli.store}.calls`;
+    await this.#call(command, recording(this.#cli.directory, list));
+    return recorded(list);
   }
 
   /** Lets the fault happen; gives what is wrong then, in words. */
   async try(fault: Fault): Promise<string[]> {
     const before = this.#refs(this.#template);
-    const outcome = await this.#call(fault);
+    const outcome = await this.#call(fault.command, failing(this.#cli.directory, fault, fault.errno));
     const after = this.#refs(this.#cli.store);
     const wrong = this.#judge(fault.command, outcome, {before, after});
     for (const words of [['gc'], ['doctor'], ['run', 'base', '--', 'true']]) {
@@ -92,24 +88,13 @@ export class Laboratory {
     return [`${changed.join(', ')} moved, and it does not say so (${made ?? ''})`];
   }
 
-  async #call({command, class: kind, number, errno}: Fault): Promise<Outcome> {
+  async #call(command: string, env: Record<string, string>): Promise<Outcome> {
     const {store} = this.#cli;
     for (const {mountPoint} of mountsIn(store)) execFileSync('umount', ['-l', mountPoint]);
     rmSync(store, {recursive: true, force: true});
     execFileSync('cp', ['-a', this.#template, store]);
     const words = (COMMANDS[command] ?? []).map((word) => (word === 'root' ? this.#root : word));
-    return this.#cli.call(words, {
-      env: {
-        NODE_OPTIONS: `--require=${join(import.meta.dirname, 'hook.cjs')}`,
-        CHROOTCTL_FAULTS_BELOW: store,
-        CHROOTCTL_FAULT: `${kind} ${number} ${errno}`,
-        CHROOTCTL_FAULTS_TO: this.#calls,
-      },
-    });
-  }
-
-  get #calls(): string {
-    return `${this.#cli.store}.calls`;
+    return this.#cli.call(words, {env});
   }
 
   #refs(store: string): Record<string, string> {
@@ -120,8 +105,8 @@ export class Laboratory {
   }
 }
 
-export function described({command, class: kind, number, errno}: Fault): string {
-  return `${command}, ${kind} ${number} ${errno}`;
+export function described({command, errno, ...call}: Fault): string {
+  return `${command}, ${describeFault(call, errno)}`;
 }
 
 function toldBy({code, stdout, stderr}: Outcome): string {

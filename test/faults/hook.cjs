@@ -1,54 +1,40 @@
 /*
- * Loaded before the program (node --require): lets the Nth call of one class fail on what lies below a directory, as a failing
- * or a full disk would.
+ * Loaded before the program (node --require): lets one call of the file system fail, as on a failing, a full or a read-only
+ * disk, or where no more files may be open.
  *
  *     CHROOTCTL_FAULTS_BELOW  only calls on paths below this directory count
- *     CHROOTCTL_FAULT         "CLASS N ERRNO", as in "sync 3 EIO"; N 0: none
- *     CHROOTCTL_FAULTS_TO     file that is given the number of calls of that class
+ *     CHROOTCTL_FAULTS_TO     file to which the name of each call is added, one a line
+ *     CHROOTCTL_FAULT         "N ERRNO NAME": the Nth call of this name fails
+ *     CHROOTCTL_FAULT_MARK    file that is made when it does
  */
 'use strict';
 const fs = require('node:fs');
 const {syncBuiltinESMExports} = require('node:module');
 const {constants} = require('node:os');
 const {resolve} = require('node:path');
+const {CHANGING, nameOfPath} = require('../crash-points/names.cjs');
 
-const {writeFileSync} = fs;
+const {openSync, writeFileSync, writeSync} = fs;
 const below = process.env['CHROOTCTL_FAULTS_BELOW'];
-const [wanted, number, errno] = process.env['CHROOTCTL_FAULT'].split(' ');
-const CLASSES = {
-  sync: ['fsyncSync', 'fdatasyncSync'],
-  write: ['writeFileSync', 'writeSync', 'ftruncateSync', 'copyFileSync'],
-  rename: ['renameSync', 'linkSync'],
-  mkdir: ['mkdirSync'],
-  unlink: ['unlinkSync', 'rmSync', 'rmdirSync'],
-  open: ['openSync'],
-};
+const list = process.env['CHROOTCTL_FAULTS_TO'];
+const log = list === undefined ? undefined : openSync(list, 'a');
+const mark = process.env['CHROOTCTL_FAULT_MARK'];
+const [, number, errno, wanted] = /^(\d+) (\w+) (.*)$/.exec(process.env['CHROOTCTL_FAULT'] ?? '') ?? [];
+
+const READING = ['access', 'exists', 'lstat', 'open', 'read', 'readdir', 'readFile', 'readlink', 'realpath'];
+const TWO_PATHS = new Set(['copyFile', 'cp', 'link', 'rename', 'symlink']);
+const CALLS = [...CHANGING, ...READING, 'stat', 'statfs', 'close', 'fstat'];
 
 /** Where the open files are; a number may come again for another file. */
 const paths = new Map();
-let calls = 0;
+let count = 0;
 /** Node's own functions call each other: only what the program calls counts. */
 let isInside = false;
 
 function place(target) {
   if (typeof target === 'number') return paths.get(target);
   const path = resolve(String(target));
-  return path.startsWith(`${below}/`) ? path : undefined;
-}
-
-function wrap(name, around) {
-  const original = fs[name];
-  fs[name] = function (...args) {
-    if (isInside) return original.apply(this, args);
-    return around(args, () => {
-      isInside = true;
-      try {
-        return original.apply(this, args);
-      } finally {
-        isInside = false;
-      }
-    });
-  };
+  return path.startsWith(`${below}/`) ? nameOfPath(path.slice(below.length + 1)) : undefined;
 }
 
 /** As Node throws it; those on open files have no path. */
@@ -59,26 +45,39 @@ function failure(syscall, target) {
   return Object.assign(error, {errno: -constants.errno[errno], code: errno, syscall}, path);
 }
 
-function failIfWanted(name, args) {
-  if (!CLASSES[wanted].includes(name)) return;
-  if (args.slice(0, 2).every((target) => place(target) === undefined)) return;
-  if (++calls === Number(number)) throw failure(name.replace('Sync', ''), args[0]);
+function isWanted(name) {
+  if (log !== undefined) writeSync(log, `${name}\n`);
+  if (name !== wanted || ++count !== Number(number)) return false;
+  if (mark !== undefined) writeFileSync(mark, '');
+  return true;
 }
 
-for (const name of Object.values(CLASSES).flat()) {
-  wrap(name, (args, call) => {
-    failIfWanted(name, args);
-    const result = call();
-    if (name !== 'openSync') return result;
-    const at = place(args[0]);
-    if (at === undefined) paths.delete(result);
-    else paths.set(result, at);
+function unwatched(call) {
+  isInside = true;
+  try {
+    return call();
+  } finally {
+    isInside = false;
+  }
+}
+
+for (const call of CALLS) {
+  const own = `${call}Sync`;
+  const original = fs[own];
+  if (typeof original !== 'function') continue;
+  fs[own] = function (...args) {
+    if (isInside) return original.apply(this, args);
+    const at = place(args[0]) ?? (TWO_PATHS.has(call) ? place(args[1]) : undefined);
+    const fails = at !== undefined && unwatched(() => isWanted(`${call} ${at}`));
+    if (fails && call === 'exists') return false;
+    // What failed to close is closed all the same.
+    if (fails && call !== 'close') throw failure(call, args[0]);
+    const result = unwatched(() => original.apply(this, args));
+    if (fails) throw failure(call, args[0]);
+    if (call === 'open' && at !== undefined) paths.set(result, at);
+    else if (call === 'open') paths.delete(result);
     return result;
-  });
+  };
+  Object.assign(fs[own], original); // realpathSync.native
 }
-
-process.once('exit', () => {
-  const list = process.env['CHROOTCTL_FAULTS_TO'];
-  if (list !== undefined) writeFileSync(list, String(calls));
-});
 syncBuiltinESMExports();
