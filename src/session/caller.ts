@@ -1,8 +1,9 @@
 /** Who called: behind sudo the user that sudo was called by. */
-import {existsSync, readFileSync} from 'node:fs';
-import {userInfo} from 'node:os';
+import {existsSync} from 'node:fs';
 import {parsePasswd, type PasswdEntry} from '../sandbox/users.ts';
 import type {RunOptions} from '../store/records.ts';
+import {readIfExists} from '../system/files.ts';
+import {ownUser, type OwnUser} from '../system/user.ts';
 
 /** As schroot has it: the command is the caller, in his home, where he is. */
 export function asCaller(): RunOptions {
@@ -19,11 +20,11 @@ export function asCaller(): RunOptions {
   };
 }
 
-function caller(): {uid: number; gid: number; name: string; home: string} {
-  const {uid, gid, username, homedir} = userInfo();
+function caller(): OwnUser {
+  const own = ownUser();
   const env = process.env;
   if (
-    uid === 0 &&
+    own.uid === 0 &&
     env['SUDO_UID'] !== undefined &&
     env['SUDO_GID'] !== undefined &&
     env['SUDO_USER'] !== undefined
@@ -33,12 +34,12 @@ function caller(): {uid: number; gid: number; name: string; home: string} {
       return {uid: Number(env['SUDO_UID']), gid: Number(env['SUDO_GID']), name: env['SUDO_USER'], home};
     }
   }
-  return {uid, gid, name: username, home: homedir};
+  return own;
 }
 
 /** Of the host's passwd(5). */
 function entryOf(uid: number): PasswdEntry | undefined {
-  return parsePasswd(readFileSync('/etc/passwd', 'utf8')).find((entry) => entry.uid === uid);
+  return parsePasswd(readIfExists('/etc/passwd') ?? '').find((entry) => entry.uid === uid);
 }
 
 function isBelow(path: string, directory: string): boolean {

@@ -2,7 +2,6 @@
  * The one way in which a version comes into being: compare, freeze, record, move the tags. All of it happens under
  * the image's lock, and nothing of it counts before the tags move.
  */
-import {userInfo} from 'node:os';
 import {afterwards, ChrootctlError} from '../errors.ts';
 import {versionId} from '../ids.ts';
 import {checkTag} from '../reference.ts';
@@ -22,6 +21,7 @@ import {bumpedTag, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 import {isoTime} from '../system/clock.ts';
 import {Unconfirmed} from '../system/files.ts';
+import {ownUser} from '../system/user.ts';
 
 export type Step = 'major' | 'minor' | 'patch';
 
@@ -150,7 +150,7 @@ export function checkOwnTag(tag: CommitOptions['tag']): string | null {
 
 /** Who moves tags, for the history: behind sudo the user that sudo was called by. */
 export function currentUser(): string {
-  return process.env['SUDO_USER'] ?? userInfo().username;
+  return process.env['SUDO_USER'] ?? ownUser().name;
 }
 
 function movesFor(

@@ -3,7 +3,6 @@
  * it, with the best driver found.
  */
 import {chmodSync, existsSync, mkdirSync, readdirSync} from 'node:fs';
-import {homedir} from 'node:os';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {StorageDriver} from '../storage/driver.ts';
@@ -20,6 +19,7 @@ import {canonicalPath} from '../system/canonical.ts';
 import {isoTime} from '../system/clock.ts';
 import {makeDirectoryDurably, setAside, writeDurably} from '../system/files.ts';
 import {withLock} from '../system/lock.ts';
+import {ownHome} from '../system/user.ts';
 import {Image} from './image.ts';
 import {Execs} from './execs.ts';
 import {Layout} from './layout.ts';
@@ -171,7 +171,7 @@ function chosenRoot(root?: string): string {
   if (chosen !== undefined && chosen !== '') return chosen;
   if (process.getuid?.() === 0) return '/var/lib/chrootctl';
   const data = process.env['XDG_DATA_HOME'];
-  return join(data === undefined || data === '' ? join(homedir(), '.local/share') : data, 'chrootctl');
+  return join(data === undefined || data === '' ? join(ownHome(), '.local/share') : data, 'chrootctl');
 }
 
 export function checkDriverName(name: string): DriverName {

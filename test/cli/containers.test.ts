@@ -1,6 +1,6 @@
 /** Root that may not do everything, as in containers: what is missing is said, with the line that helps. */
 import {afterEach, beforeAll, describe, expect, test} from '@jest/globals';
-import {existsSync, readdirSync} from 'node:fs';
+import {existsSync, readdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {keepForAllTests, temporaryDirectory} from '../temporary.ts';
 import {busyboxRoot, Cli, cleanUp, type CallOptions, type Outcome} from './chrootctl.ts';
@@ -273,6 +273,32 @@ describe('one capability is missing', () => {
       expect.stringMatching(/itself lacks the capability NET_RAW\n {2}start it with: .+ --cap-add NET_RAW /),
     ]);
   });
+});
+
+test('who is in no file of users goes by his number', async () => {
+  const cli = new Cli({driver: 'overlay'});
+  const empty = join(cli.directory, 'empty');
+  writeFileSync(empty, '');
+  const files = ['passwd', 'group', 'nsswitch.conf'];
+  const through = after(files.map((name) => `mount --bind ${empty} /etc/${name}`).join(' && '));
+  await cli.importRoot();
+  const calls = [
+    ['session', 'begin', 'base', '--name', 'work'],
+    ['exec', 'work', '--', 'touch', '/f'],
+    ['commit', 'work'],
+    ['session', 'end', 'work', '--commit'],
+    ['update', 'base', '--', 'touch', '/g'],
+    ['tag', 'base', 'stable'],
+    ['run', '--profile', 'user', 'base', '--', 'ls', '/g'],
+    ['rm', 'base:stable'],
+    ['gc'],
+  ];
+  for (const args of calls) {
+    const {code, stderr} = await cli.call(args, {through});
+    expect({args, code, error: code === 0 ? '' : stderr}).toEqual({args, code: 0, error: ''});
+  }
+  const history = await cli.json<{by: string}[]>('history', 'base');
+  expect(new Set(history.map(({by}) => by))).toEqual(new Set(['root', '0']));
 });
 
 test('in namespaces of its own, with everything allowed, nothing is different', async () => {

@@ -2,7 +2,7 @@
  * What zfs-allow(8) grants to a user who is not root, and what the driver needs. To mount needs root on Linux, whatever
  * is granted, and so do channel programs.
  */
-import {userInfo} from 'node:os';
+import {ownUser} from '../../system/user.ts';
 import type {VolumeProblem} from '../driver.ts';
 import {zfs} from './command.ts';
 
@@ -23,7 +23,7 @@ export const NEEDED: Readonly<Record<string, string>> = {
 
 /** What the user that this process runs as lacks. */
 export async function lackingPermissions(dataset: string): Promise<VolumeProblem[]> {
-  const {username} = userInfo();
+  const {name: username} = ownUser();
   const granted = grantedTo(await zfs('allow', dataset), {user: username, groups: await groupNames()});
   const missing = Object.keys(NEEDED).filter((permission) => !granted.has(permission));
   return [
@@ -80,6 +80,7 @@ export function grantedTo(
 }
 
 async function groupNames(): Promise<string[]> {
-  const {run} = await import('../../system/programs.ts');
-  return (await run('id', ['-Gn'])).trim().split(/\s+/);
+  const {attempt} = await import('../../system/programs.ts');
+  // One that has no name is told by its number, and the code is not 0 then.
+  return (await attempt('id', ['-Gn'])).stdout.trim().split(/\s+/);
 }
