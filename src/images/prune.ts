@@ -68,5 +68,14 @@ function unreadSession({sessions}: Store): string | undefined {
 
 /** What keeps anybody from telling which versions are in use. */
 function damageOf(image: Image): string | undefined {
-  return messageIfDamaged(() => image.refs()) ?? messageIfDamaged(() => image.history());
+  return (
+    messageIfDamaged(() => image.refs()) ?? messageIfDamaged(() => image.history()) ?? lostVersionOf(image)
+  );
+}
+
+/** Where the version that a tag names has no record, others may be all that is left of what it was made from. */
+function lostVersionOf(image: Image): string | undefined {
+  const known = new Set([...image.versionIds(), ...image.removingIds()]);
+  const lost = Object.entries(image.refs().tags).find(([, id]) => !known.has(id));
+  return lost && `${image.name}:${lost[0]} points to ${lost[1]}, which has no record`;
 }

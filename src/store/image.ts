@@ -16,16 +16,9 @@ import {withLock} from '../system/lock.ts';
 import {readHistory} from './history.ts';
 import {DROPPING, ImageChange, REMOVING} from './image-change.ts';
 import type {Layout} from './layout.ts';
-import {
-  messageIfDamaged,
-  readable,
-  readRecord,
-  VersionRecord,
-  type HistoryEntry,
-  type Refs,
-} from './records.ts';
+import {messageIfDamaged, readable, VersionRecord, type HistoryEntry, type Refs} from './records.ts';
 import {readPolicy, requirePolicy, type Policy} from './policy.ts';
-import {filesIn} from './record-files.ts';
+import {filesIn, readNamed} from './record-files.ts';
 import {historyFile, readRefs, refsFile} from './refs.ts';
 
 export {ImageChange, type MoveReason, type PreparedMoves, type TagMoves} from './image-change.ts';
@@ -67,7 +60,7 @@ export class Image {
   }
 
   version(id: string): VersionRecord | undefined {
-    return readRecord(VersionRecord, this.#versionFile(id));
+    return readNamed(VersionRecord, this.#versionFile(id), id);
   }
 
   /** Ids of all versions, oldest first. */
@@ -101,7 +94,7 @@ export class Image {
       if (!name.endsWith('.json') && !name.endsWith(REMOVING)) continue;
       const path = join(this.#directory, 'versions', name);
       const why = messageIfDamaged(() => {
-        const record = readRecord(VersionRecord, path);
+        const record = readNamed(VersionRecord, path, name.slice(0, name.indexOf('.json')));
         if (record !== undefined) records.set(record.id, record);
       });
       if (why !== undefined) damaged.push({path, why});

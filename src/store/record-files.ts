@@ -1,8 +1,9 @@
 /** Directories of records, one file for each. */
+import {existsSync} from 'node:fs';
 import type {GenericSchema} from 'valibot';
-import {ChrootctlError, errnoOf} from '../errors.ts';
-import {isTorn, namesIn, readText} from '../system/files.ts';
-import {parseRecord, readable} from './records.ts';
+import {errnoOf} from '../errors.ts';
+import {isTorn, namesIn, notADirectory, readText} from '../system/files.ts';
+import {damaged, parseRecord, readable, readRecord} from './records.ts';
 
 /** A record that cannot be read. */
 export interface DamagedFile {
@@ -17,9 +18,8 @@ export function filesIn(directory: string): string[] {
     return namesIn(directory);
   } catch (error) {
     if (errnoOf(error) !== 'ENOTDIR') throw error;
-    throw new ChrootctlError('BAD_INPUT', `${directory} is damaged: it is no directory`, {
-      hint: 'chrootctl doctor tells what is affected',
-    });
+    if (!existsSync(directory)) return []; // It is what it should be in that is no directory.
+    throw notADirectory(directory);
   }
 }
 
@@ -30,7 +30,21 @@ export function idsIn(directory: string): string[] {
     .map((name) => name.slice(0, -'.json'.length));
 }
 
-/** Those that are not as the schema wants them. */
+/**
+ * The record in the file that bears its id, or undefined where there is none.
+ * @throws ChrootctlError BAD_INPUT, also for the record of another, which somebody has put in its place
+ */
+export function readNamed<T extends {id: string}>(
+  schema: GenericSchema<unknown, T>,
+  path: string,
+  id: string,
+): T | undefined {
+  const record = readRecord(schema, path);
+  if (record !== undefined && record.id !== id) throw damaged(path, `it is the record of ${record.id}`);
+  return record;
+}
+
+/** Those that are not as the schema wants them, or of another id than their name says. */
 export function damagedIn(directory: string, schema: GenericSchema<unknown, object>): DamagedFile[] {
   return idsIn(directory).flatMap((id) => {
     const path = `${directory}/${id}.json`;
@@ -38,6 +52,7 @@ export function damagedIn(directory: string, schema: GenericSchema<unknown, obje
     const text = readable(() => readText(path) ?? null);
     if (text === null) return [];
     if (text === undefined) return {path, torn: false};
-    return readable(() => parseRecord(schema, text, path)) === undefined ? {path, torn: isTorn(text)} : [];
+    const record = readable(() => parseRecord(schema, text, path));
+    return record === undefined || ('id' in record && record.id !== id) ? {path, torn: isTorn(text)} : [];
   });
 }

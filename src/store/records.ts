@@ -246,7 +246,7 @@ export function formatRecord(record: object): string {
   return `${JSON.stringify(record, null, 2)}\n`;
 }
 
-function damaged(origin: string, why: string, cause?: unknown): ChrootctlError {
+export function damaged(origin: string, why: string, cause?: unknown): ChrootctlError {
   return new ChrootctlError('BAD_INPUT', `${origin} is damaged: ${why}`, {
     hint: 'chrootctl doctor tells what is affected, and --fix mends what it can; else restore the file from a backup',
     cause,

@@ -19,8 +19,8 @@ import {withLock} from '../system/lock.ts';
 import {hasEnded} from '../system/owners.ts';
 import type {Layout} from './layout.ts';
 import {Lifelines, makeLifeline} from './lifelines.ts';
-import {damagedIn, idsIn, type DamagedFile} from './record-files.ts';
-import {formatRecord, readable, readRecord, SessionRecord, type VersionRecord} from './records.ts';
+import {damagedIn, idsIn, readNamed, type DamagedFile} from './record-files.ts';
+import {formatRecord, readable, SessionRecord, type VersionRecord} from './records.ts';
 
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/;
 
@@ -109,7 +109,7 @@ export class Sessions {
   }
 
   find(id: string): SessionRecord | undefined {
-    return readRecord(SessionRecord, this.#layout.session(id));
+    return readNamed(SessionRecord, this.#layout.session(id), id);
   }
 
   /** @throws ChrootctlError NOT_FOUND, USAGE */

@@ -173,10 +173,29 @@ export function inDirectory<T>(directory: string, write: () => T, mode = 0o700):
   try {
     return write();
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT' || existsSync(directory)) throw error;
+    if (!isAbsence(error) || isDirectory(directory)) throw error;
+    if (lstatSync(directory, {throwIfNoEntry: false}) !== undefined) throw notADirectory(directory);
     mkdirSync(directory, {recursive: true, mode});
     return write();
   }
+}
+
+/** Whether the error says that there is nothing of that name. */
+function isAbsence(error: unknown): boolean {
+  return errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR';
+}
+
+/** Whether a directory is there, be it behind a symbolic link. */
+export function isDirectory(path: string): boolean {
+  // Not join(), which takes the dot away.
+  return existsSync(`${path}/.`);
+}
+
+/** Something else is where a directory of the store should be, or a symbolic link to nowhere. */
+export function notADirectory(path: string): ChrootctlError {
+  return new ChrootctlError('BAD_INPUT', `${path} is damaged: it is no directory`, {
+    hint: 'chrootctl doctor --fix sets it aside, and makes the directory again',
+  });
 }
 
 /** Makes `directory` and what leads to it, each step durable. */
@@ -235,7 +254,7 @@ export function removeIfExists(path: string): boolean {
     unlinkSync(path);
     return true;
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
+    if (isAbsence(error)) return false;
     // Said of what is not there, too.
     if (errnoOf(error) === 'EROFS' && !existsSync(path)) return false;
     throw error;

@@ -3,8 +3,10 @@ import {ChrootctlError, messageOf} from '../errors.ts';
 import type {VolumeProblem} from '../storage/driver.ts';
 import {withReserve} from '../store/reserve.ts';
 import {Store, type StoreOptions} from '../store/store.ts';
-import {damage} from './damage.ts';
+import {damage, type Damage} from './damage.ts';
 import {hindrances} from './fitness.ts';
+import type {Leftover} from './litter.ts';
+import {brokenDirectories} from './lost.ts';
 import {survey} from './survey.ts';
 
 export interface Problem {
@@ -50,13 +52,15 @@ export async function diagnose(store: Store, {fix = false}: {fix?: boolean} = {}
   }
   const unfit = process.geteuid?.() === 0 ? await hindrances(store) : [];
   const fixed: Problem[] = [];
-  let problems: Problem[] = [];
+  // Nothing can be looked for beyond them.
+  let problems = await mend(store, brokenDirectories(store), {fix, fixed});
+  if (problems.length > 0) return {ok: false, problems: [...unfit, ...problems], fixed};
   // What is mended may let more be mended, or show more.
   for (let pass = 0, mended = 1; mended > 0 && pass < (fix ? PASSES : 1); pass++) {
-    const found = await look(store, {fix});
-    problems = found.problems;
-    fixed.push(...found.fixed);
-    mended = problems.length === 0 ? 0 : found.fixed.length;
+    const found = await survey(store);
+    const before = fixed.length;
+    problems = await mend(store, [...found.leftovers, ...(await damage(store, found))], {fix, fixed});
+    mended = problems.length === 0 ? 0 : fixed.length - before;
   }
   problems.unshift(...unfit);
   return {ok: problems.length === 0, problems, fixed};
@@ -65,25 +69,28 @@ export async function diagnose(store: Store, {fix = false}: {fix?: boolean} = {}
 /** Records that are lost one upon the other: a volume's, its version's, the tags. */
 const PASSES = 4;
 
-async function look(store: Store, {fix}: {fix: boolean}): Promise<Pick<Diagnosis, 'problems' | 'fixed'>> {
+/** With `fix`, mends each that can be mended, and adds it to `fixed`. The rest is given. */
+async function mend(
+  {layout}: Store,
+  found: readonly (Leftover | Damage)[],
+  {fix, fixed}: {fix: boolean; fixed: Problem[]},
+): Promise<Problem[]> {
   const problems: Problem[] = [];
-  const fixed: Problem[] = [];
-  const found = await survey(store);
-  for (const {kind, what, fix: remedy, collect} of [...found.leftovers, ...(await damage(store, found))]) {
+  for (const {kind, what, fix: remedy, collect} of found) {
     const problem = {kind, what, fix: remedy};
     if (!fix || collect === undefined) {
       problems.push(problem);
       continue;
     }
     try {
-      await withReserve(store.layout, collect);
+      await withReserve(layout, collect);
       fixed.push(problem);
     } catch (error) {
       const hint = error instanceof ChrootctlError && error.hint !== undefined ? error.hint : remedy;
       problems.push({kind, what: `${what}; mending it failed: ${messageOf(error)}`, fix: hint});
     }
   }
-  return {problems, fixed};
+  return problems;
 }
 
 function withFix({kind, what, fix}: VolumeProblem): Problem {

@@ -1,5 +1,5 @@
 /** Records that are lost, made anew from what else names the same; and what is not ours. */
-import {existsSync, mkdirSync, readdirSync} from 'node:fs';
+import {existsSync, lstatSync, mkdirSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {randomId} from '../ids.ts';
 import {GONE} from '../store/layout.ts';
@@ -10,10 +10,33 @@ import type {Roots} from '../store/roots.ts';
 import {volumesOf} from '../store/sessions.ts';
 import {restoreFormat, type Store} from '../store/store.ts';
 import {isoTime} from '../system/clock.ts';
+import {isDirectory, removeIfExists, setAside} from '../system/files.ts';
 import {self} from '../system/identity.ts';
 import type {Damage} from './damage.ts';
 import {entries} from './litter.ts';
 import type {Left} from './survey.ts';
+
+/** What is where a directory should be and is none. Nobody can look for anything else before it is set aside. */
+export function brokenDirectories({layout}: Store): Damage[] {
+  const {images, sessions, execs, mounts, locks, volumes} = layout;
+  const versions = (isDirectory(images) ? entries(images) : [])
+    .filter((name) => layout.imageName(name) !== undefined && isDirectory(join(images, name)))
+    .map((name) => join(images, name, 'versions'));
+  const isBroken = (path: string): boolean =>
+    lstatSync(path, {throwIfNoEntry: false}) !== undefined && !isDirectory(path);
+  return [sessions, execs, mounts, locks, images, volumes, ...versions].filter(isBroken).map((path) => ({
+    kind: 'no-directory',
+    what: `${path} is no directory`,
+    fix: 'keep it beside, with .damaged at the end of its name',
+    collect: () => {
+      setAside(path);
+      removeIfExists(path); // A file is still there.
+      // Of the others it is told that they are gone.
+      if ([execs, mounts, locks].includes(path)) mkdirSync(path, {mode: 0o700});
+      return Promise.resolve();
+    },
+  }));
+}
 
 /** Without sessions/ any volume may be one's. Other empty directories are made again by who needs them. */
 export function lostDirectories(store: Store): Damage[] {

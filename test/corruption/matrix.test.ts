@@ -1,8 +1,8 @@
 /** Every file of a store, damaged in every way: nothing that anybody made is deleted, and what is wrong is named or mended. */
 import {expect, test} from '@jest/globals';
 import {execFileSync} from 'node:child_process';
-import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
-import {join, relative} from 'node:path';
+import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {basename, dirname, join, relative} from 'node:path';
 import {ChrootctlError} from '../../src/errors.ts';
 import {importImage} from '../../src/images/import.ts';
 import {damageIn, listVersions} from '../../src/images/list.ts';
@@ -18,7 +18,7 @@ import {collect} from '../../src/upkeep/collect.ts';
 import {diagnose} from '../../src/upkeep/doctor.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
-/** What may have become of a file, or of a directory of records. */
+/** What may have become of a file. */
 const DAMAGE: Record<string, (path: string) => void> = {
   empty: (path) => writeFileSync(path, ''),
   half: (path) => {
@@ -31,6 +31,29 @@ const DAMAGE: Record<string, (path: string) => void> = {
   'a directory': (path) => {
     rmSync(path);
     mkdirSync(path);
+  },
+  'another of its kind': (path) => {
+    const names = readdirSync(dirname(path)).filter(
+      (name) => name.endsWith('.json') && name !== basename(path),
+    );
+    writeFileSync(path, names.length === 0 ? '{}' : readFileSync(join(dirname(path), names[0] ?? '')));
+  },
+};
+
+/** What may have become of a directory of records. */
+const DIRECTORY_DAMAGE: Record<string, (path: string) => void> = {
+  gone: (path) => rmSync(path, {recursive: true}),
+  empty: (path) => {
+    rmSync(path, {recursive: true});
+    mkdirSync(path);
+  },
+  'a file': (path) => {
+    rmSync(path, {recursive: true});
+    writeFileSync(path, '');
+  },
+  'a link to nowhere': (path) => {
+    rmSync(path, {recursive: true});
+    symlinkSync('nowhere', path);
   },
 };
 
@@ -106,6 +129,10 @@ async function upkeep(root: string): Promise<{isNamed: boolean}> {
   await foreseen(() => collect(store));
   await foreseen(() => prune(store, {}));
   await diagnose(store, {fix: true});
+  // What was mended is mended, and what was not does not look as if it were.
+  expect((await diagnose(store, {fix: true})).fixed).toEqual([]);
+  const listed = listVersions(store).map(({image, version}) => `${image}@${version}`);
+  expect(listed).toEqual([...new Set(listed)]);
   await foreseen(() => collect(store));
   await foreseen(() => prune(store, {}));
   if (existsSync(join(root, 'images/b'))) {
@@ -157,17 +184,22 @@ test.each(['overlay', 'directory'])(
 );
 
 test('no directory of records does either', async () => {
-  const directories = ['images', 'images/a', 'images/a/versions', 'sessions'];
+  // Of those that hold nothing for now, nobody need be told that they are gone: they are made again.
+  const directories = {
+    ...Object.fromEntries(
+      ['images', 'images/a', 'images/a/versions', 'sessions'].map((path) => [
+        path,
+        Object.keys(DIRECTORY_DAMAGE),
+      ]),
+    ),
+    ...Object.fromEntries(['execs', 'locks', 'mnt'].map((path) => [path, ['a file', 'a link to nowhere']])),
+  };
   await tryAll('overlay', () =>
-    directories.flatMap((path): [string, (root: string) => void][] => [
-      [`${path} gone`, (root) => rmSync(join(root, path), {recursive: true})],
-      [
-        `${path} empty`,
-        (root) => {
-          rmSync(join(root, path), {recursive: true});
-          mkdirSync(join(root, path));
-        },
-      ],
-    ]),
+    Object.entries(directories).flatMap(([path, kinds]) =>
+      kinds.map((kind): [string, (root: string) => void] => [
+        `${path} ${kind}`,
+        (root) => DIRECTORY_DAMAGE[kind]?.(join(root, path)),
+      ]),
+    ),
   );
 }, 120_000);
