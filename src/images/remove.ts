@@ -111,8 +111,17 @@ export async function removeUnused(
   ids: readonly string[],
 ): Promise<string[]> {
   if (ids.length === 0) return [];
+  const hiddenBefore = change.image.removingIds();
   const versions = await hidden(store, change, ids);
-  const pins = store.sessions.pins(versions);
+  let pins: Map<string, SessionRecord>;
+  try {
+    pins = store.sessions.pins(versions);
+  } catch (error) {
+    throw await afterwards(error, () => {
+      const hiddenNow = change.image.removingIds();
+      change.putBack(ids.filter((id) => hiddenNow.includes(id) && !hiddenBefore.includes(id)));
+    });
+  }
   change.putBack(ids.filter((id) => pins.has(id)));
   const unused = ids.filter((id) => !pins.has(id));
   await removeHidden(

@@ -33,12 +33,12 @@ export async function commitSession(
 ): Promise<Committed> {
   return explaining(id, (tell) =>
     store.sessions.locked(id, async () => {
-      sandboxesOf(store.execs.running(id)); // Before anything is changed in vain.
+      sandboxesOf(store.execs.runningIn(id)); // Before anything is changed in vain.
       const record = await whole(store, id);
       const publication = {...publicationOf(record, options), tell};
       checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
-        if (store.execs.running(id).length > 0 || !(await unmounted(store, record))) {
+        if (store.execs.runningIn(id).length > 0 || !(await unmounted(store, record))) {
           return commitLive(store, record, publication);
         }
         return commitIdle(store, record, publication);
@@ -83,7 +83,7 @@ export async function endSession(
 
 /** @throws ChrootctlError BUSY while a command runs in the session, wherever */
 function assertUnused(store: Store, id: string): void {
-  const [running] = store.execs.running(id);
+  const [running] = store.execs.runningIn(id);
   if (running === undefined) return;
   const {command, owner} = running;
   throw new ChrootctlError(
@@ -152,7 +152,7 @@ async function commitLive(store: Store, record: SessionRecord, publication: Unfr
   const committed = await publish(store, {
     ...publication,
     freeze: async (note) => {
-      const execs = store.execs.running(record.id);
+      const execs = store.execs.runningIn(record.id);
       const amend = record.places.length === 0 ? undefined : await clearing(store, record);
       await withPaused(execs, () => store.driver.snapshot(record.volume, copy, {note, amend}));
       return copy;

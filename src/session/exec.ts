@@ -69,7 +69,7 @@ export async function exec(
  */
 async function undisturbed<T>(store: Store, {id, session}: Exec, work: () => Promise<T>): Promise<T> {
   return store.sessions.locked(session, async () => {
-    const others = store.execs.running(session).filter((exec) => exec.id !== id);
+    const others = store.execs.runningIn(session).filter((exec) => exec.id !== id);
     return withPaused(others, work);
   });
 }

@@ -40,7 +40,7 @@ async function remove(store: Store, id: string, force: boolean): Promise<void> {
   if (force) {
     await killAll(
       id,
-      store.execs.running(id).map(({owner}) => owner),
+      store.execs.runningIn(id).map(({owner}) => owner),
     );
   }
   await endSession(store, id);

@@ -1,14 +1,14 @@
 /** Records of commands that run in kept sessions, each in a file of its own: pids are the same in many namespaces. */
-import {join} from 'node:path';
-import {errnoOf} from '../errors.ts';
+import {basename, join} from 'node:path';
+import {ChrootctlError, errnoOf} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {inDirectory, removeIfExists, writeAtomically} from '../system/files.ts';
 import {isHeld} from '../system/life.ts';
 import {hasEnded} from '../system/owners.ts';
 import type {Layout} from './layout.ts';
 import {Lifelines, makeLifeline} from './lifelines.ts';
-import {damagedIn, idsIn, type DamagedFile} from './record-files.ts';
-import {ExecRecord, formatRecord, readable, readRecord} from './records.ts';
+import {recordsIn, type DamagedFile, type Found} from './record-files.ts';
+import {ExecRecord, formatRecord} from './records.ts';
 
 /** A command that runs in a kept session, with the name of its record. */
 export interface Exec extends ExecRecord {
@@ -55,9 +55,30 @@ export class Execs {
     return hasEnded(owner, () => isHeld(this.#layout.lock('exec', id)));
   }
 
-  /** Those that run now, in one session or in any. Records whose owner died are removed on the way. */
-  running(session?: string): Exec[] {
-    const execs = this.#all().filter((exec) => session === undefined || exec.session === session);
+  /** Those that run now, of which there is a record that can be read. Records whose owner died are removed on the way. */
+  running(): Exec[] {
+    return this.#alive(this.#all().records);
+  }
+
+  /**
+   * Those that run now in a session, for who changes it.
+   * @throws ChrootctlError BUSY when a record cannot be read that may tell of another one
+   */
+  runningIn(session: string): Exec[] {
+    const {records, damaged} = this.#all();
+    // What a power cut tore had ended with the machine.
+    const unread = damaged.find(({path, torn}) => !torn && sessionOf(path) === session);
+    if (unread !== undefined) {
+      throw new ChrootctlError(
+        'BUSY',
+        `${unread.path} cannot be read, and may be of a command that runs in session ${session}`,
+        {hint: `try again; where nothing runs in it any more: chrootctl gc --give-up ${unread.path}`},
+      );
+    }
+    return this.#alive(records.filter((exec) => exec.session === session));
+  }
+
+  #alive(execs: readonly Exec[]): Exec[] {
     return execs.filter((exec) => {
       const isOver = this.isOver(exec);
       if (isOver) this.#sweep(exec);
@@ -67,12 +88,12 @@ export class Execs {
 
   /** Those whose chrootctl died. */
   dead(): Exec[] {
-    return this.#all().filter((exec) => this.isOver(exec));
+    return this.#all().records.filter((exec) => this.isOver(exec));
   }
 
   /** Files of records that cannot be read. */
   damaged(): DamagedFile[] {
-    return damagedIn(this.#layout.execs, ExecRecord);
+    return this.#all().damaged;
   }
 
   /** Whoever only looks can do so in a store that is read-only. */
@@ -84,14 +105,16 @@ export class Execs {
     }
   }
 
-  #all(): Exec[] {
-    return idsIn(this.#layout.execs).flatMap((id) => {
-      const record = readable(() => readRecord(ExecRecord, this.#file(id)));
-      return record === undefined ? [] : [{...record, id}];
-    });
+  #all(): Found<ExecRecord> {
+    return recordsIn(this.#layout.execs, ExecRecord);
   }
 
   #file(id: string): string {
     return join(this.#layout.execs, `${id}.json`);
   }
+}
+
+/** The session of a record, by its name. */
+function sessionOf(path: string): string {
+  return basename(path).replace(/\.[^.]+\.json$/, '');
 }

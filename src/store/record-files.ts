@@ -3,13 +3,21 @@ import {existsSync} from 'node:fs';
 import type {GenericSchema} from 'valibot';
 import {errnoOf} from '../errors.ts';
 import {isTorn, namesIn, notADirectory, readText} from '../system/files.ts';
-import {damaged, parseRecord, readable, readRecord} from './records.ts';
+import {damaged, isDamage, parseRecord, readRecord} from './records.ts';
 
 /** A record that cannot be read. */
 export interface DamagedFile {
   path: string;
   /** By a power cut, since it was not waited for the disk; else it is whole and wrong, so that somebody has edited it. */
   torn: boolean;
+  /** The disk does not give it back now, and may yet: it says what it said. */
+  withheld: boolean;
+}
+
+/** What one look at a directory of records finds. */
+export interface Found<T> {
+  records: (T & {id: string})[];
+  damaged: DamagedFile[];
 }
 
 /** Names in a directory of records; none when it is not there. @throws ChrootctlError BAD_INPUT when it is none */
@@ -24,7 +32,7 @@ export function filesIn(directory: string): string[] {
 }
 
 /** Ids of the records in a directory. */
-export function idsIn(directory: string): string[] {
+function idsIn(directory: string): string[] {
   return filesIn(directory)
     .filter((name) => name.endsWith('.json'))
     .map((name) => name.slice(0, -'.json'.length));
@@ -40,19 +48,31 @@ export function readNamed<T extends {id: string}>(
   id: string,
 ): T | undefined {
   const record = readRecord(schema, path);
-  if (record !== undefined && record.id !== id) throw damaged(path, `it is the record of ${record.id}`);
-  return record;
+  return record && ofId(id, record, path);
 }
 
-/** Those that are not as the schema wants them, or of another id than their name says. */
-export function damagedIn(directory: string, schema: GenericSchema<unknown, object>): DamagedFile[] {
-  return idsIn(directory).flatMap((id) => {
+function ofId<T extends {id: string}>(id: string, record: T, path: string): T {
+  if (record.id === id) return record;
+  throw damaged(path, `it is the record of ${record.id}`);
+}
+
+/**
+ * The records in a directory, by a single look at each: who looks twice, for those that can be read and for those that cannot,
+ * may find one among neither. One that disappears meanwhile is left out.
+ */
+export function recordsIn<T extends object>(directory: string, schema: GenericSchema<unknown, T>): Found<T> {
+  const found: Found<T> = {records: [], damaged: []};
+  for (const id of idsIn(directory)) {
     const path = `${directory}/${id}.json`;
-    // Not even a file: undefined. A file that is gone by now: null.
-    const text = readable(() => readText(path) ?? null);
-    if (text === null) return [];
-    if (text === undefined) return {path, torn: false};
-    const record = readable(() => parseRecord(schema, text, path));
-    return record === undefined || ('id' in record && record.id !== id) ? {path, torn: isTorn(text)} : [];
-  });
+    let text: string | undefined;
+    try {
+      text = readText(path);
+      if (text !== undefined) found.records.push(ofId(id, {id, ...parseRecord(schema, text, path)}, path));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      const withheld = errnoOf(error.cause) === 'EIO';
+      found.damaged.push({path, torn: text !== undefined && isTorn(text), withheld});
+    }
+  }
+  return found;
 }

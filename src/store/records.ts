@@ -220,13 +220,18 @@ export function readRecord<T>(schema: v.GenericSchema<unknown, T>, path: string)
   return text === undefined ? undefined : parseRecord(schema, text, path);
 }
 
+/** Whether something is there and cannot be read. */
+export function isDamage(error: unknown): error is ChrootctlError {
+  return error instanceof ChrootctlError && error.code === 'BAD_INPUT';
+}
+
 /** What is said of what cannot be read; undefined where it can. */
 export function messageIfDamaged(read: () => unknown): string | undefined {
   try {
     read();
     return undefined;
   } catch (error) {
-    if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return error.message;
+    if (isDamage(error)) return error.message;
     throw error;
   }
 }
@@ -236,7 +241,7 @@ export function readable<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
-    if (error instanceof ChrootctlError && error.code === 'BAD_INPUT') return undefined;
+    if (isDamage(error)) return undefined;
     throw error;
   }
 }

@@ -101,9 +101,10 @@ async function memosIn(store: Store): Promise<Map<string, string>> {
 function sessionsName(store: Store, roots: Roots): void {
   const {sessions, layout} = store;
   if (!existsSync(layout.sessions)) roots.unread.push({what: `${layout.sessions} is gone`, couldName: 'any'});
-  roots.sessions.push(...sessions.list());
-  roots.dead.push(...roots.sessions.flatMap((record) => sessions.leftBehind(record) ?? []));
-  for (const {path, torn} of sessions.damaged())
+  const {records, damaged} = sessions.all();
+  roots.sessions.push(...records);
+  roots.dead.push(...roots.sessions.flatMap((record) => readable(() => sessions.leftBehind(record)) ?? []));
+  for (const {path, torn} of damaged)
     // What a run that a power cut tore had made has ended with the machine.
     roots.unread.push({what: `${path} cannot be read`, couldName: torn ? 'kept' : 'any'});
   for (const record of [...roots.sessions, ...roots.dead])

@@ -19,8 +19,8 @@ import {withLock} from '../system/lock.ts';
 import {hasEnded} from '../system/owners.ts';
 import type {Layout} from './layout.ts';
 import {Lifelines, makeLifeline} from './lifelines.ts';
-import {damagedIn, idsIn, readNamed, type DamagedFile} from './record-files.ts';
-import {formatRecord, readable, SessionRecord, type VersionRecord} from './records.ts';
+import {readNamed, recordsIn, type DamagedFile, type Found} from './record-files.ts';
+import {formatRecord, SessionRecord, type VersionRecord} from './records.ts';
 
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/;
 
@@ -123,14 +123,18 @@ export class Sessions {
     return record;
   }
 
-  /** All records; one that disappears meanwhile is left out, and one that cannot be read is reported by `damaged`. */
-  list(): SessionRecord[] {
-    return idsIn(this.#layout.sessions).flatMap((id) => readable(() => this.find(id)) ?? []);
+  /** All records, and the files of those that cannot be read: any of them may use any version. */
+  all(): Found<SessionRecord> {
+    return recordsIn(this.#layout.sessions, SessionRecord);
   }
 
-  /** Files of records that cannot be read: any of them may use any version. */
+  /** All records that can be read, for who deletes nothing because of one that is not among them. */
+  list(): SessionRecord[] {
+    return this.all().records;
+  }
+
   damaged(): DamagedFile[] {
-    return damagedIn(this.#layout.sessions, SessionRecord);
+    return this.all().damaged;
   }
 
   /** Whether its owner has gone without ending it. A kept session has no owner to lose once it has begun. */
@@ -174,9 +178,18 @@ export class Sessions {
   /**
    * Those of the versions that sessions use, by id, each with one that does: it was begun from the version, or its volume
    * has just become the version and it has no other yet.
+   * @throws ChrootctlError BUSY when a record cannot be read, which may use any
    */
   pins(versions: readonly Pick<VersionRecord, 'id' | 'volume'>[]): Map<string, SessionRecord> {
-    const alive = this.list().filter((record) => !this.isDead(record));
+    if (versions.length === 0) return new Map();
+    const {records, damaged} = this.all();
+    const [unread] = damaged;
+    if (unread !== undefined) {
+      throw new ChrootctlError('BUSY', `${unread.path} cannot be read, and may use what is to be removed`, {
+        hint: 'chrootctl doctor --fix mends it if it can',
+      });
+    }
+    const alive = records.filter((record) => !this.isDead(record));
     const byVersion = new Map(alive.map((record) => [record.version, record]));
     const byVolume = new Map(alive.flatMap((record) => volumesOf(record).map((volume) => [volume, record])));
     return new Map(

@@ -17,7 +17,10 @@ export interface Transfers {
 export async function transfers(store: Store): Promise<Transfers> {
   // These first: an import has a record before it receives anything.
   const all = (await store.driver.streams?.unfinished()) ?? [];
-  const alive = store.sessions.list().filter((record) => !store.sessions.isDead(record));
+  const {records, damaged} = store.sessions.all();
+  // What cannot be read may be of an import that is at work.
+  if (damaged.length > 0) return {expired: [], waiting: []};
+  const alive = records.filter((record) => !store.sessions.isDead(record));
   const idle = all.filter(({id}) => !alive.some(({volume}) => volume === id));
   const isExpired = ({token, since}: Unfinished): boolean =>
     token === undefined || since === undefined || Date.now() - since.getTime() > KEPT_MS;

@@ -17,12 +17,12 @@ test('commands of one process, or of processes with one number, have a record ea
   execs.drop(first!);
   expect(
     execs
-      .running('work')
+      .runningIn('work')
       .map(({id}) => id)
       .sort(),
   ).toEqual([second!.id, third!.id].sort());
   execs.replace({...second!, sandbox: {pid: 7, started: '8'}});
-  expect(execs.running('work')).toContainEqual({...second, sandbox: {pid: 7, started: '8'}});
+  expect(execs.runningIn('work')).toContainEqual({...second, sandbox: {pid: 7, started: '8'}});
 
   // As version 0.1.0 wrote them.
   const {pid, started, boot, namespace} = self();
@@ -31,6 +31,6 @@ test('commands of one process, or of processes with one number, have a record ea
     writeFileSync(join(layout.execs, `old.${start}.json`), `${JSON.stringify(record)}\n`);
   }
   expect(execs.dead().map(({id}) => id)).toEqual(['old.1']);
-  expect(execs.running('old').map(({id}) => id)).toEqual([`old.${started}`]);
+  expect(execs.runningIn('old').map(({id}) => id)).toEqual([`old.${started}`]);
   expect(readdirSync(layout.execs)).toHaveLength(3);
 });

@@ -167,9 +167,9 @@ describe('collecting', () => {
     const record = deadSession(store);
     await store.driver.create(record.volume);
     const {sessions} = store;
-    const list = sessions.list.bind(sessions);
-    sessions.list = () => {
-      const read = list();
+    const all = sessions.all.bind(sessions);
+    sessions.all = () => {
+      const read = all();
       sessions.replace({...record, kind: 'session', ephemeral: false});
       return read;
     };

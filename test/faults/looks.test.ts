@@ -1,0 +1,66 @@
+/** Records that the disk does not give back at one moment: what they may say counts as said. */
+import {afterEach, beforeEach, expect, test} from '@jest/globals';
+import {existsSync, readdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {Cli, cleanUp, outcomeOf, type Outcome} from '../cli/chrootctl.ts';
+import {failing} from './calls.ts';
+
+let cli: Cli;
+
+beforeEach(async () => {
+  cli = new Cli({driver: 'overlay'});
+  await cli.importRoot();
+});
+afterEach(cleanUp);
+
+/** A call of the program for which a call of the file system fails with EIO; it must come to that. */
+async function callFailing(words: readonly string[], name: string, occurrence = 1): Promise<Outcome> {
+  const mark = join(cli.directory, 'mark');
+  const env = failing(cli.directory, {name, occurrence}, 'EIO', mark);
+  const outcome = await cli.call(words, {env});
+  expect({words, name, ...outcome, hasFailed: existsSync(mark)}).toMatchObject({hasFailed: true});
+  return outcome;
+}
+
+/** A command that has begun, and ends when it is let. */
+async function begun(words: readonly string[]): Promise<() => Promise<Outcome>> {
+  const child = cli.start([...words, '--', 'sh', '-c', 'echo begun; read line; touch /root/done']);
+  const ended = outcomeOf(child);
+  await new Promise((resolve) => child.stdout?.once('data', resolve));
+  return () => {
+    child.stdin?.end('\n');
+    return ended;
+  };
+}
+
+const volumes = (): string[] => readdirSync(join(cli.store, 'volumes')).sort();
+
+test.each([1, 2])(
+  'gc leaves a run that is at work, whichever look at its record fails (%d)',
+  async (look) => {
+    const end = await begun(['run', 'base']);
+    const before = volumes();
+    await callFailing(['gc'], 'readFile store/sessions/SESSION.json', look);
+    expect(volumes()).toEqual(before);
+    expect(await end()).toMatchObject({code: 0});
+  },
+);
+
+test('rm leaves a version whose user cannot be read', async () => {
+  await cli.ok('session', 'begin', 'base', '--name', 'work');
+  const {code} = await callFailing(['rm', '--force', 'base'], 'readFile store/sessions/work.json', 2);
+  expect(code).toBe(5);
+  expect(await cli.ok('exec', 'work', '--', 'echo', 'there')).toBe('there');
+});
+
+test.each([1, 2, 3])('a commit pauses a command whichever look at its record fails (%d)', async (look) => {
+  await cli.ok('session', 'begin', 'base', '--name', 'work');
+  const end = await begun(['exec', 'work']);
+  const before = await cli.json<unknown[]>('images');
+  const {code, stderr} = await callFailing(['commit', 'work'], 'readFile store/execs/work.ID.json', look);
+  expect([code, stderr]).toEqual([5, expect.stringContaining('may be of a command')]);
+  expect(await cli.json<unknown[]>('images')).toEqual(before);
+  expect(await end()).toMatchObject({code: 0});
+  await cli.ok('commit', 'work');
+  expect(await cli.ok('doctor')).toBe('all is well');
+});
