@@ -1,6 +1,7 @@
 /** Records that are lost, made anew from what else names the same; and what is not ours. */
 import {existsSync, lstatSync, mkdirSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
+import {ChrootctlError} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {GONE} from '../store/layout.ts';
 import {readUnconfirmed} from '../store/history.ts';
@@ -140,6 +141,9 @@ function tagsIn(image: Image, roots: Roots): HistoryEntry[] | undefined {
 /** Volumes that may be somebody's: of versions and sessions whose records are lost. */
 export function leftVolumes(store: Store, left: readonly Left[], roots: Roots): Damage[] {
   const sessions = left.filter(({volume}) => volume.state === 'active' && !volume.ephemeral);
+  const {damaged} = store.sessions.all();
+  // It says that one of the volumes is its session's, once the disk gives it back.
+  const withheld = damaged.find((record) => record.withheld);
   return left.map((one) => {
     const {volume, what, lost} = one;
     const problem = {kind: 'undecided-volume', what};
@@ -166,15 +170,32 @@ export function leftVolumes(store: Store, left: readonly Left[], roots: Roots): 
         fix: 'restore the record that names it from a backup; it stays',
         collect: undefined,
       };
+    if (withheld !== undefined)
+      return {
+        ...problem,
+        fix: `look at the disk (dmesg), or give the record up: chrootctl gc --give-up ${withheld.path}; the volume stays`,
+        collect: undefined,
+      };
     const name = nameFor(store, sessions.length);
     return {
       ...problem,
       fix: `make it a session again: ${name}`,
       collect: () => {
-        recover(store, volume.id, parent, name);
+        // A record that could not be read a moment ago may name it after all.
+        if (!isSessions(store, volume.id)) recover(store, volume.id, parent, name);
         return Promise.resolve();
       },
     };
+  });
+}
+
+/** @throws ChrootctlError BAD_INPUT when a record cannot be read that may name it */
+export function isSessions({sessions}: Store, volume: string): boolean {
+  const {records, damaged} = sessions.all();
+  const unread = damaged.find(({withheld}) => withheld);
+  if (unread === undefined) return records.some((record) => volumesOf(record).includes(volume));
+  throw new ChrootctlError('BAD_INPUT', `${unread.path} cannot be read, and may be of volume ${volume}`, {
+    hint: `look at the disk (dmesg), or give the record up: chrootctl gc --give-up ${unread.path}`,
   });
 }
 

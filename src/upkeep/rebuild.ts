@@ -10,7 +10,7 @@ import type {Ledger} from '../storage/ledger.ts';
 import {kindOf, WITH_DATASETS} from '../storage/registry.ts';
 import {memosOf, restore} from '../store/catch-up.ts';
 import {Store, storeRoot, type StoreOptions} from '../store/store.ts';
-import {recover} from './lost.ts';
+import {isSessions, recover} from './lost.ts';
 
 export interface Rebuilt {
   /** What was made, in words for people. */
@@ -66,11 +66,10 @@ async function restoreSessions(store: Store): Promise<string[]> {
   // Volumes first: a session that begins now has its record before its volume.
   const volumes = await store.driver.list();
   const versions = store.imageNames().flatMap((name) => store.image(name).allVersions() ?? []);
-  const known = new Set(store.sessions.list().flatMap(({volume, pending}) => [volume, ...pending]));
   const made: string[] = [];
   for (const {id: volume, state, parent, ephemeral} of volumes) {
     const version = versions.find((candidate) => candidate.volume === parent);
-    if (state !== 'active' || ephemeral || known.has(volume) || version === undefined) continue;
+    if (state !== 'active' || ephemeral || version === undefined || isSessions(store, volume)) continue;
     const id = `recovered-${randomId(6)}`;
     recover(store, volume, version, id);
     made.push(`session ${id} of ${version.image}@${version.id}`);

@@ -18,7 +18,7 @@ export function recording(directory: string, file: string): Record<string, strin
   return {NODE_OPTIONS: `--require=${HOOK}`, CHROOTCTL_FAULTS_BELOW: directory, CHROOTCTL_FAULTS_TO: file};
 }
 
-/** Variables for a chrootctl of which this call fails; then it makes the file `mark`. */
+/** Variables for a chrootctl of which this call fails, or all of the name (0); then it makes the file `mark`. */
 export function failing(
   directory: string,
   {name, occurrence}: Call,

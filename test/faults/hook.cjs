@@ -4,7 +4,7 @@
  *
  *     CHROOTCTL_FAULTS_BELOW  only calls on paths below this directory count
  *     CHROOTCTL_FAULTS_TO     file to which the name of each call is added, one a line
- *     CHROOTCTL_FAULT         "N ERRNO NAME": the Nth call of this name fails
+ *     CHROOTCTL_FAULT         "N ERRNO NAME": the Nth call of this name fails, or all for N = 0
  *     CHROOTCTL_FAULT_MARK    file that is made when it does
  */
 'use strict';
@@ -47,7 +47,7 @@ function failure(syscall, target) {
 
 function isWanted(name) {
   if (log !== undefined) writeSync(log, `${name}\n`);
-  if (name !== wanted || ++count !== Number(number)) return false;
+  if (name !== wanted || (Number(number) !== 0 && ++count !== Number(number))) return false;
   if (mark !== undefined) writeFileSync(mark, '');
   return true;
 }

@@ -1,6 +1,6 @@
 /** Records that the disk does not give back at one moment: what they may say counts as said. */
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
-import {existsSync, readdirSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {Cli, cleanUp, outcomeOf, type Outcome} from '../cli/chrootctl.ts';
 import {failing} from './calls.ts';
@@ -63,4 +63,31 @@ test.each([1, 2, 3])('a commit pauses a command whichever look at its record fai
   expect(await end()).toMatchObject({code: 0});
   await cli.ok('commit', 'work');
   expect(await cli.ok('doctor')).toBe('all is well');
+});
+
+test.each([1, 2, 3])('doctor --fix makes no second session of a volume (look %d)', async (look) => {
+  for (const name of ['other', 'work']) await cli.ok('session', 'begin', 'base', '--name', name);
+  const records = ['other', 'work'].map((name) => join(cli.store, `sessions/${name}.json`));
+  const before = records.map((path) => readFileSync(path, 'utf8'));
+  // The one record for good, so that neither volume is certain; the other at one look.
+  writeFileSync(records[0]!, '');
+  await callFailing(['doctor', '--fix'], 'readFile store/sessions/work.json', look);
+  expect(readFileSync(records[1]!, 'utf8')).toBe(before[1]);
+  await cli.call(['doctor', '--fix']);
+  const volumes = (await cli.json<{id: string}[]>('ps')).map(
+    ({id}) =>
+      (JSON.parse(readFileSync(join(cli.store, `sessions/${id}.json`), 'utf8')) as {volume: string}).volume,
+  );
+  expect(volumes).toHaveLength(2);
+  expect(new Set(volumes).size).toBe(2);
+});
+
+test('a record that the disk keeps is not made anew, and can be given up', async () => {
+  await cli.ok('session', 'begin', 'base', '--name', 'work');
+  const record = join(cli.store, 'sessions/work.json');
+  const text = readFileSync(record, 'utf8');
+  const env = failing(cli.directory, {name: 'readFile store/sessions/work.json', occurrence: 0}, 'EIO');
+  const {code, stdout} = await cli.call(['doctor', '--fix'], {env});
+  expect([code, stdout]).toEqual([1, expect.stringContaining(`gc --give-up ${record}`)]);
+  expect(readFileSync(record, 'utf8')).toBe(text);
 });
