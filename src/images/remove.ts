@@ -79,14 +79,14 @@ export async function removeVersions(
   ids: readonly string[],
   tell?: Tell,
 ): Promise<void> {
-  const hiddenBefore = change.image.removingIds();
+  const hiddenBefore = new Set(change.image.removingIds());
   const fate = {isGone: false};
   try {
     const versions = await hidden(store, change, ids);
     const pins = store.sessions.pins(versions);
     const used = ids.find((id) => pins.has(id));
     if (used !== undefined) {
-      change.putBack(ids.filter((id) => id === used && hiddenBefore.includes(id)));
+      change.putBack(ids.filter((id) => id === used && hiddenBefore.has(id)));
       throw inUse(`${change.image.name}@${used}`, pins.get(used));
     }
     await removeHidden(store, change, versions, (done) => {
@@ -97,8 +97,8 @@ export async function removeVersions(
     if (fate.isGone) throw error;
     // Else gc would bring to its end what was told not to have happened.
     throw await afterwards(error, () => {
-      const hiddenNow = change.image.removingIds();
-      change.putBack(ids.filter((id) => hiddenNow.includes(id) && !hiddenBefore.includes(id)));
+      const hiddenNow = new Set(change.image.removingIds());
+      change.putBack(ids.filter((id) => hiddenNow.has(id) && !hiddenBefore.has(id)));
     });
   }
   await dropped(store, change, ids);
@@ -144,18 +144,24 @@ function dropped(store: Store, change: ImageChange, ids: readonly string[]): Pro
   });
 }
 
+/** More are told by their number. */
+const MOST_NAMES = 10;
+
 async function removeHidden(
   store: Store,
   change: ImageChange,
   versions: readonly VersionRecord[],
   tell?: Tell,
 ): Promise<void> {
-  const {tags} = change.image.refs();
-  const gone = versions.flatMap(({id}) => tagsOf(tags, id));
+  const ids = new Set(versions.map(({id}) => id));
+  const gone = Object.entries(change.image.refs().tags).flatMap(([tag, id]) => (ids.has(id) ? tag : []));
   const told = (): void => {
-    const ids = versions.map(({id}) => `${change.image.name}@${id}`);
+    const names = versions.map(({id}) => `${change.image.name}@${id}`);
     tell?.({
-      words: `${ids.join(', ')} ${ids.length === 1 ? 'is' : 'are'} removed`,
+      words:
+        names.length > MOST_NAMES
+          ? `${names.length} versions of ${change.image.name} are removed`
+          : `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} removed`,
       rest: 'chrootctl gc collects what is left',
       facts: {removed: versions.map(({id}) => ({image: change.image.name, version: id}))},
     });
@@ -174,16 +180,24 @@ async function removeHidden(
     told();
   });
   const volumes = versions.map(({volume}) => volume);
-  if (volumes.length > 0) await withReserve(store.layout, () => store.driver.remove(...volumes));
+  if (volumes.length > 0) await withReserve(store.layout, () => store.driver.remove(volumes));
 }
 
 /**
- * Brings a removal that was interrupted to its end: removes the version, or puts it back if a session uses it. One that
+ * Brings removals that were interrupted to their end: removes the versions, or puts back those that a session uses. One that
  * was not interrupted, but was at work when it was seen, has ended by the time that we hold the image's lock.
  */
-export async function finishRemoval(store: Store, change: ImageChange, id: string): Promise<void> {
-  if (!change.image.removingIds().includes(id)) return;
-  await removeUnused(store, change, [id]);
+export async function finishRemovals(
+  store: Store,
+  change: ImageChange,
+  ids: readonly string[],
+): Promise<void> {
+  const hidden = new Set(change.image.removingIds());
+  await removeUnused(
+    store,
+    change,
+    ids.filter((id) => hidden.has(id)),
+  );
 }
 
 function inUse(what: string, user: SessionRecord | undefined): ChrootctlError {

@@ -29,8 +29,9 @@ export async function versionsMade(store: Store, record: SessionRecord): Promise
     const versions = (image.allVersions() ?? image.versions()).filter(({volume}) => volumes.includes(volume));
     if (versions.length === 0) continue;
     await image.change((change) => {
+      const published = image.published();
       for (const version of versions) {
-        if (image.isPublished(version.id)) made.set(version.volume, version);
+        if (published.has(version.id)) made.set(version.volume, version);
         else change.withdrawVersion(version.id);
       }
       return Promise.resolve();

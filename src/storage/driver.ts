@@ -81,7 +81,7 @@ export interface StorageDriver {
    * To remove many frozen ones at once costs little more than to remove one.
    * @throws ChrootctlError BUSY when an active volume is mounted; the message names the process that holds it
    */
-  remove(...ids: string[]): Promise<void>;
+  remove(ids: string | readonly string[]): Promise<void>;
 
   /**
    * The same for an active volume that nobody waits for: where there is much to delete, another process goes on with

@@ -132,13 +132,14 @@ function aheadOf(image: Image, line: LedgerLine, memos: readonly Remembered[]): 
   const last = line.entries.at(-1);
   if (last === undefined || last.seq <= records) return undefined;
   // A commit may have been cut off between the version's record and the tags.
-  const versions = [...image.versionIds(), ...image.removingIds()];
-  const known = new Set(versions.filter((id) => isPublished(image, id)));
+  const versions = new Set([...image.versionIds(), ...image.removingIds()]);
+  const known = new Set([...publishedIn(image)].filter((id) => versions.has(id)));
   const unknown = memos.filter(({memo}) => memo.image === image.name && !known.has(memo.id));
   const isInterrupted = last.seq === records + 1;
   if (isInterrupted) {
     const moves = movesIn(line, last);
-    if (!moves.some(({to}) => to !== null && unknown.some(({memo}) => memo.id === to))) return undefined;
+    const lacking = new Set(unknown.map(({memo}) => memo.id));
+    if (!moves.some(({to}) => to !== null && lacking.has(to))) return undefined;
   }
   return {
     image: image.name,
@@ -161,8 +162,10 @@ function seqOf(image: Image): number {
 }
 
 /** Of a history that cannot be read nothing is known. */
-function isPublished(image: Image, id: string): boolean {
-  return isReadable(() => image.history()) && image.isPublished(id);
+function publishedIn(image: Image): ReadonlySet<string> {
+  let published: ReadonlySet<string> = new Set();
+  isReadable(() => (published = image.published()));
+  return published;
 }
 
 function isReadable(read: () => unknown): boolean {

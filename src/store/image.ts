@@ -132,9 +132,9 @@ export class Image {
     }
   }
 
-  /** Whether a tag has ever named the version; if not, its commit has not come to its commit point. */
-  isPublished(id: string): boolean {
-    return this.history().some(({to}) => to === id);
+  /** Versions that a tag has ever named. The commit of any other has not come to its commit point. */
+  published(): Set<string> {
+    return new Set(this.history().flatMap(({to}) => to ?? []));
   }
 
   /**

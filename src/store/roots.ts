@@ -63,6 +63,10 @@ export async function doubtsAbout(
   const memos = volumes.some(({state}) => state === 'frozen')
     ? await memosIn(store)
     : new Map<string, string>();
+  const ofFrozen = unread[0];
+  const ofEphemeral = unread.find(({couldName}) => couldName === 'any');
+  const ofKept = unread.find(({couldName}) => couldName !== 'frozen');
+  const published = new Map<string, ReadonlySet<string> | undefined>();
   const doubts = new Map<string, Doubt>();
   for (const volume of volumes) {
     const doubt = ofVolume(volume) ?? ofRecords(volume);
@@ -71,9 +75,7 @@ export async function doubtsAbout(
   return doubts;
 
   function ofRecords({state, ephemeral}: VolumeInfo): Doubt | undefined {
-    const could = unread.find(
-      ({couldName}) => couldName === 'any' || state === 'frozen' || (couldName === 'kept' && !ephemeral),
-    );
+    const could = state === 'frozen' ? ofFrozen : ephemeral ? ofEphemeral : ofKept;
     return could && {why: could.what};
   }
 
@@ -86,9 +88,13 @@ export async function doubtsAbout(
     const lost = parseRecord(VersionMemo, memo, `the memo of volume ${id}`);
     const image = store.image(lost.image);
     if (!image.exists()) return {why: `it is of image ${lost.image}, which is not there`};
-    const isPublished = readable(() => image.isPublished(lost.id));
+    if (!published.has(image.name))
+      published.set(
+        image.name,
+        readable(() => image.published()),
+      );
     // A version that no tag has ever named is of a commit that never happened.
-    return isPublished === true
+    return published.get(image.name)?.has(lost.id) === true
       ? {why: `it is ${lost.image}@${lost.id}, which has no record`, lost}
       : undefined;
   }
@@ -102,8 +108,8 @@ function sessionsName(store: Store, roots: Roots): void {
   const {sessions, layout} = store;
   if (!existsSync(layout.sessions)) roots.unread.push({what: `${layout.sessions} is gone`, couldName: 'any'});
   const {records, damaged} = sessions.all();
-  roots.sessions.push(...records);
-  roots.dead.push(...roots.sessions.flatMap((record) => readable(() => sessions.leftBehind(record)) ?? []));
+  roots.sessions = [...roots.sessions, ...records];
+  roots.dead = roots.sessions.flatMap((record) => readable(() => sessions.leftBehind(record)) ?? []);
   for (const {path, torn} of damaged)
     // What a run that a power cut tore had made has ended with the machine.
     roots.unread.push({what: `${path} cannot be read`, couldName: torn ? 'kept' : 'any'});
@@ -119,8 +125,10 @@ function versionsName(store: Store, roots: Roots): void {
     orUnread(() => {
       const {versions, damaged} = image.records();
       for (const {why} of damaged) unread(why);
-      roots.versions.push(...versions);
-      for (const {volume} of versions) roots.named.add(volume);
+      for (const version of versions) {
+        roots.versions.push(version);
+        roots.named.add(version.volume);
+      }
       orUnread(() => lookAtTags(image, versions, unread), unread);
     }, unread);
   }
@@ -128,16 +136,22 @@ function versionsName(store: Store, roots: Roots): void {
 
 /** Tags that point to versions without a record. */
 function lookAtTags(image: Image, versions: readonly VersionRecord[], unread: (what: string) => void): void {
-  const known = new Set(versions.map(({id}) => id));
-  for (const [tag, id] of Object.entries(image.refs().tags))
-    if (!known.has(id) && isStillAt(image, tag, id))
-      unread(`${image.name}:${tag} points to ${id}, which has no record`);
+  const {tags: before} = image.refs();
+  if (danglingIn(before, versions).length > 0) {
+    // A commit that came since has its record, and a removal drops the tag.
+    const {tags} = image.refs();
+    for (const [tag, id] of danglingIn(tags, image.records().versions))
+      if (before[tag] === id) unread(`${image.name}:${tag} points to ${id}, which has no record`);
+  }
   image.history();
 }
 
-/** A commit that came since has its record, and a removal drops the tag. */
-function isStillAt(image: Image, tag: string, id: string): boolean {
-  return image.refs().tags[tag] === id && !image.records().versions.some((version) => version.id === id);
+function danglingIn(
+  tags: Readonly<Record<string, string>>,
+  versions: readonly VersionRecord[],
+): [tag: string, id: string][] {
+  const known = new Set(versions.map(({id}) => id));
+  return Object.entries(tags).filter(([, id]) => !known.has(id));
 }
 
 /** What is to be seen of images that cannot be looked into. */

@@ -1,8 +1,7 @@
 /** Collecting what crashes left. Safe at any time, beside anything. */
-import {withReserve} from '../store/reserve.ts';
 import {claimsOf, rootsOf} from '../store/roots.ts';
 import type {Store} from '../store/store.ts';
-import {throwIfInterrupted} from '../system/interruption.ts';
+import {collectEach} from './each.ts';
 import {givenUp} from './give-up.ts';
 import type {Leftover} from './litter.ts';
 import {survey, type SurveyOptions} from './survey.ts';
@@ -33,18 +32,24 @@ export async function collect(store: Store, options: CollectOptions = {}): Promi
   const collected: Leftover[] = [];
   const failed: {leftover: Leftover; error: unknown}[] = [];
   const {leftovers, left} = await found(store, options);
-  for (const leftover of leftovers) {
-    try {
-      await withReserve(store.layout, leftover.collect);
-      collected.push(leftover);
-    } catch (error) {
-      failed.push({leftover, error});
-    }
-    // What is left then is still there for the next one.
-    throwIfInterrupted('chrootctl gc goes on with the rest');
-  }
-  await store.driver.check({fix: true, claims: () => claimsOf(rootsOf(store))});
+  await collectEach(store, leftovers, (leftover, ...errors) => {
+    if (errors.length === 0) collected.push(leftover);
+    else failed.push({leftover, error: errors[0]});
+  });
+  await collectEach(store, [restInRoom(store)], (leftover, ...errors) => {
+    if (errors.length > 0) failed.push({leftover, error: errors[0]});
+  });
   return {collected, failed, left};
+}
+
+/** The driver's own, which nobody names. */
+function restInRoom(store: Store): Leftover {
+  return {
+    kind: 'leftover',
+    what: `${store.layout.volumes}: what interrupted calls left there`,
+    fix: 'delete it',
+    collect: () => store.driver.check({fix: true, claims: () => claimsOf(rootsOf(store))}),
+  };
 }
 
 async function found(

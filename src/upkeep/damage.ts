@@ -8,16 +8,14 @@ import {messageIfDamaged, readable, type SessionRecord} from '../store/records.t
 import {claimsOf, rootsOf} from '../store/roots.ts';
 import type {VolumeProblem} from '../storage/driver.ts';
 import type {Store} from '../store/store.ts';
+import type {Leftover} from './litter.ts';
 import {foreignFiles, leftVolumes, lostDirectories, lostTags} from './lost.ts';
 import type {Left, Survey} from './survey.ts';
 import {describeTransfer, transfers} from './transfers.ts';
 
-export interface Damage {
-  kind: string;
-  what: string;
-  fix: string;
+export interface Damage extends Omit<Leftover, 'collect'> {
   /** Undefined where only a person can decide. */
-  collect: (() => Promise<unknown>) | undefined;
+  collect: Leftover['collect'] | undefined;
 }
 
 export async function damage(store: Store, {left, roots}: Survey): Promise<Damage[]> {
@@ -25,6 +23,13 @@ export async function damage(store: Store, {left, roots}: Survey): Promise<Damag
   const check = (options: {fix?: boolean} = {}): Promise<VolumeProblem[]> =>
     store.driver.check({...options, claims: () => claimsOf(rootsOf(store))});
   const inRoom = await check();
+  let mended: Promise<unknown> | undefined;
+  /** All that can be mended, in one go. */
+  const mend = (): Promise<unknown> =>
+    (mended ??= check({fix: true}).catch((error: unknown) => {
+      mended = undefined;
+      throw error;
+    }));
   const undecided = new Set(
     left.filter(({volume}) => volume.state === 'frozen').map(({volume}) => volume.id),
   );
@@ -48,12 +53,7 @@ export async function damage(store: Store, {left, roots}: Survey): Promise<Damag
       kind,
       what,
       fix: fix ?? 'restore it from a backup',
-      collect:
-        fix === undefined || kind === 'foreign'
-          ? undefined
-          : async () => {
-              await check({fix: true});
-            },
+      collect: fix === undefined || kind === 'foreign' ? undefined : mend,
     })),
   ];
 }

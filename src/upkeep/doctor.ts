@@ -1,9 +1,9 @@
 /** Comparing the records with the driver and the mounts. */
 import {ChrootctlError, messageOf} from '../errors.ts';
 import type {VolumeProblem} from '../storage/driver.ts';
-import {withReserve} from '../store/reserve.ts';
 import {Store, type StoreOptions} from '../store/store.ts';
 import {damage, type Damage} from './damage.ts';
+import {collectEach} from './each.ts';
 import {hindrances} from './fitness.ts';
 import type {Leftover} from './litter.ts';
 import {brokenDirectories} from './lost.ts';
@@ -71,26 +71,25 @@ const PASSES = 4;
 
 /** With `fix`, mends each that can be mended, and adds it to `fixed`. The rest is given. */
 async function mend(
-  {layout}: Store,
+  store: Store,
   found: readonly (Leftover | Damage)[],
   {fix, fixed}: {fix: boolean; fixed: Problem[]},
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
-  for (const {kind, what, fix: remedy, collect} of found) {
-    const problem = {kind, what, fix: remedy};
-    if (!fix || collect === undefined) {
-      problems.push(problem);
-      continue;
+  const isMendable = (one: Damage): one is Leftover => fix && one.collect !== undefined;
+  await collectEach(store, found.filter(isMendable), ({kind, what, fix: remedy}, ...errors) => {
+    if (errors.length === 0) {
+      fixed.push({kind, what, fix: remedy});
+      return;
     }
-    try {
-      await withReserve(layout, collect);
-      fixed.push(problem);
-    } catch (error) {
-      const hint = error instanceof ChrootctlError && error.hint !== undefined ? error.hint : remedy;
-      problems.push({kind, what: `${what}; mending it failed: ${messageOf(error)}`, fix: hint});
-    }
-  }
-  return problems;
+    const [error] = errors;
+    const hint = error instanceof ChrootctlError && error.hint !== undefined ? error.hint : remedy;
+    problems.push({kind, what: `${what}; mending it failed: ${messageOf(error)}`, fix: hint});
+  });
+  const left = found
+    .filter((one) => !isMendable(one))
+    .map(({kind, what, fix: remedy}) => ({kind, what, fix: remedy}));
+  return [...problems, ...left];
 }
 
 function withFix({kind, what, fix}: VolumeProblem): Problem {

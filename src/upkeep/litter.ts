@@ -15,6 +15,20 @@ export interface Leftover {
   what: string;
   fix: string;
   collect: () => Promise<unknown>;
+  /** Where many are collected at once for little more than one. */
+  batch?: {id: string; collect: Batch} | undefined;
+}
+
+/** Collects all of these, or throws what keeps one of them; can be called again for the same. */
+export type Batch = (ids: readonly string[]) => Promise<unknown>;
+
+/** Leftovers of one kind, each of which can be collected by itself, and all at once. */
+export function batch(
+  ids: readonly string[],
+  describe: (id: string) => Pick<Leftover, 'kind' | 'what' | 'fix'>,
+  collect: Batch,
+): Leftover[] {
+  return ids.map((id) => ({...describe(id), collect: () => collect([id]), batch: {id, collect}}));
 }
 
 /** Mounts below the store, and their empty mount points, that no session has. */

@@ -14,6 +14,7 @@ import {isOld} from '../system/files.ts';
 import {inDoubt, stillThere} from './evidence.ts';
 import {
   abandonedTrials,
+  batch,
   entries,
   goneImages,
   strayMounts,
@@ -159,12 +160,15 @@ function deadExecs({execs}: Store): Leftover[] {
 }
 
 function orphans({driver}: Store, volumes: readonly VolumeInfo[]): Leftover[] {
-  return volumes.map(({id}) => ({
-    kind: 'orphan-volume',
-    what: `volume ${id}: no version and no session names it`,
-    fix: 'remove it',
-    collect: () => driver.remove(id),
-  }));
+  return batch(
+    volumes.map(({id}) => id),
+    (id) => ({
+      kind: 'orphan-volume',
+      what: `volume ${id}: no version and no session names it`,
+      fix: 'remove it',
+    }),
+    (ids) => driver.remove(ids),
+  );
 }
 
 function deadLimits(): Leftover[] {

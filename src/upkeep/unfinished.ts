@@ -1,24 +1,24 @@
 /** Commits and removals that died halfway, brought to an end: the commit point says which. */
-import {finishRemoval, removeVersions} from '../images/remove.ts';
+import {finishRemovals, removeVersions} from '../images/remove.ts';
 import {catchUp, type Ahead} from '../store/catch-up.ts';
 import type {ImageChange} from '../store/image.ts';
 import {readable, type SessionRecord, type VersionRecord} from '../store/records.ts';
 import {volumesOf} from '../store/sessions.ts';
 import type {Store} from '../store/store.ts';
-import type {Leftover} from './litter.ts';
+import {batch, type Leftover} from './litter.ts';
 
 /** Removals that were interrupted after the version was hidden are brought to their end. */
 export function interruptedRemovals(store: Store): Leftover[] {
   return store.imageNames().flatMap((name) =>
-    store
-      .image(name)
-      .removingIds()
-      .map((id) => ({
+    batch(
+      store.image(name).removingIds(),
+      (id) => ({
         kind: 'interrupted-removal',
         what: `version ${name}@${id}: its removal was interrupted`,
         fix: 'remove the rest',
-        collect: () => changeImage(store, name, (change) => finishRemoval(store, change, id)),
-      })),
+      }),
+      (ids) => changeImage(store, name, (change) => finishRemovals(store, change, ids)),
+    ),
   );
 }
 
@@ -43,9 +43,11 @@ export function unpublished(
   sessions: readonly SessionRecord[],
 ): VersionRecord[] {
   const volumes = new Set(sessions.flatMap(volumesOf));
-  return versions
-    .filter(({volume}) => volumes.has(volume))
-    .filter(({image, id}) => readable(() => store.image(image).isPublished(id)) === false);
+  const suspects = versions.filter(({volume}) => volumes.has(volume));
+  return [...Map.groupBy(suspects, ({image}) => image)].flatMap(([image, ofImage]) => {
+    const published = readable(() => store.image(image).published());
+    return ofImage.filter(({id}) => published?.has(id) === false);
+  });
 }
 
 /** Those whose commit is not at work any more: it holds the image's lock, so when we have that it has ended. */
@@ -53,27 +55,32 @@ export async function whoseCommitEnded(
   store: Store,
   versions: readonly VersionRecord[],
 ): Promise<VersionRecord[]> {
-  const ended: VersionRecord[] = [];
-  for (const version of versions) {
-    const image = store.image(version.image);
+  const ended: VersionRecord[][] = [];
+  for (const [name, ofImage] of Map.groupBy(versions, ({image}) => image)) {
+    const image = store.image(name);
     await image.change(() => {
-      const isPublished = readable(() => image.isPublished(version.id));
-      if (isPublished === false && readable(() => image.version(version.id)) !== undefined)
-        ended.push(version);
+      const published = readable(() => image.published());
+      const isThere = ({id}: VersionRecord): boolean => readable(() => image.version(id)) !== undefined;
+      ended.push(ofImage.filter((version) => published?.has(version.id) === false && isThere(version)));
       return Promise.resolve();
     });
   }
-  return ended;
+  return ended.flat();
 }
 
 /** Versions that died with the session that was making them. */
 export function unfinishedCommits(store: Store, versions: readonly VersionRecord[]): Leftover[] {
-  return versions.map(({image, id}) => ({
-    kind: 'unfinished-commit',
-    what: `version ${image}@${id}: the commit died before a tag named it`,
-    fix: 'remove it',
-    collect: () => changeImage(store, image, (change) => removeVersions(store, change, [id])),
-  }));
+  return [...Map.groupBy(versions, ({image}) => image)].flatMap(([image, ofImage]) =>
+    batch(
+      ofImage.map(({id}) => id),
+      (id) => ({
+        kind: 'unfinished-commit',
+        what: `version ${image}@${id}: the commit died before a tag named it`,
+        fix: 'remove it',
+      }),
+      (ids) => changeImage(store, image, (change) => removeVersions(store, change, ids)),
+    ),
+  );
 }
 
 /** The same of sessions that are kept: the volume is the session's still. */

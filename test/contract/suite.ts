@@ -431,10 +431,10 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       await frozen('heyr', 'b');
       await driver.create('task', {parent: 'd', ephemeral: true});
       await driver.create('wrk', {parent: 'd'});
-      await driver.remove('b', 'task', 'a', 'never', 'wrk', 'd');
+      await driver.remove(['b', 'task', 'a', 'never', 'wrk', 'd']);
       expect(await ids()).toEqual(['c', 'e', 'heyr']);
       for (const id of ['c', 'e', 'heyr']) expect(await read(id, 'file')).toBe(id);
-      await driver.remove('e', 'c', 'heyr');
+      await driver.remove(['e', 'c', 'heyr']);
       expect(await driver.check()).toEqual([]);
       expect(remains()).toEqual([]);
     });

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import {join} from 'node:path';
-import {versionId} from '../../src/ids.ts';
+import {randomId, versionId} from '../../src/ids.ts';
 import {importImage} from '../../src/images/import.ts';
 import {listVersions} from '../../src/images/list.ts';
 import {parseReference} from '../../src/reference.ts';
@@ -53,6 +53,45 @@ function deadSession(store: Store): ReturnType<typeof pinNothing> {
 function heirOf(volume: string): string {
   const layers = ['he1r/fs', `${volume}/fs`];
   return `${JSON.stringify({chrootctl: 1, id: 'he1r', driver: 'directory', state: 'active', parent: volume, ephemeral: false, layers})}\n`;
+}
+
+async function storeWithManyVersions(count: number): Promise<Store> {
+  const store = await storeWithImage();
+  const image = store.image('base');
+  const [first] = image.versions();
+  for (let number = 1; number < count; number++) {
+    const volume = randomId();
+    await store.driver.create(volume, {parent: first!.volume});
+    await store.driver.freeze(volume);
+    await image.change(async (change) => {
+      const id = versionId(image.versionIds().at(-1));
+      change.addVersion({...first!, id, parent: first!.id, volume});
+      await change.moveTags({[`v${number}`]: id}, {action: 'commit', by: 'root', message: ''});
+    });
+  }
+  return store;
+}
+
+/** As removals leave them that were interrupted at once. */
+function hideAll(store: Store): void {
+  const directory = join(store.layout.image('base'), 'versions');
+  for (const name of readdirSync(directory))
+    renameSync(join(directory, name), join(directory, `${name}.removing`));
+}
+
+async function addOrphan(store: Store, id: string): Promise<void> {
+  await store.driver.create(id, {ephemeral: true});
+}
+
+/** What volumes the driver is told to remove from now on, call by call. */
+function removalsOf({driver}: Store): (readonly string[])[] {
+  const calls: (readonly string[])[] = [];
+  const remove = driver.remove.bind(driver);
+  driver.remove = (ids) => {
+    calls.push([ids].flat());
+    return remove(ids);
+  };
+  return calls;
 }
 
 async function kinds(store: Store): Promise<string[]> {
@@ -228,6 +267,41 @@ describe('collecting', () => {
     expect((await collect(store)).failed).toEqual([]);
     expect([image.versionIds(), image.refs().tags]).toEqual([[id], {latest: id}]);
     store.sessions.drop(record.id);
+  });
+
+  test('removals of many versions that were interrupted, and volumes of nobody, are ended together', async () => {
+    const store = await storeWithManyVersions(8);
+    hideAll(store);
+    for (const id of ['0ne', 'tw0']) await addOrphan(store, id);
+    const removals = removalsOf(store);
+    const {collected, failed} = await collect(store);
+    expect([collected.length, failed]).toEqual([10, []]);
+    expect(removals.map((ids) => ids.length)).toEqual([8, 2]);
+    expect([store.imageNames(), volumesOf(store)]).toEqual([['base'], []]);
+    expect((await diagnose(store)).problems).toEqual([]);
+  });
+
+  test('one removal that cannot be ended does not hold up the others', async () => {
+    const store = await storeWithManyVersions(8);
+    const image = store.image('base');
+    const [, , third] = image.versions();
+    const foreign = join(store.layout.volumes, third!.volume, 'notes.txt');
+    writeFileSync(foreign, 'mine\n');
+    hideAll(store);
+    const {collected, failed} = await collect(store);
+    expect(collected.length).toBe(7);
+    expect(failed.map(({leftover}) => leftover.what)).toEqual([
+      expect.stringContaining(third!.id),
+      expect.stringContaining(store.layout.volumes),
+    ]);
+    expect([image.removingIds(), volumesOf(store)]).toEqual([[third!.id], [third!.volume]]);
+    // It keeps nobody else's removal from its end either.
+    await addOrphan(store, '0ne');
+    const again = await collect(store);
+    expect(again.collected.map(({kind}) => kind)).toEqual(['orphan-volume']);
+    rmSync(foreign);
+    expect((await collect(store)).failed).toEqual([]);
+    expect(volumesOf(store)).toEqual([]);
   });
 
   test('what is left of an image that was removed halfway, or never got a version, goes', async () => {

@@ -16,6 +16,7 @@ import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {isId} from '../../ids.ts';
 import {namesIn, setAside} from '../../system/files.ts';
 import {isSelf, self, startOf} from '../../system/identity.ts';
+import {Interrupted} from '../../system/interruption.ts';
 import {withLock} from '../../system/lock.ts';
 import {describeOwner, hasEnded} from '../../system/owners.ts';
 import {start} from '../../system/programs.ts';
@@ -78,7 +79,7 @@ async function removeFrozen(room: Room, ids: readonly string[]): Promise<void> {
       else if (present?.state === 'frozen')
         writeRecord(volumes, {...present, state: 'removed'}, {durable: true});
     }
-    await deleteUnneeded(room);
+    await deleteUnneeded(room, new Set(ids));
   });
 }
 
@@ -203,7 +204,7 @@ export function halvesIn(volumes: string): string[] {
   });
 }
 
-/** Deletes what removed volumes left and no heir needs. */
+/** Deletes what removed volumes left and no heir needs. One that cannot be deleted does not keep the others. */
 export async function collect(room: Room): Promise<void> {
   await locked(room.volumes, () => deleteUnneeded(room));
 }
@@ -231,8 +232,18 @@ export function unneeded(volumes: string): VolumeRecord[] {
   return records.filter(({state, id}) => state === 'removed' && !needed.has(id));
 }
 
-async function deleteUnneeded(room: Room): Promise<void> {
-  for (const {id} of unneeded(room.volumes)) await deleteVolumeDirectory(room, id);
+/** Of what cannot be deleted and nobody has `asked` for now, `check` tells. */
+async function deleteUnneeded(room: Room, asked?: ReadonlySet<string>): Promise<void> {
+  const failures: unknown[] = [];
+  for (const {id} of unneeded(room.volumes)) {
+    try {
+      await deleteVolumeDirectory(room, id);
+    } catch (error) {
+      if (error instanceof Interrupted) throw error;
+      if (asked?.has(id) !== false) failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 /**

@@ -140,8 +140,8 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     await this.tidy(this.volume(newId));
   }
 
-  async remove(...ids: string[]): Promise<void> {
-    await removeVolumes(this, ids);
+  async remove(ids: string | readonly string[]): Promise<void> {
+    await removeVolumes(this, [ids].flat());
   }
 
   async discard(id: string): Promise<void> {

@@ -164,25 +164,25 @@ export class ZfsDriver implements StorageDriver {
     await freeze(this.#room, {snapshot, id: newId, parent, note}, {programs: this.#programs});
   }
 
-  async remove(...ids: string[]): Promise<void> {
-    const datasets = ids.map((id) => this.#room.volume(id));
-    const [id = '', ...others] = ids;
-    if (others.length === 0 && this.#made.get(id)?.ephemeral === true) {
+  async remove(one: string | readonly string[]): Promise<void> {
+    const ids = new Set([one].flat());
+    const [id = ''] = ids;
+    if (ids.size === 1 && this.#made.get(id)?.ephemeral === true) {
       // The path of `run`: one call, where nothing has come of the volume.
       this.#made.delete(id);
-      const {ok, stderr} = await tryZfs(['destroy', ...datasets]);
+      const {ok, stderr} = await tryZfs(['destroy', this.#room.volume(id)]);
       if (ok || isMissing(stderr)) return;
       if (!isBusy(stderr) && !hasDependents(stderr)) throw refusal('zfs destroy', stderr);
     }
     for (const each of ids) this.#made.delete(each);
     await this.#locked(async () => {
       const present = await this.#all();
-      const own = present.filter((one) => one.id !== undefined && ids.includes(one.id) && !one.removed);
-      await assertMountedNowhere(
-        ...own.filter(({ephemeral}) => !ephemeral).map((one) => this.#sought(one.id ?? '')),
+      const kept = present.flatMap(({id, removed, ephemeral}) =>
+        id !== undefined && ids.has(id) && !removed && !ephemeral ? id : [],
       );
+      await assertMountedNowhere(...kept.map((each) => this.#sought(each)));
       const plan = new Plan(present);
-      plan.remove(...ids);
+      plan.remove(ids);
       await perform(this.#room.pool, plan.operations, {programs: this.#programs});
     });
   }

@@ -20,7 +20,7 @@ export class Plan {
   }
 
   /** Makes the volumes unfindable and their datasets ones that are there for their snapshots only, and lets go what can. */
-  remove(...ids: string[]): void {
+  remove(ids: Iterable<string>): void {
     const wanted = new Set<string | undefined>(ids);
     wanted.delete(undefined);
     for (const dataset of [...this.#datasets.values()]) {

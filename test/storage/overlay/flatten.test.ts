@@ -363,6 +363,6 @@ test('layers with paths that are too long for a merge are left as they are', asy
   await driver.freeze('next');
   expect((await driver.changes('base', 'next')).length).toBe(40);
   expect(await driver.check()).toEqual([]);
-  await driver.remove('next', 'deep', 'base');
+  await driver.remove(['next', 'deep', 'base']);
   expect(await driver.list()).toEqual([]);
 });

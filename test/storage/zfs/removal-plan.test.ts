@@ -36,7 +36,7 @@ class Filled {
 
   remove(...ids: string[]): void {
     const plan = new Plan(this.pool.list());
-    plan.remove(...ids);
+    plan.remove(ids);
     for (const operation of plan.operations) this.pool.perform(operation);
     for (const id of ids) {
       this.active.delete(id);
