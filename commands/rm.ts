@@ -18,9 +18,9 @@ export default class Rm extends BaseCommand {
   async run(): Promise<void> {
     const {argv, flags} = await this.parse(Rm);
     const store = await this.openStore(flags);
-    const removed: Removed[] = [];
+    let removed: Removed[] = [];
     for (const reference of argv.map(String))
-      removed.push(...(await removeReference(store, reference, {force: flags.force})));
+      removed = [...removed, ...(await removeReference(store, reference, {force: flags.force}))];
     this.done(flags, removed, () => removed.map(({image, version}) => `${image}@${version}`));
   }
 }

@@ -17,20 +17,14 @@ export function versionTree(versions: readonly ListedVersion[]): string[] {
     // A line of single heirs goes straight down: only where it forks does the tree grow to the right.
     const forks = below.length > 1;
     const indent = at.indent;
-    stack.push(
-      ...below
-        .map((version, index) => {
-          const last = index === below.length - 1;
-          return forks
-            ? {
-                version,
-                branch: `${indent}${last ? '└─ ' : '├─ '}`,
-                indent: `${indent}${last ? '   ' : '│  '}`,
-              }
-            : {version, branch: `${indent}│ `, indent};
-        })
-        .reverse(),
-    );
+    for (const [index, version] of [...below.entries()].reverse()) {
+      const last = index === below.length - 1;
+      stack.push(
+        forks
+          ? {version, branch: `${indent}${last ? '└─ ' : '├─ '}`, indent: `${indent}${last ? '   ' : '│  '}`}
+          : {version, branch: `${indent}│ `, indent},
+      );
+    }
   }
   return lines;
 }

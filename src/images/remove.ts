@@ -144,9 +144,6 @@ function dropped(store: Store, change: ImageChange, ids: readonly string[]): Pro
   });
 }
 
-/** More are told by their number. */
-const MOST_NAMES = 10;
-
 async function removeHidden(
   store: Store,
   change: ImageChange,
@@ -158,10 +155,7 @@ async function removeHidden(
   const told = (): void => {
     const names = versions.map(({id}) => `${change.image.name}@${id}`);
     tell?.({
-      words:
-        names.length > MOST_NAMES
-          ? `${names.length} versions of ${change.image.name} are removed`
-          : `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} removed`,
+      words: `${few(names)} ${names.length === 1 ? 'is' : 'are'} removed`,
       rest: 'chrootctl gc collects what is left',
       facts: {removed: versions.map(({id}) => ({image: change.image.name, version: id}))},
     });
@@ -211,11 +205,15 @@ function inUse(what: string, user: SessionRecord | undefined): ChrootctlError {
 
 function refuseTagged(tags: readonly string[], force: boolean, what: string): void {
   if (tags.length === 0 || force) return;
-  throw new ChrootctlError(
-    'BUSY',
-    `${what} has the ${tags.length === 1 ? 'tag' : 'tags'} ${tags.join(', ')}`,
-    {
-      hint: 'drop them first (chrootctl untag), or remove it all the same with --force',
-    },
-  );
+  throw new ChrootctlError('BUSY', `${what} has the ${tags.length === 1 ? 'tag' : 'tags'} ${few(tags)}`, {
+    hint: 'drop them first (chrootctl untag), or remove it all the same with --force',
+  });
+}
+
+const MOST_NAMES = 10;
+
+/** As many as fit into a line. */
+function few(names: readonly string[]): string {
+  const more = names.length - MOST_NAMES;
+  return names.slice(0, MOST_NAMES).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

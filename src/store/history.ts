@@ -114,8 +114,8 @@ function confirmedLength(fd: number, path: string, seq: number): number {
 
 /** Behind move `seq` one may have been interrupted, and no more: the move after that was written when it had happened. */
 function refuseLater(text: string, path: string, seq: number): void {
-  const numbers = Array.from(text.matchAll(/^\{"seq":(\d+),/gm), ([, number]) => Number(number));
-  const last = Math.max(0, ...numbers);
+  let last = 0;
+  for (const [, number] of text.matchAll(/^\{"seq":(\d+),/gm)) last = Math.max(last, Number(number));
   if (last <= seq + 1) return;
   throw new ChrootctlError('BAD_INPUT', `${path} tells of ${last} moves, the tags only know of ${seq}`, {
     hint: 'chrootctl doctor --fix makes the tags anew from the history',

@@ -8,7 +8,7 @@ import {messageIfDamaged, readable, type SessionRecord} from '../store/records.t
 import {claimsOf, rootsOf} from '../store/roots.ts';
 import type {VolumeProblem} from '../storage/driver.ts';
 import type {Store} from '../store/store.ts';
-import type {Leftover} from './litter.ts';
+import {batch, type Leftover} from './litter.ts';
 import {foreignFiles, leftVolumes, lostDirectories, lostTags} from './lost.ts';
 import type {Left, Survey} from './survey.ts';
 import {describeTransfer, transfers} from './transfers.ts';
@@ -38,7 +38,7 @@ export async function damage(store: Store, {left, roots}: Survey): Promise<Damag
     ...(await lostTags(images, roots)),
     ...leftVolumes(store, left, roots),
     ...(await lostVolumes(store, images, new Set(inRoom.flatMap(({volume}) => volume ?? [])))),
-    ...(await Promise.all(images.map((image) => danglingTags(image, undecided.size > 0)))).flat(),
+    ...(await danglingTags(images, undecided.size > 0)),
     ...images.flatMap((image) => [
       ...damagedVersions(image),
       ...damagedHistory(image),
@@ -72,11 +72,12 @@ async function lostVolumes(
   const volumes = new Set((await store.driver.list()).map(({id}) => id));
   // Those that are there and damaged, the driver tells of.
   const isLost = ({volume}: {volume: string}): boolean => !volumes.has(volume) && !damaged.has(volume);
+  const lost = versions.filter(isLost);
+  // A version is hidden before its volume goes.
+  const shown = new Set(lost.length === 0 ? [] : images.flatMap((image) => image.versionIds()));
   return [
-    ...versions
-      .filter(isLost)
-      // A version is hidden before its volume goes.
-      .filter(({image, id}) => store.image(image).versionIds().includes(id))
+    ...lost
+      .filter(({id}) => shown.has(id))
       .map(({image, id, volume}) => ({
         kind: 'missing-volume',
         what: `version ${image}@${id}: its volume ${volume} is gone`,
@@ -136,34 +137,53 @@ function damagedPolicy(image: Image): Damage[] {
   ];
 }
 
+async function danglingTags(images: readonly Image[], mayBeThere: boolean): Promise<Damage[]> {
+  const damage: Damage[][] = [];
+  // One after the other: a lock takes descriptors.
+  for (const image of images) damage.push(await danglingTagsOf(image, mayBeThere));
+  return damage.flat();
+}
+
 /** Tags first, then the versions: a version is there before its tag. */
-async function danglingTags(image: Image, mayBeThere: boolean): Promise<Damage[]> {
+async function danglingTagsOf(image: Image, mayBeThere: boolean): Promise<Damage[]> {
   const tags = Object.entries(readable(() => image.refs().tags) ?? {});
   const known = new Set(image.versionIds());
   if (tags.every(([, id]) => known.has(id))) return [];
   // A removal hides the version before it drops the tags, and may yet put it back. When we hold the lock, it has ended;
   // one that was interrupted is brought to its end by others.
-  const isDangling = ([tag, id]: readonly [string, string]): boolean =>
-    image.refs().tags[tag] === id && !image.versionIds().includes(id) && !image.removingIds().includes(id);
-  const dangling = await image.change(() => Promise.resolve(tags.filter(isDangling)));
-  return dangling.map(([tag, id]) => ({
-    kind: 'dangling-tag',
-    what: `${image.name}:${tag} points to ${id}, which is gone`,
-    fix: mayBeThere
-      ? 'restore the version from a backup; a volume that may be its own stays'
-      : 'drop the tag',
-    // A tag to a version that may come back is what is known of it.
-    collect: mayBeThere
-      ? undefined
-      : () =>
-          image.change(async (change) => {
-            if (!isDangling([tag, id])) return;
-            await change.moveTags(
-              {[tag]: null},
-              {action: 'untag', by: currentUser(), message: 'dropped by doctor'},
-            );
-          }),
-  }));
+  const danglingOf = (among: typeof tags): typeof tags => {
+    const present = image.refs().tags;
+    const there = new Set([...image.versionIds(), ...image.removingIds()]);
+    return among.filter(([tag, id]) => present[tag] === id && !there.has(id));
+  };
+  const dangling = await image.change(() => Promise.resolve(danglingOf(tags)));
+  // A tag to a version that may come back is what is known of it.
+  if (mayBeThere) {
+    return dangling.map(([tag, id]) => ({
+      kind: 'dangling-tag',
+      what: whatOf(tag, id),
+      fix: 'restore the version from a backup; a volume that may be its own stays',
+      collect: undefined,
+    }));
+  }
+  const ids = new Map(dangling);
+  return batch(
+    [...ids.keys()],
+    (tag) => ({kind: 'dangling-tag', what: whatOf(tag, ids.get(tag) ?? ''), fix: 'drop the tag'}),
+    (among) =>
+      image.change(async (change) => {
+        const still = danglingOf(among.map((tag) => [tag, ids.get(tag) ?? '']));
+        await change.moveTags(Object.fromEntries(still.map(([tag]) => [tag, null])), {
+          action: 'untag',
+          by: currentUser(),
+          message: 'dropped by doctor',
+        });
+      }),
+  );
+
+  function whatOf(tag: string, id: string): string {
+    return `${image.name}:${tag} points to ${id}, which is gone`;
+  }
 }
 
 function damagedHistory(image: Image): Damage[] {

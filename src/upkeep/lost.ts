@@ -140,10 +140,13 @@ function tagsIn(image: Image, roots: Roots): HistoryEntry[] | undefined {
 
 /** Volumes that may be somebody's: of versions and sessions whose records are lost. */
 export function leftVolumes(store: Store, left: readonly Left[], roots: Roots): Damage[] {
-  const sessions = left.filter(({volume}) => volume.state === 'active' && !volume.ephemeral);
   const {damaged} = store.sessions.all();
   // It says that one of the volumes is its session's, once the disk gives it back.
   const withheld = damaged.find((record) => record.withheld);
+  const isSession = ({volume}: Left): boolean => volume.state === 'active' && !volume.ephemeral;
+  const count = left.filter(isSession).length;
+  const names = count === 1 ? damagedSessionNames(store) : [];
+  const versions = new Map(roots.versions.map((version) => [version.volume, version]));
   return left.map((one) => {
     const {volume, what, lost} = one;
     const problem = {kind: 'undecided-volume', what};
@@ -163,8 +166,8 @@ export function leftVolumes(store: Store, left: readonly Left[], roots: Roots): 
           }),
       };
     }
-    const parent = roots.versions.find((version) => version.volume === volume.parent);
-    if (!sessions.includes(one) || parent === undefined)
+    const parent = volume.parent === null ? undefined : versions.get(volume.parent);
+    if (!isSession(one) || parent === undefined)
       return {
         ...problem,
         fix: 'restore the record that names it from a backup; it stays',
@@ -176,34 +179,34 @@ export function leftVolumes(store: Store, left: readonly Left[], roots: Roots): 
         fix: `look at the disk (dmesg), or give the record up: chrootctl gc --give-up ${withheld.path}; the volume stays`,
         collect: undefined,
       };
-    const name = nameFor(store, sessions.length);
+    // Where one record cannot be read and one volume has no session, they belong together.
+    const [name = `recovered-${randomId(6)}`] = names.length === 1 ? names : [];
     return {
       ...problem,
       fix: `make it a session again: ${name}`,
       collect: () => {
         // A record that could not be read a moment ago may name it after all.
-        if (!isSessions(store, volume.id)) recover(store, volume.id, parent, name);
+        if (!namedBySessions(store)(volume.id)) recover(store, volume.id, parent, name);
         return Promise.resolve();
       },
     };
   });
 }
 
-/** @throws ChrootctlError BAD_INPUT when a record cannot be read that may name it */
-export function isSessions({sessions}: Store, volume: string): boolean {
+/**
+ * Tells of a volume whether a session names it, as of now.
+ * @throws ChrootctlError BAD_INPUT when a record cannot be read that may name it
+ */
+export function namedBySessions({sessions}: Store): (volume: string) => boolean {
   const {records, damaged} = sessions.all();
+  const named = new Set(records.flatMap(volumesOf));
   const unread = damaged.find(({withheld}) => withheld);
-  if (unread === undefined) return records.some((record) => volumesOf(record).includes(volume));
-  throw new ChrootctlError('BAD_INPUT', `${unread.path} cannot be read, and may be of volume ${volume}`, {
-    hint: `look at the disk (dmesg), or give the record up: chrootctl gc --give-up ${unread.path}`,
-  });
-}
-
-/** Where one record cannot be read and one volume has no session, they belong together. */
-function nameFor(store: Store, count: number): string {
-  const names = damagedSessionNames(store);
-  const [name = ''] = names;
-  return count === 1 && names.length === 1 ? name : `recovered-${randomId(6)}`;
+  return (volume) => {
+    if (named.has(volume) || unread === undefined) return named.has(volume);
+    throw new ChrootctlError('BAD_INPUT', `${unread.path} cannot be read, and may be of volume ${volume}`, {
+      hint: `look at the disk (dmesg), or give the record up: chrootctl gc --give-up ${unread.path}`,
+    });
+  };
 }
 
 function damagedSessionNames({sessions, layout}: Store): string[] {

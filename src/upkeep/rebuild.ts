@@ -10,7 +10,7 @@ import type {Ledger} from '../storage/ledger.ts';
 import {kindOf, WITH_DATASETS} from '../storage/registry.ts';
 import {memosOf, restore} from '../store/catch-up.ts';
 import {Store, storeRoot, type StoreOptions} from '../store/store.ts';
-import {isSessions, recover} from './lost.ts';
+import {namedBySessions, recover} from './lost.ts';
 
 export interface Rebuilt {
   /** What was made, in words for people. */
@@ -26,21 +26,19 @@ export async function rebuild(options: StoreOptions): Promise<Rebuilt> {
       hint: 'restore the store from a backup; chrootctl doctor tells what is missing',
     });
   }
-  const made = await restoreImages(store, ledger);
-  made.push(...(await restoreSessions(store)));
-  return {made};
+  return {made: [...(await restoreImages(store, ledger)), ...(await restoreSessions(store))]};
 }
 
 async function restoreImages(store: Store, ledger: Ledger): Promise<string[]> {
-  const made: string[] = [];
-  const memos = await memosOf(ledger);
+  const made: string[][] = [];
+  const memos = Map.groupBy(await memosOf(ledger), ({memo}) => memo.image);
   const lines = new Map((await ledger.lines()).map((line) => [line.line, line]));
-  for (const name of [...new Set([...lines.keys(), ...memos.map(({memo}) => memo.image)])].sort()) {
+  for (const name of [...new Set([...lines.keys(), ...memos.keys()])].sort()) {
     await store.image(checkImageName(name)).change(async (change) => {
-      made.push(...(await restore(store, change, lines.get(name), memos)));
+      made.push(await restore(store, change, lines.get(name), memos.get(name) ?? []));
     });
   }
-  return made;
+  return made.flat();
 }
 
 async function openOrMake(options: StoreOptions): Promise<Store> {
@@ -65,11 +63,17 @@ async function openOrMake(options: StoreOptions): Promise<Store> {
 async function restoreSessions(store: Store): Promise<string[]> {
   // Volumes first: a session that begins now has its record before its volume.
   const volumes = await store.driver.list();
-  const versions = store.imageNames().flatMap((name) => store.image(name).allVersions() ?? []);
+  const versions = new Map(
+    store
+      .imageNames()
+      .flatMap((name) => store.image(name).allVersions() ?? [])
+      .map((version) => [version.volume, version]),
+  );
+  const isSessions = namedBySessions(store);
   const made: string[] = [];
   for (const {id: volume, state, parent, ephemeral} of volumes) {
-    const version = versions.find((candidate) => candidate.volume === parent);
-    if (state !== 'active' || ephemeral || version === undefined || isSessions(store, volume)) continue;
+    const version = parent === null ? undefined : versions.get(parent);
+    if (state !== 'active' || ephemeral || version === undefined || isSessions(volume)) continue;
     const id = `recovered-${randomId(6)}`;
     recover(store, volume, version, id);
     made.push(`session ${id} of ${version.image}@${version.id}`);

@@ -125,9 +125,9 @@ export async function opaqueAmong(directories: readonly BytePath[]): Promise<Byt
 
 /** The same with all that is in them. */
 export async function opaqueBelow(trees: readonly BytePath[]): Promise<BytePath[]> {
-  const directories: BytePath[] = [];
-  for (const tree of trees) directories.push(...(await allDirectoriesIn(tree)));
-  return opaqueAmong(directories);
+  const directories: BytePath[][] = [];
+  for (const tree of trees) directories.push(await allDirectoriesIn(tree));
+  return opaqueAmong(directories.flat());
 }
 
 function markedIn(
