@@ -17,7 +17,7 @@ export default class Diff extends BaseCommand {
 
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Diff);
-    const changes = await diff(await this.openStore(flags), args.a, args.b);
-    this.answer(flags, changes, () => changes.map(({path, kind}) => `${LETTERS[kind]} ${printable(path)}`));
+    const changes = diff(await this.openStore(flags), args.a, args.b);
+    await this.answerEach(flags, changes, ({path, kind}) => `${LETTERS[kind]} ${printable(path)}`);
   }
 }

@@ -7,7 +7,7 @@ import {boolean, string} from '@oclif/core/flags';
 import {parse, type ArgInput, type FlagInput, type Input, type ParserOutput} from '@oclif/core/parser';
 import {ChrootctlError} from '../../src/errors.ts';
 import {Store} from '../../src/store/store.ts';
-import {complain, print, Untold} from './output.ts';
+import {complain, print, printEach, Untold} from './output.ts';
 import {passthrough} from './passthrough.ts';
 
 /** What the parser knows of flags and arguments of any shape. */
@@ -95,6 +95,15 @@ export abstract class BaseCommand {
     if (text !== '') print(`${text}\n`);
   }
 
+  /** The same for an answer of any length, as it comes: a list in JSON, else a line of each. */
+  protected async answerEach<T>(
+    flags: {json: boolean},
+    values: AsyncIterable<T>,
+    line: (value: T) => string,
+  ): Promise<void> {
+    await printEach(flags.json ? listOf(values) : linesOf(values, line));
+  }
+
   /**
    * The answer of a command that has changed something, which stays changed where it cannot be told.
    * @param lines the first one says what is done
@@ -117,4 +126,18 @@ export abstract class BaseCommand {
   protected remark(flags: {quiet: boolean}, text: string): void {
     if (!flags.quiet) complain(`${text}\n`);
   }
+}
+
+async function* linesOf<T>(values: AsyncIterable<T>, line: (value: T) => string): AsyncGenerator<string> {
+  for await (const value of values) yield `${line(value)}\n`;
+}
+
+/** As JSON.stringify() writes the whole. */
+async function* listOf(values: AsyncIterable<unknown>): AsyncGenerator<string> {
+  let isEmpty = true;
+  for await (const value of values) {
+    yield `${isEmpty ? '[' : ','}\n  ${JSON.stringify(value, null, 2).replaceAll('\n', '\n  ')}`;
+    isEmpty = false;
+  }
+  yield isEmpty ? '[]\n' : '\n]\n';
 }

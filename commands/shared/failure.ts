@@ -1,6 +1,6 @@
 /** The one place where an error becomes text and an exit code. */
 import {ChrootctlError, EXIT_CODES, toChrootctlError, type ErrorCode} from '../../src/errors.ts';
-import {complain, print, Untold} from './output.ts';
+import {complain, isPartThere, print, Untold} from './output.ts';
 
 /** docker's code for "it was not your command that failed". */
 const RUNNER_FAILED = 125;
@@ -14,8 +14,8 @@ export function reportFailure(thrown: unknown, argv: readonly string[]): number 
   const isRunner = isRunnerIn(argv);
   if (argv.includes('--json')) {
     const text = `${JSON.stringify({error}, null, 2)}\n`;
-    // Where stdout belongs to the command that was run, or takes nothing, the error goes beside it.
-    if (isRunner || error instanceof Untold || !isPrinted(text)) complain(text);
+    // Where stdout belongs to the command that was run, takes nothing, or has a part of the answer, it goes beside it.
+    if (isRunner || error instanceof Untold || isPartThere() || !isPrinted(text)) complain(text);
   } else {
     complain(`chrootctl: ${oneLine(error.message)}\n`);
     for (const line of error.also) complain(`chrootctl: ${oneLine(line)}\n`);

@@ -3,7 +3,7 @@
  * a stream of Node's would tell of it later, to nobody. A `run` whose command has the output makes no stream at all.
  */
 import {ChrootctlError, errnoOf, whyOf} from '../../src/errors.ts';
-import {writeAll} from '../../src/system/output.ts';
+import {LongOutput, writeAll} from '../../src/system/output.ts';
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -20,12 +20,52 @@ export function print(text: string): void {
   try {
     writeAll(STDOUT, text);
   } catch (error) {
-    throw new Untold(
-      error,
-      errnoOf(error) === 'EPIPE'
-        ? 'what it has got is incomplete'
-        : 'what is there is incomplete: make room, or send it elsewhere',
-    );
+    throw untold(error);
+  }
+}
+
+function untold(error: unknown): Untold {
+  return new Untold(
+    error,
+    errnoOf(error) === 'EPIPE'
+      ? 'what it has got is incomplete'
+      : 'what is there is incomplete: make room, or send it elsewhere',
+  );
+}
+
+/** Characters that are written at once: as much as a pipe holds. */
+const AT_ONCE = 1 << 16;
+
+let isIncomplete = false;
+
+/** Whether a part of an answer is on standard output: an error does not go there then. */
+export function isPartThere(): boolean {
+  return isIncomplete;
+}
+
+/**
+ * Writes pieces of text to standard output as they come, and asks for more when they have been taken.
+ * @throws Untold, or what keeps the pieces from coming
+ */
+export async function printEach(pieces: AsyncIterable<string>): Promise<void> {
+  const output = new LongOutput(STDOUT);
+  try {
+    let text = '';
+    const flush = async (): Promise<void> => {
+      isIncomplete ||= text !== '';
+      await output.write(text).catch((error: unknown) => {
+        throw errnoOf(error) === undefined ? error : untold(error);
+      });
+      text = '';
+    };
+    for await (const piece of pieces) {
+      text += piece;
+      if (text.length >= AT_ONCE) await flush();
+    }
+    await flush();
+    isIncomplete = false;
+  } finally {
+    output.close();
   }
 }
 

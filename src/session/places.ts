@@ -140,19 +140,30 @@ function originalOf(
 /** The changes of a session without those that its sandboxes have made. */
 export async function withoutPlaces(
   store: Store,
-  {volume, places}: Rooted,
+  record: Rooted,
   changes: readonly Change[],
 ): Promise<readonly Change[]> {
-  if (places.length === 0 || changes.length === 0) return changes;
-  const files = await inOwnTree(store, volume, (tree) =>
-    Promise.resolve(places.filter(({path, kind}) => kind !== 'directory' && isOurs(tree, path, kind))),
+  const traces = changes.length === 0 ? new Set() : await tracesIn(store, record);
+  return changes.filter(({path}) => !traces.has(path));
+}
+
+/** Paths at which a session has what its sandboxes have made, and nothing else. */
+export async function tracesIn(store: Store, {volume, places}: Rooted): Promise<ReadonlySet<string>> {
+  const traces = new Set<string>();
+  if (places.length === 0) return traces;
+  await inOwnTree(store, volume, (tree) => {
+    // What is in a directory before the directory.
+    for (const {path, kind} of places.toSorted((one, other) => (one.path < other.path ? 1 : -1)))
+      if (kind === 'directory' ? hasOnly(traces, tree, path) : isOurs(tree, path, kind)) traces.add(path);
+    return Promise.resolve();
+  });
+  return traces;
+}
+
+function hasOnly(traces: ReadonlySet<string>, tree: string, path: string): boolean {
+  return (
+    isReal(tree, path) && readdirSync(join(tree, path)).every((name) => traces.has(posix.join(path, name)))
   );
-  let rest = changes.filter((change) => !files.some(({path}) => path === change.path));
-  for (const {path, kind} of places.toReversed()) {
-    if (kind !== 'directory' || rest.some((change) => change.path.startsWith(`${path}/`))) continue;
-    rest = rest.filter((change) => change.path !== path);
-  }
-  return rest;
 }
 
 /** What the files of a session's own hold now, by path. */

@@ -84,7 +84,7 @@ async function changesSince(
 ): Promise<readonly Change[]> {
   const {volume, saved, image, version} = record;
   const between = async (base: string): Promise<readonly Change[]> =>
-    withoutPlaces(store, record, await store.driver.changes(base, volume, options));
+    withoutPlaces(store, record, await Array.fromAsync(store.driver.changes(base, volume, options)));
   if (version === null) return [];
   const origin = resolveReference(store, {image, selector: {kind: 'version', prefix: version}}).volume;
   if (saved === undefined || saved === origin) return between(origin);

@@ -114,8 +114,12 @@ export interface StorageDriver {
   /** The same of every volume, where one look tells all of them. */
   usages?(): Promise<Map<string, number>>;
 
-  /** Paths that differ between two volumes, sorted by path. A directory counts only for its own attributes. */
-  changes(from: string, to: string, options?: ChangesOptions): Promise<Change[]>;
+  /**
+   * Paths that differ between two volumes, sorted by path, as they are found: however many there are, it takes no more
+   * memory. A directory counts only for its own attributes.
+   * @throws ChrootctlError NOT_FOUND, at once or when the first is asked for
+   */
+  changes(from: string, to: string, options?: ChangesOptions): AsyncIterable<Change>;
 
   /**
    * Looks for damage and leftovers within the driver's own room. Changes nothing unless `fix` is asked for. `claims` is
@@ -184,6 +188,8 @@ export interface Change {
 export interface ChangesOptions {
   /** Asked before each path that is looked at, with the number of changes found so far: whether to leave it at these. */
   enough?: Enough;
+  /** Absolute, as inside the root: nothing else is compared. */
+  only?: readonly string[];
   /**
    * Go by the times of change where that is faster: when the active volume `to` was cloned from `from`, or from the same
    * volume; then `from` must be a copy of `to`, made since. Nobody can set these times, but a clock that was set back

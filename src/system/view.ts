@@ -58,6 +58,28 @@ export async function withMounted<T>(plan: MountPlan, work: (directory: string) 
   }
 }
 
+/**
+ * What `steps` gives of what `hold` gives for as long as the function that it is called with takes: until all has been
+ * taken, or nothing more is asked for.
+ */
+export async function* stepByStep<Held, Step>(
+  hold: (use: (held: Held) => Promise<unknown>) => Promise<unknown>,
+  steps: (held: Held) => AsyncIterable<Step>,
+): AsyncGenerator<Step, void> {
+  const [got, over] = [Promise.withResolvers<Held>(), Promise.withResolvers<null>()];
+  const letGo = hold((held) => {
+    got.resolve(held);
+    return over.promise;
+  });
+  letGo.catch(got.reject);
+  try {
+    yield* steps(await got.promise);
+  } finally {
+    over.resolve(null);
+    await letGo;
+  }
+}
+
 /** Settles when the holder says that the tree is mounted, or why it is not. */
 function ready(holder: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {

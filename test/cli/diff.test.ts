@@ -1,6 +1,6 @@
 /** What differs between any two things that have a root. */
 import {describe, expect, test} from '@jest/globals';
-import {writeFileSync} from 'node:fs';
+import {mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {busyboxRoot, Cli} from './chrootctl.ts';
 import {DRIVERS} from './drivers.ts';
@@ -61,4 +61,26 @@ describe.each(DRIVERS)('on %s', (driver) => {
       expect.stringMatching(/^chrootctl: the version that third was made from is gone .*\n {2}name two/),
     ]);
   });
+});
+
+test('however much differs, it takes no more memory', async () => {
+  const cli = new Cli({driver: 'overlay'});
+  await cli.importRoot();
+  await cli.ok('session', 'begin', 'base', '--name', 'work');
+  const root = await cli.ok('session', 'path', 'work');
+  const deep = `/${'d'.repeat(250)}`.repeat(12);
+  const paths: string[] = [];
+  for (let part = 10; part < 20; part++) {
+    mkdirSync(`${root}${deep}/${part}`, {recursive: true});
+    for (let index = 1000; index < 1500; index++)
+      paths.push(`${deep}/${part}/${String(index).padStart(250, 'f')}`);
+  }
+  for (const path of paths) writeFileSync(join(root, path), '');
+  // All of the paths are 16 MB, and as one text again.
+  const env = {NODE_OPTIONS: '--max-old-space-size=32'};
+  const {code, stdout, stderr} = await cli.call(['diff', 'work', '--json'], {env});
+  expect([code, stderr]).toEqual([0, '']);
+  const changes = JSON.parse(stdout) as Change[];
+  expect(stdout).toBe(`${JSON.stringify(changes, null, 2)}\n`);
+  expect(changes.map(({path}) => path).filter((path) => path.includes('f'))).toEqual(paths);
 });

@@ -1,9 +1,11 @@
 /** Long work ends when it is told to, and leaves nothing behind. */
 import {afterEach, expect, test} from '@jest/globals';
-import {readdirSync, writeFileSync} from 'node:fs';
+import {execFileSync} from 'node:child_process';
+import {closeSync, constants, openSync, readdirSync, readSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {archive, directory, file} from '../archive/tar-bytes.ts';
-import {Cli, cleanUp} from './chrootctl.ts';
+import {eventually} from '../eventually.ts';
+import {Cli, cleanUp, outcomeOf} from './chrootctl.ts';
 
 afterEach(cleanUp);
 
@@ -42,6 +44,39 @@ test('diff of a large file', async () => {
   expect(await cli.call(['diff', 'base'], hooked(cli, 1 << 18))).toEqual(INTERRUPTED);
   expect(readdirSync(join(cli.store, 'sessions'))).toEqual([]);
   expect(await cli.ok('diff', 'base')).toBe('');
+});
+
+/** What is there without waiting. */
+function readNow(fd: number, into: Buffer): number {
+  try {
+    return readSync(fd, into);
+  } catch {
+    return 0;
+  }
+}
+
+test('diff whose reader has stopped', async () => {
+  const cli = new Cli();
+  await cli.importRoot();
+  await cli.ok('session', 'begin', 'base', '--name', 'work');
+  const root = await cli.ok('session', 'path', 'work');
+  for (let index = 0; index < 1000; index++) writeFileSync(join(root, String(index).padStart(250, 'f')), '');
+  const pipe = join(cli.directory, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  for (const form of [[], ['--json']]) {
+    const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+    const child = cli.start(['diff', 'work', ...form], {through: ['sh', '-c', `exec "$@" >${pipe}`, 'sh']});
+    const ended = outcomeOf(child);
+    const part = Buffer.alloc(1000);
+    // More than the pipe takes is to come, and nobody takes it.
+    await eventually(() => readNow(reader, part) === part.length);
+    child.kill('SIGTERM');
+    expect(await ended).toEqual({...INTERRUPTED, stderr: expect.stringContaining('interrupted by SIGTERM')});
+    // The error is beside the part of the answer.
+    expect(part.toString()).toMatch(form.length === 0 ? /^A \/f/ : /^\[\n {2}\{/);
+    closeSync(reader);
+  }
+  expect(readdirSync(join(cli.store, 'sessions'))).toEqual(['work.json']);
 });
 
 test('the check of an archive', async () => {

@@ -305,13 +305,13 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
         await driver.withTree('apart', change);
       const plain = {times: 'none'} as const;
       expect((await listing('branch', plain)).slice(1)).toEqual((await listing('apart', plain)).slice(1));
-      const changes = await driver.changes('next', 'branch');
+      const changes = await Array.fromAsync(driver.changes('next', 'branch'));
       await withMounted(await driver.plan('branch'), async () => driver.snapshot('branch', 'kept'));
       await driver.freeze('branch');
       await driver.create('then', {parent: 'branch'});
       for (const id of ['kept', 'branch', 'then']) {
         expect(await listing(id)).toEqual(before);
-        expect(await driver.changes('next', id)).toEqual(changes);
+        expect(await Array.fromAsync(driver.changes('next', id))).toEqual(changes);
       }
       expect(await driver.check()).toEqual([]);
       // What is frozen depends on no volume that its heirs do not.
@@ -341,9 +341,9 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
         return Promise.resolve();
       });
       await renaming('top/second', 'top/a');
-      expect(await driver.changes('next', 'vm')).toEqual([]);
+      expect(await Array.fromAsync(driver.changes('next', 'vm'))).toEqual([]);
       await driver.freeze('vm');
-      expect(await driver.changes('next', 'vm')).toEqual([]);
+      expect(await Array.fromAsync(driver.changes('next', 'vm'))).toEqual([]);
       expect([await at('top/a/b/file'), await read('start', 'first/second/b/file')]).toEqual([
         content,
         content,
@@ -636,21 +636,21 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
         ['/two\nlines', 'changed'],
         ['/xattr', 'changed'],
       ].map(([path, kind]) => ({path, kind}));
-      expect(await driver.changes('base', 'next')).toEqual(expected);
-      expect(await driver.changes('base', 'next', {quick: true})).toEqual(expected);
+      expect(await Array.fromAsync(driver.changes('base', 'next'))).toEqual(expected);
+      expect(await Array.fromAsync(driver.changes('base', 'next', {quick: true}))).toEqual(expected);
       await driver.snapshot('next', 'same');
-      expect(await driver.changes('same', 'next', {quick: true})).toEqual([]);
+      expect(await Array.fromAsync(driver.changes('same', 'next', {quick: true}))).toEqual([]);
       const swapped: Record<string, string> = {added: 'deleted', deleted: 'added', changed: 'changed'};
       const reversed = expected.map(({path, kind}) => ({path, kind: swapped[kind ?? '']}));
-      expect(await driver.changes('next', 'base')).toEqual(reversed);
+      expect(await Array.fromAsync(driver.changes('next', 'base'))).toEqual(reversed);
       await driver.freeze('next');
-      expect(await driver.changes('base', 'next')).toEqual(expected);
-      expect(await driver.changes('next', 'next')).toEqual([]);
+      expect(await Array.fromAsync(driver.changes('base', 'next'))).toEqual(expected);
+      expect(await Array.fromAsync(driver.changes('next', 'next'))).toEqual([]);
       // What was changed before a clone of it was made is none the less changed.
       await new Promise((resolve) => setTimeout(resolve, 200));
       await driver.create('next2', {parent: 'next'});
-      expect(await driver.changes('base', 'next2', {quick: true})).toEqual(expected);
-      expect(await driver.changes('next', 'next2', {quick: true})).toEqual([]);
+      expect(await Array.fromAsync(driver.changes('base', 'next2', {quick: true}))).toEqual(expected);
+      expect(await Array.fromAsync(driver.changes('next', 'next2', {quick: true}))).toEqual([]);
     });
 
     test('a quick look finds what was changed below directories that were not', async () => {
@@ -665,7 +665,7 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       // Longer than the clocks may be apart.
       await new Promise((resolve) => setTimeout(resolve, 200));
       await driver.create('next', {parent: 'base'});
-      expect(await driver.changes('base', 'next', {quick: true})).toEqual([]);
+      expect(await Array.fromAsync(driver.changes('base', 'next', {quick: true}))).toEqual([]);
       await driver.withTree('next', (tree) => {
         rmSync(join(tree, 'old/changed/gone'));
         writeFileSync(join(tree, 'old/changed/added'), '');
@@ -679,8 +679,8 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
         {path: '/old/changed/older/rewritten', kind: 'changed'},
         {path: '/old/grown', kind: 'changed'},
       ];
-      expect(await driver.changes('base', 'next')).toEqual(expected);
-      expect(await driver.changes('base', 'next', {quick: true})).toEqual(expected);
+      expect(await Array.fromAsync(driver.changes('base', 'next'))).toEqual(expected);
+      expect(await Array.fromAsync(driver.changes('base', 'next', {quick: true}))).toEqual(expected);
     });
 
     test('changes are looked for until there are enough', async () => {
@@ -696,20 +696,20 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       await driver.freeze('base');
       await driver.create('next', {parent: 'base'});
       await driver.withTree('next', (tree) => fill(tree, 'next'));
-      const all = await driver.changes('base', 'next');
+      const all = await Array.fromAsync(driver.changes('base', 'next'));
       expect(all).toHaveLength(20);
       const asked: number[] = [];
       const enough = (found: number): boolean => {
         asked.push(found);
         return found >= 5;
       };
-      const some = await driver.changes('base', 'next', {enough});
+      const some = await Array.fromAsync(driver.changes('base', 'next', {enough}));
       expect(some).toHaveLength(5);
       expect(all).toEqual(expect.arrayContaining(some));
       // Once it was so, it is not asked again, nor is any path looked at.
       expect(asked.filter((found) => found >= 5)).toEqual([5]);
-      expect(await driver.changes('base', 'next', {enough: () => true})).toEqual([]);
-      expect(await driver.changes('base', 'next', {enough: () => false})).toEqual(all);
+      expect(await Array.fromAsync(driver.changes('base', 'next', {enough: () => true}))).toEqual([]);
+      expect(await Array.fromAsync(driver.changes('base', 'next', {enough: () => false}))).toEqual(all);
     });
 
     test('changes of a mounted session can be told, and of volumes that share nothing', async () => {
@@ -718,9 +718,9 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       await driver.create('vm', {parent: 'base'});
       await withMounted(await driver.plan('vm'), async (tree) => {
         writeFileSync(join(tree, 'new'), '');
-        expect(await driver.changes('base', 'vm')).toEqual([{path: '/new', kind: 'added'}]);
+        expect(await Array.fromAsync(driver.changes('base', 'vm'))).toEqual([{path: '/new', kind: 'added'}]);
       });
-      expect(await driver.changes('base', 'apart')).toEqual([
+      expect(await Array.fromAsync(driver.changes('base', 'apart'))).toEqual([
         {path: '/file', kind: 'changed'},
         {path: '/of/apart', kind: 'added'},
         {path: '/of/base', kind: 'deleted'},

@@ -8,7 +8,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import type {MountPlan} from '../../src/storage/driver.ts';
 import {mountsOf} from '../../src/system/mounts.ts';
 import {run} from '../../src/system/programs.ts';
-import {withMounted} from '../../src/system/view.ts';
+import {stepByStep, withMounted} from '../../src/system/view.ts';
 
 let root: string;
 let plan: MountPlan;
@@ -114,4 +114,24 @@ describe('a tree in a private mount namespace', () => {
     await closed;
     expect(await gone(holder)).toBe(true);
   });
+});
+
+test('it is there for as long as somebody asks for the next step', async () => {
+  const hold = (use: (directory: string) => Promise<unknown>): Promise<unknown> => withMounted(plan, use);
+  const steps = stepByStep(hold, async function* (directory) {
+    for (const name of readdirSync(directory)) yield join(directory, name);
+    await Promise.resolve();
+  });
+  const {value} = await steps.next();
+  const directory = String(value);
+  expect(existsSync(directory)).toBe(true);
+  await steps.return();
+  expect(await gone(holderOf(directory))).toBe(true);
+  const failing = stepByStep(
+    (use: (directory: string) => Promise<unknown>) => withMounted({...plan, source: '/nowhere'}, use),
+    async function* (): AsyncGenerator<string> {
+      yield await Promise.reject(new Error('there is nothing'));
+    },
+  );
+  await expect(failing.next()).rejects.toMatchObject({code: 'FAILED'});
 });

@@ -164,10 +164,11 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     return bytesBeyond([...shared, layers[0] ?? ''].map((layer) => join(this.volumes, layer)));
   }
 
-  async changes(from: string, to: string, options: ChangesOptions = {}): Promise<Change[]> {
+  changes(from: string, to: string, options: ChangesOptions = {}): AsyncIterable<Change> {
     const [a, b] = [this.volume(from), this.volume(to)];
     const paths = ({layers}: VolumeRecord): string[] => layers.map((layer) => join(this.volumes, layer));
-    return changesBetween(paths(a), paths(b), {...this.compared(a, b, options), enough: options.enough});
+    const {enough, only} = options;
+    return changesBetween(paths(a), paths(b), {...this.compared(a, b, options), enough, only});
   }
 
   /** What is known of two volumes that makes it faster to compare them. */

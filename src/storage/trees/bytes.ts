@@ -56,20 +56,29 @@ export function directoriesIn(directory: BytePath): BytePath[] {
   return found;
 }
 
-/** The same however deep, with pauses. @throws ChrootctlError FAILED for what is nested too deeply */
-export async function allDirectoriesIn(directory: BytePath): Promise<BytePath[]> {
+/** Directories in one piece. */
+const MOST_IN_PIECE = 10_000;
+/** Characters in their paths that are as much, in trees that are very deep. */
+const MOST_CHARACTERS = 1 << 22;
+
+/** The same however deep, and however many, in pieces and with pauses. @throws ChrootctlError FAILED for what is nested too deeply */
+export async function* allDirectoriesIn(directory: BytePath): AsyncGenerator<BytePath[], void> {
   const pauses = new Pauses(endable());
-  const found = [directory];
-  const levels = [0];
-  for (let at = 0; at < found.length; at++) {
-    const [path = '', level = 0] = [found[at], levels[at]];
+  const ahead = [{path: directory, level: 0}];
+  let piece: BytePath[] = [];
+  let characters = 0;
+  for (let next = ahead.pop(); next !== undefined; next = ahead.pop()) {
+    const {path, level} = next;
     refuseTooDeep(path, level);
-    for (const entry of entriesOf(path)) {
-      if (!entry.isDirectory()) continue;
-      found.push(joinBytes(path, entry.name));
-      levels.push(level + 1);
+    piece.push(path);
+    characters += path.length;
+    if (piece.length >= MOST_IN_PIECE || characters >= MOST_CHARACTERS) {
+      yield piece;
+      [piece, characters] = [[], 0];
     }
+    for (const entry of entriesOf(path))
+      if (entry.isDirectory()) ahead.push({path: joinBytes(path, entry.name), level: level + 1});
     await pauses.now();
   }
-  return found;
+  yield piece;
 }

@@ -4,36 +4,31 @@
  * two do not share.
  */
 import {lstatSync, readlinkSync, type Stats} from 'node:fs';
-import {asBytes, asText, joinBytes, type BytePath} from './bytes.ts';
+import {asBytes, asText, bytePath, joinBytes, parentOf, type BytePath} from './bytes.ts';
 import {sameContent} from './content.ts';
 import {endable, Pauses} from '../../system/interruption.ts';
 import type {Change, Enough} from '../driver.ts';
 import {forgetReached, refuseTooDeep} from './reach.ts';
+import {Undecided, type Found} from './undecided.ts';
 import {listUnion, openStacks, placeOf, rootOf, samePlaces, type Shown} from './union.ts';
-import {readAttributes} from './xattrs.ts';
-
-/** A path that is in both, once as the one volume has it and once as the other. */
-interface Pair {
-  path: BytePath;
-  places: readonly [BytePath, BytePath];
-}
 
 /** What the two show at a path; undefined where one has nothing. */
 interface Compared {
   path: BytePath;
+  name: BytePath;
   /** How many directories lead there. */
   level: number;
   was: Shown | undefined;
   is: Shown | undefined;
+  /** Known once it has been compared itself. */
+  below: Below;
 }
 
-interface Comparison {
-  clonedAfter: number;
-  untouchedBefore: number;
-  changes: {path: BytePath; kind: Change['kind']}[];
-  /** Alike in all that lstat(2) and reading tell; their extended attributes are still to be compared. */
-  alike: Pair[];
-}
+/** What may differ within: nothing; what the first has under the names that the second has; anything. */
+type Below = 'nothing' | 'same names' | 'anything';
+
+/** What comes next: a path itself, or what is within directories, of which there is more than one where names read the same. */
+type Step = {key: string; itself: Compared} | {key: string; within: Compared[]};
 
 export interface ComparisonOptions {
   /**
@@ -48,70 +43,128 @@ export interface ComparisonOptions {
    */
   untouchedBefore?: number | undefined;
   enough?: Enough | undefined;
+  /** Absolute, as inside the root: nothing else is compared. */
+  only?: readonly string[] | undefined;
 }
 
 /**
  * Paths that differ in type, mode, owner, content, link target, device number or extended attributes; not in times
- * alone. Sorted by path. Both stacks are absolute directories, top first.
+ * alone. Sorted by path, and given as they are found: in memory are the entries of the directories on the way, and what
+ * waits for a look at extended attributes. Both stacks are absolute directories, top first.
  */
-export async function changesBetween(
+export async function* changesBetween(
   from: readonly string[],
   to: readonly string[],
-  {clonedAfter = 0, untouchedBefore = 0, enough = () => false}: ComparisonOptions = {},
-): Promise<Change[]> {
-  const comparison: Comparison = {clonedAfter, untouchedBefore, changes: [], alike: []};
+  {enough = () => false, only, ...times}: ComparisonOptions = {},
+): AsyncGenerator<Change, void> {
+  const wanted = only === undefined ? undefined : new Wanted(only);
+  const undecided = new Undecided();
   try {
     const [was = [], is = []] = (await openStacks(from, to)).map(rootOf);
     const pauses = new Pauses(endable());
-    const ahead: Compared[] = [
-      {path: '', level: 0, was: {kind: 'directory', in: was}, is: {kind: 'directory', in: is}},
-    ];
-    let isOver = enough(0);
-    for (let next = ahead.pop(); next !== undefined && !isOver; next = ahead.pop()) {
-      refuseTooDeep(next.path, next.level);
-      for (const within of await compare(comparison, next)) ahead.push(within);
-      if (comparison.alike.length >= ALIKE_AT_ONCE) await compareAttributes(comparison);
-      await pauses.now();
-      isOver = enough(comparison.changes.length);
+    const [inWas, inIs] = [was, is].map((places): Shown => ({kind: 'directory', in: places}));
+    const ahead = stepsFor([{path: '', name: '', level: 0, was: inWas, is: inIs, below: 'anything'}]);
+    let isOver = false;
+    for (let step = ahead.pop(); step !== undefined && !isOver; step = ahead.pop()) {
+      if ('within' in step) {
+        const children = step.within.flatMap(childrenOf);
+        for (const next of stepsFor(wanted?.waysAmong(children) ?? children)) ahead.push(next);
+      } else if (enough(undecided.found)) isOver = true;
+      else {
+        const {itself} = step;
+        refuseTooDeep(itself.path, itself.level);
+        const found = await compare(times, itself);
+        if (found !== undefined && wanted?.has(itself.path) !== false) undecided.add(found);
+        if (undecided.isFull) await undecided.compareAttributes();
+        for (const change of undecided.takeDecided()) yield change;
+      }
+      if (pauses.isDue) await pauses.now();
     }
-    if (!isOver) await compareAttributes(comparison);
+    if (!isOver) await undecided.compareAttributes();
+    for (const change of undecided.takeAll()) yield change;
   } finally {
     forgetReached();
   }
-  return comparison.changes
-    .map(({path, kind}) => ({path: `/${asText(path)}`, kind}))
-    .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
-/** Notes how what is at a path differs, and gives what is below it that is to be compared. */
-async function compare(
-  comparison: Comparison,
-  {path, level, was, is}: Compared,
-): Promise<readonly Compared[]> {
-  if (was === undefined || is === undefined) {
-    const [shown, kind] = is === undefined ? [was, 'deleted' as const] : [is, 'added' as const];
-    if (shown === undefined) return [];
-    comparison.changes.push({path, kind});
-    const only = (child: Shown): Pick<Compared, 'was' | 'is'> =>
-      is === undefined ? {was: child, is: undefined} : {was: undefined, is: child};
-    return [...namesOf(shown)].map(([name, child]) => ({
-      path: joinBytes(path, name),
-      level: level + 1,
-      ...only(child),
-    }));
+/**
+ * In the order of whole paths, the last one first. What is in a directory `a` comes after `a-b`, as `a/` does: it is a step
+ * of its own.
+ */
+function stepsFor(children: readonly Compared[]): Step[] {
+  const steps: Step[] = [];
+  const directories = new Map<string, Compared[]>();
+  for (const child of children) {
+    const name = asText(child.name);
+    steps.push({key: name, itself: child});
+    if (child.was?.kind !== 'directory' && child.is?.kind !== 'directory') continue;
+    const namesakes = directories.get(name);
+    namesakes?.push(child);
+    if (namesakes !== undefined) continue;
+    const within = [child];
+    directories.set(name, within);
+    steps.push({key: `${name}/`, within});
   }
-  if (sameOrigin(was, is)) return [];
+  return steps.sort((a, b) => (a.key > b.key ? -1 : a.key < b.key ? 1 : 0));
+}
+
+/** Paths that were asked for, and what leads there. */
+class Wanted {
+  readonly #paths: ReadonlySet<BytePath>;
+  readonly #ways = new Set<BytePath>();
+
+  constructor(paths: readonly string[]) {
+    this.#paths = new Set(paths.map((path) => bytePath(path.slice(1))));
+    for (const path of this.#paths) for (let way = path; way !== ''; way = parentOf(way)) this.#ways.add(way);
+  }
+
+  has(path: BytePath): boolean {
+    return this.#paths.has(path);
+  }
+
+  waysAmong(children: readonly Compared[]): Compared[] {
+    return children.filter(({path}) => this.#ways.has(path));
+  }
+}
+
+/** Looks at a path itself, and notes what is to be looked at within. Undefined where it is the same for certain. */
+async function compare(
+  times: Pick<ComparisonOptions, 'clonedAfter' | 'untouchedBefore'>,
+  compared: Compared,
+): Promise<Found | undefined> {
+  const {path, was, is} = compared;
+  if (was === undefined || is === undefined)
+    return {path, kind: is === undefined ? 'deleted' : 'added', places: []};
+  if (sameOrigin(was, is)) compared.below = 'nothing';
   const places = [placeOf(was), placeOf(is)] as const;
-  const isOld = places[0] !== places[1] && (await comparePlaces(comparison, path, places));
-  const present = namesOf(is);
-  const names = [isOld ? sameNamesIn(was, present) : namesOf(was), present] as const;
-  return [...new Set([...names[0].keys(), ...names[1].keys()])].map((name) => ({
+  if (places[0] === places[1]) return undefined;
+  const b = lstatSync(asBytes(places[1]));
+  if (b.ctimeMs < (times.untouchedBefore ?? 0) - MARGIN_MS) {
+    compared.below = 'same names';
+    return undefined;
+  }
+  const a = lstatSync(asBytes(places[0]));
+  if (isUntouched(a, b, times.clonedAfter ?? 0)) return undefined;
+  return {path, kind: (await alike(places, a, b)) ? undefined : 'changed', places};
+}
+
+/** What is in it in either, if it is a directory there. */
+function childrenOf({path, level, was, is, below}: Compared): Compared[] {
+  if (below === 'nothing') return [];
+  const present = is === undefined ? NOTHING : namesOf(is);
+  const before =
+    was === undefined ? NOTHING : below === 'same names' ? sameNamesIn(was, present) : namesOf(was);
+  return [...new Set([...before.keys(), ...present.keys()])].map((name) => ({
     path: joinBytes(path, name),
+    name,
     level: level + 1,
-    was: names[0].get(name),
-    is: names[1].get(name),
+    was: before.get(name),
+    is: present.get(name),
+    below: 'anything',
   }));
 }
+
+const NOTHING: ReadonlyMap<BytePath, Shown> = new Map();
 
 /** What the first tree has in a directory that the second has not changed: names come and go with the time of theirs. */
 function sameNamesIn(from: Shown, present: ReadonlyMap<BytePath, Shown>): Map<BytePath, Shown> {
@@ -121,21 +174,6 @@ function sameNamesIn(from: Shown, present: ReadonlyMap<BytePath, Shown>): Map<By
   return new Map(
     [...present].map(([name, {kind}]) => [name, {kind, in: [{layer, path: joinBytes(path, name)}]}]),
   );
-}
-
-/** Gives whether the second is too old to have been touched. */
-async function comparePlaces(
-  comparison: Comparison,
-  path: BytePath,
-  places: readonly [BytePath, BytePath],
-): Promise<boolean> {
-  const b = lstatSync(asBytes(places[1]));
-  if (b.ctimeMs < comparison.untouchedBefore - MARGIN_MS) return true;
-  const a = lstatSync(asBytes(places[0]));
-  if (isUntouched(a, b, comparison.clonedAfter)) return false;
-  if (await alike(places, a, b)) comparison.alike.push({path, places});
-  else comparison.changes.push({path, kind: 'changed'});
-  return false;
 }
 
 /** What a directory shows; nothing for anything else. */
@@ -172,16 +210,4 @@ function isDevice(stats: Stats): boolean {
 
 function target(link: BytePath): string {
   return readlinkSync(asBytes(link), 'latin1');
-}
-
-/** Pairs whose attributes are read by one program, and are in memory meanwhile. */
-const ALIKE_AT_ONCE = 10_000;
-
-async function compareAttributes({alike, changes}: Comparison): Promise<void> {
-  const pairs = alike.splice(0);
-  const attributes = await readAttributes(pairs.flatMap(({places}) => places));
-  for (const {path, places} of pairs) {
-    const [was, is] = places.map((place) => attributes.get(place)?.join('\n'));
-    if (was !== is) changes.push({path, kind: 'changed'});
-  }
 }

@@ -108,11 +108,12 @@ export async function marksIn(trees: readonly string[]): Promise<Marks[]> {
   for (const tree of trees) {
     const root = bytePath(tree);
     const marks: Marks = {opaque: new Set(), redirects: new Map()};
-    for (const {path, opaque, redirect} of markedIn(await look(await allDirectoriesIn(root), MARKS))) {
-      const relative = path.slice(root.length + 1);
-      if (opaque) marks.opaque.add(relative);
-      if (redirect !== undefined) marks.redirects.set(relative, redirect);
-    }
+    for await (const directories of allDirectoriesIn(root))
+      for (const {path, opaque, redirect} of markedIn(await look(directories, MARKS))) {
+        const relative = path.slice(root.length + 1);
+        if (opaque) marks.opaque.add(relative);
+        if (redirect !== undefined) marks.redirects.set(relative, redirect);
+      }
     all.push(marks);
   }
   return all;
@@ -125,9 +126,10 @@ export async function opaqueAmong(directories: readonly BytePath[]): Promise<Byt
 
 /** The same with all that is in them. */
 export async function opaqueBelow(trees: readonly BytePath[]): Promise<BytePath[]> {
-  const directories: BytePath[][] = [];
-  for (const tree of trees) directories.push(await allDirectoriesIn(tree));
-  return opaqueAmong(directories.flat());
+  const opaque: BytePath[][] = [];
+  for (const tree of trees)
+    for await (const directories of allDirectoriesIn(tree)) opaque.push(await opaqueAmong(directories));
+  return opaque.flat();
 }
 
 function markedIn(

@@ -4,7 +4,7 @@
  */
 import {ChrootctlError} from '../../errors.ts';
 import type {Mount} from '../../system/mounts.ts';
-import {withMounted} from '../../system/view.ts';
+import {stepByStep, withMounted} from '../../system/view.ts';
 import {assertMountedNowhere, type Sought} from '../on-disk/busy.ts';
 import {changesBetween} from '../trees/changes.ts';
 import {syncFileSystem} from '../trees/copy.ts';
@@ -219,10 +219,16 @@ export class ZfsDriver implements StorageDriver {
     return new Map(volumes.map((id) => [id, Number(written.get(placeOf(datasets, id)?.source ?? ''))]));
   }
 
-  async changes(from: string, to: string, {enough, quick = false}: ChangesOptions = {}): Promise<Change[]> {
+  async *changes(
+    from: string,
+    to: string,
+    {enough, only, quick = false}: ChangesOptions = {},
+  ): AsyncIterable<Change> {
     const untouchedBefore = quick ? await this.#cloned(from, to) : undefined;
-    return this.withTree(from, (before) =>
-      this.withTree(to, (after) => changesBetween([before], [after], {untouchedBefore, enough})),
+    const options = {untouchedBefore, enough, only};
+    yield* stepByStep<[string, string], Change>(
+      (use) => this.withTree(from, (before) => this.withTree(to, (after) => use([before, after]))),
+      ([before, after]) => changesBetween([before], [after], options),
     );
   }
 

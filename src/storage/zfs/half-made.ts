@@ -71,8 +71,11 @@ async function isWrittenTo(dataset: string, origin: string | null, directory: st
       work,
     );
   return withTree(dataset, async (tree) =>
-    origin === null
-      ? readdirSync(tree).length > 0
-      : withTree(origin, async (before) => (await changesBetween([before], [tree])).length > 0),
+    origin === null ? readdirSync(tree).length > 0 : withTree(origin, (before) => isDifferent(before, tree)),
   );
+}
+
+async function isDifferent(before: string, tree: string): Promise<boolean> {
+  const enough = (found: number): boolean => found > 0;
+  return (await Array.fromAsync(changesBetween([before], [tree], {enough}))).length > 0;
 }

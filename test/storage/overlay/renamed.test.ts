@@ -79,13 +79,13 @@ test('any renames among any changes: what is frozen, and what is copied meanwhil
           id('s'),
           doing((tree) => operations.forEach((one) => apply(tree, one))),
         );
-      const [shown, changes] = [await listing(id('s')), await driver.changes(base, id('s'))];
+      const [shown, changes] = [await listing(id('s')), await Array.fromAsync(driver.changes(base, id('s')))];
       await driver.snapshot(id('s'), id('c'));
       await driver.freeze(id('s'));
       for (const volume of [id('c'), id('s')]) {
         expect(marksIn(volume)).toBe('');
         expect(await listing(volume)).toEqual(shown);
-        expect(await driver.changes(base, volume)).toEqual(changes);
+        expect(await Array.fromAsync(driver.changes(base, volume))).toEqual(changes);
       }
     }),
     {numRuns: 8},
@@ -169,7 +169,7 @@ test.each(['../base', '/../../../etc', 'old/inner', '/old/./inner', '/', ''])(
       code: 'FAILED',
       message: expect.stringContaining('next/fs/new is marked as renamed') as unknown,
     };
-    await expect(driver.changes('base', 'next')).rejects.toMatchObject(refused);
+    await expect(Array.fromAsync(driver.changes('base', 'next'))).rejects.toMatchObject(refused);
     await expect(driver.freeze('next')).rejects.toMatchObject(refused);
     expect(await driver.list()).toContainEqual(expect.objectContaining({id: 'next', state: 'active'}));
     expect(parts('next')).toEqual(['fs', 'volume.json', 'work']);

@@ -3,6 +3,7 @@ import {afterEach, expect, test} from '@jest/globals';
 import {execFileSync} from 'node:child_process';
 import fc from 'fast-check';
 import {
+  chmodSync,
   closeSync,
   cpSync,
   ftruncateSync,
@@ -10,6 +11,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   writeFileSync,
   writeSync,
@@ -46,22 +48,34 @@ test('trees that are deeper than a path can be', async () => {
     nested(LONG, 600, 'a', 'x'),
   ];
   const innermost = `${`/${LONG}`.repeat(600)}/f`;
-  const before = readdirSync('/proc/self/fd').length;
-  expect(await changesBetween([one], [same])).toEqual([]);
-  expect(await changesBetween([one], [other])).toEqual([{path: innermost, kind: 'changed'}]);
-  expect(await changesBetween([one], [marked])).toEqual([{path: innermost, kind: 'changed'}]);
+  expect(await Array.fromAsync(changesBetween([one], [same]))).toEqual([]);
+  expect(await Array.fromAsync(changesBetween([one], [other]))).toEqual([{path: innermost, kind: 'changed'}]);
+  expect(await Array.fromAsync(changesBetween([one], [marked]))).toEqual([
+    {path: innermost, kind: 'changed'},
+  ]);
   const empty = join(temporaryDirectory(), 'tree');
   mkdirSync(empty);
-  expect((await changesBetween([one], [empty])).length).toBe(601);
+  expect((await Array.fromAsync(changesBetween([one], [empty]))).length).toBe(601);
   // As layers, of which each may hide what lies below it.
-  expect((await changesBetween([empty, one], [one, empty])).length).toBe(0);
-  expect(readdirSync('/proc/self/fd').length).toBe(before);
+  expect((await Array.fromAsync(changesBetween([empty, one], [one, empty]))).length).toBe(0);
+  expect(openFiles().filter((path) => path.includes(LONG))).toEqual([]);
   for (const tree of [one, same, other, marked]) deleteTree(tree);
 });
 
+/** What our descriptors lead to; '' for what is closed meanwhile. */
+function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  });
+}
+
 test('what is nested too deeply is refused', async () => {
   const [one, other] = [nested('d', 4100), nested('d', 4100)];
-  await expect(changesBetween([one], [other])).rejects.toMatchObject({
+  await expect(Array.fromAsync(changesBetween([one], [other]))).rejects.toMatchObject({
     code: 'FAILED',
     message: expect.stringMatching(/^[^\n]{1,300}nested too deeply/),
   });
@@ -130,8 +144,62 @@ test('more files alike than one look takes', async () => {
   cpSync(one, other, {recursive: true});
   writeFileSync(join(other, '10'), 'x');
   execFileSync('setfattr', ['-n', 'user.x', '-v', 'y', join(other, '10499')]);
-  expect(await changesBetween([one], [other])).toEqual([
+  expect(await Array.fromAsync(changesBetween([one], [other]))).toEqual([
     {path: '/10', kind: 'changed'},
     {path: '/10499', kind: 'changed'},
+  ]);
+});
+
+test('changes come as they are found, in the order of their paths', async () => {
+  const [empty, tree] = [temporaryDirectory(), temporaryDirectory()];
+  const paths = [
+    '/a',
+    '/a-',
+    '/a-/x',
+    '/a.',
+    '/a/b',
+    '/a/b/c',
+    '/a/b-',
+    '/ab',
+    '/z',
+    '/z/1',
+    '/\u{10000}',
+    '/\uff00',
+  ];
+  for (const path of paths)
+    if (paths.some((other) => other.startsWith(`${path}/`))) mkdirSync(join(tree, path));
+    else writeFileSync(join(tree, path), '');
+  // Else it waits for a look at its attributes.
+  chmodSync(tree, 0o711);
+  const changes = changesBetween([empty], [tree]);
+  expect(await changes.next()).toEqual({done: false, value: {path: '/', kind: 'changed'}});
+  // It is not yet known what is in it.
+  writeFileSync(join(tree, 'z/2'), '');
+  expect((await Array.fromAsync(changes)).map(({path}) => path)).toEqual([...paths, '/z/2'].sort());
+});
+
+test('names that read the same are in order with all that is in them', async () => {
+  const [empty, tree] = [temporaryDirectory(), temporaryDirectory()];
+  for (const [byte, name] of [
+    [0xfe, 'b'],
+    [0xff, 'a'],
+    [0xff, 'c'],
+  ] as const) {
+    const directory = Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([byte])]);
+    mkdirSync(directory, {recursive: true});
+    writeFileSync(Buffer.concat([directory, Buffer.from(`/${name}`)]), '');
+  }
+  const found = await Array.fromAsync(changesBetween([empty], [tree]));
+  expect(found.map(({path}) => path)).toEqual(['/\ufffd', '/\ufffd', '/\ufffd/a', '/\ufffd/b', '/\ufffd/c']);
+});
+
+test('only what was asked for is compared', async () => {
+  const [empty, tree] = [temporaryDirectory(), temporaryDirectory()];
+  for (const path of ['a/b', 'c']) mkdirSync(join(tree, path), {recursive: true});
+  for (const path of ['a/b/x', 'a/y']) writeFileSync(join(tree, path), '');
+  const only = ['/a/b', '/c', '/d/e'];
+  expect((await Array.fromAsync(changesBetween([empty], [tree], {only}))).map(({path}) => path)).toEqual([
+    '/a/b',
+    '/c',
   ]);
 });
