@@ -1,12 +1,12 @@
 /** The mounted root of a kept session: in the host's mount namespace, brought back when a reboot took it. */
-import {existsSync, mkdirSync, readdirSync, readlinkSync, rmdirSync} from 'node:fs';
+import {mkdirSync, readdirSync, readlinkSync, rmdirSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {VolumeHolder} from '../storage/driver.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
-import {inDirectory} from '../system/files.ts';
+import {inDirectory, isThere} from '../system/files.ts';
 import {describeHolders, holdersOf} from '../system/holders.ts';
 import {mountFunction} from '../system/mount-plan.ts';
 import {mountsOf} from '../system/mounts.ts';
@@ -141,7 +141,7 @@ export async function unmountRoot(store: Store, record: SessionRecord): Promise<
   const {id, volume} = record;
   const path = store.layout.mount(id);
   const wasMounted = isMounted(path);
-  if (!wasMounted && existsSync(path)) await assertNotElsewhere(store, record);
+  if (!wasMounted && isThere(path)) await assertNotElsewhere(store, record);
   for (let tries = 1; isMounted(path); tries++) {
     const {code, stderr} = await attempt('umount', ['--', path]);
     if (code === 0) continue;

@@ -1,7 +1,7 @@
 /** Which driver can work where: found out by trying, not by the name of the file system. */
 import {dirname} from 'node:path';
 import {ChrootctlError, messageOf} from '../errors.ts';
-import {described, obstacleTo, tryMount, typeAt} from './probes.ts';
+import {described, isOfMoment, obstacleTo, tryMount, typeAt} from './probes.ts';
 import {DRIVER_NAMES, kindOf, PLAINEST, WITH_DATASETS, type DriverName} from './registry.ts';
 import {inTrial} from './trial.ts';
 
@@ -15,19 +15,26 @@ export interface Detected {
   refusal?: ChrootctlError;
 }
 
-/** The best driver for volumes in `directory`, which need not exist yet. There is one, whatever fails on the way. */
+/**
+ * The best driver for volumes in `directory`, which need not exist yet. There is one, also where nothing can be tried.
+ * @throws what kept one from being tried for the moment only: a store keeps its driver
+ */
 export async function detectDriver(directory: string): Promise<Detected> {
-  let best: Detected = {driver: PLAINEST, why: 'nothing better could be tried'};
+  let best: Detected | undefined;
   try {
     await inTrial(directory, async (trial) => {
-      best = (await detectIn(directory, trial)) ?? best;
+      best = await detectIn(directory, trial);
     });
-    return best;
   } catch (error) {
     // There may be a best one: then it is what was left of the trial that could not be deleted.
-    return {...best, why: `${best.why} (${messageOf(error)})`};
+    if (best === undefined && isOfMoment(error)) throw error;
+    const {why, ...found} = best ?? UNTRIED;
+    return {...found, why: `${why} (${messageOf(error)})`};
   }
+  return best ?? UNTRIED;
 }
+
+const UNTRIED: Detected = {driver: PLAINEST, why: 'nothing better could be tried'};
 
 async function detectIn(volumes: string, trial: string): Promise<Detected | undefined> {
   const site = {volumes, trial, type: typeAt(trial)};

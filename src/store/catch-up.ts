@@ -3,13 +3,14 @@
  * they were lost or are older (a backup that was put back), or a commit died after the ledger's entry and before its
  * own records.
  */
-import {existsSync, renameSync} from 'node:fs';
+import {renameSync} from 'node:fs';
 import * as v from 'valibot';
 import {ChrootctlError} from '../errors.ts';
 import type {Ledger, LedgerLine} from '../storage/ledger.ts';
 import type {Image, ImageChange} from './image.ts';
 import {HistoryEntry, parseRecord, VersionMemo} from './records.ts';
 import type {Store} from './store.ts';
+import {isThere} from '../system/files.ts';
 
 export interface Ahead {
   image: string;
@@ -113,7 +114,7 @@ function restoreMoves(change: ImageChange, line: LedgerLine | undefined): string
   if (present >= last) return [];
   const moves = line.entries.flatMap((entry) => movesIn(line, entry));
   // What is there and not in the ledger stays beside it: a person may still want to look at it.
-  if (existsSync(image.historyFile) && !isAllIn(image, moves))
+  if (isThere(image.historyFile) && !isAllIn(image, moves))
     renameSync(image.historyFile, `${image.historyFile}.before-rebuild`);
   change.replaceHistory(moves, last);
   return [`tags and history of ${image.name} (${last} moves)`];

@@ -1,10 +1,11 @@
 /** What the only writer of an image, who holds its lock, can do to its records: see image.ts. */
-import {existsSync, renameSync, rmSync} from 'node:fs';
+import {renameSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {LedgerEntry} from '../storage/ledger.ts';
 import {isoTime} from '../system/clock.ts';
 import {
+  isThere,
   makeDirectoryDurably,
   removeIfExists,
   setAside,
@@ -221,7 +222,7 @@ export class ImageChange {
   /** Where the image has gone meanwhile, there is nothing to wait for. */
   #syncVersions(): void {
     const directory = join(this.#directory, 'versions');
-    if (existsSync(directory)) syncDirectory(directory);
+    if (isThere(directory)) syncDirectory(directory);
   }
 
   #versionFile(id: string): string {

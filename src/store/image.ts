@@ -9,7 +9,6 @@
  *     images/<name>/versions/<id>.json   a version
  *     images/<name>/policy.json          what holds for all of them, if anything does
  */
-import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 import type {Ledger} from '../storage/ledger.ts';
 import {withLock} from '../system/lock.ts';
@@ -20,6 +19,7 @@ import {messageIfDamaged, readable, VersionRecord, type HistoryEntry, type Refs}
 import {readPolicy, requirePolicy, type Policy} from './policy.ts';
 import {filesIn, readNamed} from './record-files.ts';
 import {historyFile, readRefs, refsFile} from './refs.ts';
+import {isThere} from '../system/files.ts';
 
 export {ImageChange, type MoveReason, type PreparedMoves, type TagMoves} from './image-change.ts';
 
@@ -144,12 +144,12 @@ export class Image {
   isNobodys(): boolean {
     if (this.versionIds().length > 0 || this.removingIds().length > 0) return false;
     const {seq, tags} = this.refs();
-    const isEmpty = Object.keys(tags).length === 0 && (seq === 0 || existsSync(this.#droppingFile));
+    const isEmpty = Object.keys(tags).length === 0 && (seq === 0 || isThere(this.#droppingFile));
     return isEmpty && this.foreign() === undefined;
   }
 
   exists(): boolean {
-    return existsSync(refsFile(this.#directory)) || this.#versionFiles().length > 0;
+    return isThere(refsFile(this.#directory)) || this.#versionFiles().length > 0;
   }
 
   /** Something in its directory that chrootctl has not put there. */

@@ -3,11 +3,10 @@
  * one: so a policy that is lost or cannot be read is no licence, but damage. It is there before that is said, and goes
  * after it.
  */
-import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 import * as v from 'valibot';
 import {ChrootctlError} from '../errors.ts';
-import {removeIfExists, setAside, writeDurably} from '../system/files.ts';
+import {isThere, removeIfExists, setAside, writeDurably} from '../system/files.ts';
 import {formatRecord, readable, readRecord, type RunOptions} from './records.ts';
 
 /** A field that is not known is of a later version, and may forbid something: such a policy is refused. */
@@ -53,7 +52,7 @@ export function removePolicy(directory: string): void {
 
 /** For who makes the tags' file anew, which has lost whether there is one. */
 export function hasPolicy(directory: string): {policy?: true} {
-  return existsSync(policyFile(directory)) ? {policy: true} : {};
+  return isThere(policyFile(directory)) ? {policy: true} : {};
 }
 
 function policyFile(directory: string): string {

@@ -1,8 +1,7 @@
 /** Directories of records, one file for each. */
-import {existsSync} from 'node:fs';
 import type {GenericSchema} from 'valibot';
 import {errnoOf} from '../errors.ts';
-import {isTorn, namesIn, notADirectory, readText} from '../system/files.ts';
+import {isThere, isTorn, namesIn, notADirectory, readText} from '../system/files.ts';
 import {damaged, isDamage, parseRecord, readRecord} from './records.ts';
 
 /** A record that cannot be read. */
@@ -26,7 +25,7 @@ export function filesIn(directory: string): string[] {
     return namesIn(directory);
   } catch (error) {
     if (errnoOf(error) !== 'ENOTDIR') throw error;
-    if (!existsSync(directory)) return []; // It is what it should be in that is no directory.
+    if (!isThere(directory)) return []; // It is what it should be in that is no directory.
     throw notADirectory(directory);
   }
 }

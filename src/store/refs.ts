@@ -2,10 +2,9 @@
  * The tags of an image, and when they are lost. An image gets its tags file before it gets anything else, so one that
  * has versions or a history and no tags has lost them: that is damage, and never the beginning of a new image.
  */
-import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
-import {makeDirectoryDurably, setAside, writeDurably} from '../system/files.ts';
+import {isThere, makeDirectoryDurably, setAside, writeDurably} from '../system/files.ts';
 import {hasHistory, readUnconfirmed} from './history.ts';
 import {hasPolicy} from './policy.ts';
 import {filesIn} from './record-files.ts';
@@ -40,7 +39,7 @@ export function readRefs(directory: string): Refs {
  * were, since it explains all versions that there are. One that is gone altogether is for doctor to look at.
  */
 export function mendTornRefs(directory: string): void {
-  if (!existsSync(refsFile(directory)) || messageIfDamaged(() => readRefs(directory)) === undefined) return;
+  if (!isThere(refsFile(directory)) || messageIfDamaged(() => readRefs(directory)) === undefined) return;
   const told = toldRefs(directory);
   if (told !== undefined) writeRefs(directory, told);
 }

@@ -3,13 +3,14 @@
  * name volumes is added to NAMERS. What cannot be read may name any volume that it could: it is told of, and what it
  * could name is left.
  */
-import {existsSync, readdirSync} from 'node:fs';
+import {readdirSync} from 'node:fs';
 import {ChrootctlError, errnoOf, messageOf} from '../errors.ts';
 import type {Claims, VolumeInfo} from '../storage/driver.ts';
 import type {Image} from './image.ts';
 import {parseRecord, readable, VersionMemo, type SessionRecord, type VersionRecord} from './records.ts';
 import {volumesOf} from './sessions.ts';
 import type {Store} from './store.ts';
+import {isThere} from '../system/files.ts';
 
 /** Something of the store that is missing or cannot be read. */
 export interface Unread {
@@ -106,7 +107,7 @@ async function memosIn(store: Store): Promise<Map<string, string>> {
 
 function sessionsName(store: Store, roots: Roots): void {
   const {sessions, layout} = store;
-  if (!existsSync(layout.sessions)) roots.unread.push({what: `${layout.sessions} is gone`, couldName: 'any'});
+  if (!isThere(layout.sessions)) roots.unread.push({what: `${layout.sessions} is gone`, couldName: 'any'});
   const {records, damaged} = sessions.all();
   roots.sessions = [...roots.sessions, ...records];
   roots.dead = roots.sessions.flatMap((record) => readable(() => sessions.leftBehind(record)) ?? []);

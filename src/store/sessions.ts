@@ -2,10 +2,11 @@
  * Session records: who uses which version and which volumes. A record is written before what it names is made or
  * used and removed after that is gone, so that whatever a crash leaves is found from here.
  */
-import {closeSync, existsSync, linkSync, renameSync} from 'node:fs';
+import {closeSync, linkSync, renameSync} from 'node:fs';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {
   inDirectory,
+  isThere,
   removeIfExists,
   setAside,
   syncDirectory,
@@ -209,7 +210,7 @@ export class Sessions {
         return await work();
       } finally {
         this.#locked.delete(id);
-        if (!existsSync(this.#layout.session(id))) removeIfExists(path);
+        if (!isThere(this.#layout.session(id))) removeIfExists(path);
       }
     });
   }

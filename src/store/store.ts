@@ -2,7 +2,7 @@
  * A store: everything under one root. Opening it reads one small file; it is made by the first command that needs
  * it, with the best driver found.
  */
-import {chmodSync, existsSync, mkdirSync, readdirSync} from 'node:fs';
+import {chmodSync, mkdirSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {StorageDriver} from '../storage/driver.ts';
@@ -17,7 +17,7 @@ import {
 } from '../storage/registry.ts';
 import {canonicalPath} from '../system/canonical.ts';
 import {isoTime} from '../system/clock.ts';
-import {makeDirectoryDurably, setAside, writeDurably} from '../system/files.ts';
+import {isThere, makeDirectoryDurably, setAside, writeDurably} from '../system/files.ts';
 import {withLock} from '../system/lock.ts';
 import {ownHome} from '../system/user.ts';
 import {Image} from './image.ts';
@@ -195,7 +195,7 @@ async function make(
   }
   const name = wanted === undefined ? undefined : checkDriverName(wanted);
   // Only an empty or a half-made directory becomes a store: a typing error must not spread one over somebody's files.
-  if (existsSync(layout.root)) {
+  if (isThere(layout.root)) {
     const strange = readdirSync(layout.root).filter(
       (entry) => !OWN_ENTRIES.has(entry) && !/^format\.json\..*\.(?:tmp|damaged)$/.test(entry),
     );

@@ -5,7 +5,6 @@
 import {
   chmodSync,
   closeSync,
-  existsSync,
   fsyncSync,
   linkSync,
   lstatSync,
@@ -103,7 +102,7 @@ function writeBeside(path: string, write: (temporary: string) => void): void {
       return;
     } catch (error) {
       rmSync(temporary, {force: true});
-      if (errnoOf(error) !== 'ENOENT' || tries === MOST_TRIES || !existsSync(dirname(path))) throw error;
+      if (errnoOf(error) !== 'ENOENT' || tries === MOST_TRIES || !isThere(dirname(path))) throw error;
     }
   }
 }
@@ -137,6 +136,16 @@ export function writeAtomically(path: string, content: string, mode = 0o644): vo
   writeBeside(path, (temporary) => {
     naming(path, () => writeFileSync(temporary, content, {flag: 'wx', mode}));
   });
+}
+
+/** Whether something is at `path`. Where the disk does not tell, that is an error; existsSync() would say no. */
+export function isThere(path: string): boolean {
+  try {
+    return statSync(path, {throwIfNoEntry: false}) !== undefined;
+  } catch (error) {
+    if (isAbsence(error)) return false;
+    throw error;
+  }
 }
 
 /** Names in a directory; none when it is not there. */
@@ -182,13 +191,13 @@ export function inDirectory<T>(directory: string, write: () => T, mode = 0o700):
 
 /** Whether the error says that there is nothing of that name. */
 function isAbsence(error: unknown): boolean {
-  return errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR';
+  return ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '');
 }
 
 /** Whether a directory is there, be it behind a symbolic link. */
 export function isDirectory(path: string): boolean {
   // Not join(), which takes the dot away.
-  return existsSync(`${path}/.`);
+  return isThere(`${path}/.`);
 }
 
 /** Something else is where a directory of the store should be, or a symbolic link to nowhere. */
@@ -243,7 +252,7 @@ export function setAside(path: string): void {
   const stat = lstatSync(path, {throwIfNoEntry: false});
   if (stat === undefined) return;
   let aside = `${path}.damaged`;
-  for (let count = 1; existsSync(aside); count++) aside = `${path}.damaged-${count}`;
+  for (let count = 1; isThere(aside); count++) aside = `${path}.damaged-${count}`;
   if (stat.isFile()) linkSync(path, aside);
   else renameSync(path, aside);
 }
@@ -256,7 +265,7 @@ export function removeIfExists(path: string): boolean {
   } catch (error) {
     if (isAbsence(error)) return false;
     // Said of what is not there, too.
-    if (errnoOf(error) === 'EROFS' && !existsSync(path)) return false;
+    if (errnoOf(error) === 'EROFS' && !isThere(path)) return false;
     throw error;
   }
 }

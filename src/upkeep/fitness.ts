@@ -1,5 +1,5 @@
 /** Whether commands can run here at all: what every run takes from the machine, tried as a run does it. */
-import {ChrootctlError, toChrootctlError} from '../errors.ts';
+import {ChrootctlError, messageOf, toChrootctlError} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {launch} from '../sandbox/launch.ts';
 import type {SandboxSpec} from '../sandbox/spec.ts';
@@ -28,7 +28,11 @@ export async function hindrances(store: Store): Promise<Hindrance[]> {
 
 /** What detection says of this place now, in a sentence. */
 export async function reasonForDriver({layout}: Store): Promise<string> {
-  return (await detectDriver(layout.volumes)).why;
+  try {
+    return (await detectDriver(layout.volumes)).why;
+  } catch (error) {
+    return `nothing could be tried now (${messageOf(error)})`;
+  }
 }
 
 function hindrance(what: string, {code, hint}: ChrootctlError): Hindrance {

@@ -1,11 +1,11 @@
 /** The store at a glance. */
 import {listVersions} from '../images/list.ts';
 import {listSessions, type ListedSession} from '../session/list.ts';
-import {detectDriver} from '../storage/detect.ts';
 import type {Store} from '../store/store.ts';
 import {attempt} from '../system/programs.ts';
 import {VERSION} from '../version.ts';
 import {diagnose, type Problem} from './doctor.ts';
+import {reasonForDriver} from './fitness.ts';
 
 export interface StoreInfo {
   root: string;
@@ -31,9 +31,9 @@ export interface StoreInfo {
 export async function storeInfo(store: Store): Promise<StoreInfo> {
   const versions = listVersions(store);
   const states = listSessions(store).map(({state}) => state);
-  const [{ok, problems}, detected, features, versionsOf] = await Promise.all([
+  const [{ok, problems}, driverReason, features, versionsOf] = await Promise.all([
     diagnose(store),
-    detectDriver(store.layout.volumes),
+    reasonForDriver(store),
     store.driver.describe?.(),
     programVersions(),
   ]);
@@ -41,7 +41,7 @@ export async function storeInfo(store: Store): Promise<StoreInfo> {
     root: store.root,
     format: store.format.format,
     driver: store.driver.name,
-    driverReason: detected.why,
+    driverReason,
     driverFeatures: features ?? null,
     images: store.imageNames().length,
     versions: versions.length,

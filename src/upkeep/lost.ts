@@ -1,5 +1,5 @@
 /** Records that are lost, made anew from what else names the same; and what is not ours. */
-import {existsSync, lstatSync, mkdirSync, readdirSync} from 'node:fs';
+import {lstatSync, mkdirSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
 import {randomId} from '../ids.ts';
@@ -11,7 +11,7 @@ import type {Roots} from '../store/roots.ts';
 import {volumesOf} from '../store/sessions.ts';
 import {restoreFormat, type Store} from '../store/store.ts';
 import {isoTime} from '../system/clock.ts';
-import {isDirectory, removeIfExists, setAside} from '../system/files.ts';
+import {isDirectory, isThere, removeIfExists, setAside} from '../system/files.ts';
 import {self} from '../system/identity.ts';
 import type {Damage} from './damage.ts';
 import {entries} from './litter.ts';
@@ -53,14 +53,14 @@ export function lostDirectories(store: Store): Damage[] {
         return Promise.resolve();
       },
     });
-  if (!existsSync(layout.images))
+  if (!isThere(layout.images))
     damage.push({
       kind: 'missing-directory',
       what: `${layout.images} is gone, with all images`,
       fix: 'restore it from a backup; their volumes stay',
       collect: undefined,
     });
-  if (!existsSync(layout.sessions))
+  if (!isThere(layout.sessions))
     damage.push({
       kind: 'missing-directory',
       what: `${layout.sessions} is gone`,
@@ -237,10 +237,10 @@ export function recover({sessions}: Store, volume: string, version: VersionRecor
 
 /** What somebody else has put where images are: it is never touched. */
 export function foreignFiles({layout}: Store, images: readonly Image[]): Damage[] {
-  const strange = existsSync(layout.images)
+  const strange = isThere(layout.images)
     ? entries(layout.images).filter((name) => layout.imageName(name.replace(GONE, '')) === undefined)
     : [];
-  const noDirectories = existsSync(layout.images)
+  const noDirectories = isThere(layout.images)
     ? readdirSync(layout.images, {withFileTypes: true})
         .filter((entry) => !entry.isDirectory() && layout.imageName(entry.name) !== undefined)
         .map(({name}) => name)

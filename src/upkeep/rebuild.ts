@@ -2,7 +2,6 @@
  * Making the store's records anew from what the driver's ledger remembers: after the records were lost, or the storage
  * was brought here without them. What is there and readable stays as it is, unless the ledger knows of later moves.
  */
-import {existsSync} from 'node:fs';
 import {ChrootctlError} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {checkImageName} from '../reference.ts';
@@ -11,6 +10,7 @@ import {kindOf, WITH_DATASETS} from '../storage/registry.ts';
 import {memosOf, restore} from '../store/catch-up.ts';
 import {Store, storeRoot, type StoreOptions} from '../store/store.ts';
 import {namedBySessions, recover} from './lost.ts';
+import {isThere} from '../system/files.ts';
 
 export interface Rebuilt {
   /** What was made, in words for people. */
@@ -43,7 +43,7 @@ async function restoreImages(store: Store, ledger: Ledger): Promise<string[]> {
 
 async function openOrMake(options: StoreOptions): Promise<Store> {
   const root = storeRoot(options.root);
-  if (existsSync(`${root}/format.json`)) return Store.open(options);
+  if (isThere(`${root}/format.json`)) return Store.open(options);
   const {datasets} = kindOf(WITH_DATASETS);
   const rooms = options.dataset === undefined ? ((await datasets?.ofStore(root)) ?? []) : [options.dataset];
   const [dataset, other] = rooms;

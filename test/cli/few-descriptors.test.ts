@@ -43,6 +43,12 @@ test.each([12, 20, 24, 27, 30, 33])(
       expect(outcome.stderr).toMatch(/ulimit -n/);
       expect(await cli.json<unknown[]>('images')).toEqual(before);
     }
+    // A store keeps its driver for good: it has none for want of descriptors.
+    const {driver} = await cli.json<{driver: string}>('info');
+    const other = new Cli();
+    const made = await other.call(['init'], {through: limited(`-n ${count}`)});
+    if (made.code !== 0) expectOneLine(['init'], made);
+    expect(await other.json('info')).toMatchObject({driver});
     expect(count > 24 || failed.length > 0).toBe(true);
     // What could not even be taken back, for want of descriptors, is collected like after a death.
     await cli.ok('gc');

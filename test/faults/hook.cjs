@@ -68,7 +68,9 @@ for (const call of CALLS) {
   fs[own] = function (...args) {
     if (isInside) return original.apply(this, args);
     const at = place(args[0]) ?? (TWO_PATHS.has(call) ? place(args[1]) : undefined);
-    const fails = at !== undefined && unwatched(() => isWanted(`${call} ${at}`));
+    // To look whether something is there is one call, by whatever function.
+    const name = call === 'exists' ? 'stat' : call;
+    const fails = at !== undefined && unwatched(() => isWanted(`${name} ${at}`));
     if (fails && call === 'exists') return false;
     // What failed to close is closed all the same.
     if (fails && call !== 'close') throw failure(call, args[0]);

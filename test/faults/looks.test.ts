@@ -91,3 +91,32 @@ test('a record that the disk keeps is not made anew, and can be given up', async
   expect([code, stdout]).toEqual([1, expect.stringContaining(`gc --give-up ${record}`)]);
   expect(readFileSync(record, 'utf8')).toBe(text);
 });
+
+test.each([
+  ['mkdtemp store/volumes/.chrootctl-trial-', 'ENOSPC'],
+  ['mkdir store/volumes/.chrootctl-trial-…/upper', 'EIO'],
+  ['writeFile store/volumes/.chrootctl-trial-…/lower/deleted', 'EMFILE'],
+] as const)('a new store gets no lesser driver because of %s (%s)', async (name, errno) => {
+  const [fresh, usual] = [new Cli(), new Cli()];
+  const {code, stderr} = await fresh.call(['init'], {
+    env: failing(fresh.directory, {name, occurrence: 1}, errno),
+  });
+  expect([code, stderr]).toEqual([1, expect.stringContaining(errno)]);
+  await usual.ok('init');
+  const {driver} = await usual.json<{driver: string}>('info');
+  expect(await fresh.json('info')).toMatchObject({driver});
+});
+
+test('doctor --rebuild takes a store that the disk does not show for no other than a store', async () => {
+  const {code, stderr} = await callFailing(['doctor', '--rebuild'], 'stat store/format.json');
+  expect([code, stderr]).toEqual([1, expect.stringContaining('EIO')]);
+});
+
+test('what holds for an image is not forgotten where the disk does not show it', async () => {
+  await cli.ok('policy', 'base', '--profile', 'buildd');
+  const refs = join(cli.store, 'images/base/refs.json');
+  writeFileSync(refs, '');
+  await callFailing(['doctor', '--fix'], 'stat store/images/base/policy.json');
+  await cli.ok('doctor', '--fix');
+  expect(await cli.json('policy', 'base')).toMatchObject({profile: 'buildd'});
+});

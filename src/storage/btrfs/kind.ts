@@ -1,11 +1,12 @@
 /** Where volumes can be btrfs subvolumes. */
-import {existsSync, readdirSync, statfsSync} from 'node:fs';
+import {readdirSync, statfsSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError} from '../../errors.ts';
 import type {DriverKind} from '../kind.ts';
 import {described, obstacleTo, typeAt} from '../probes.ts';
 import {deleteSubvolume} from './nested.ts';
 import {createSubvolume, isSubvolume, snapshotSubvolume} from './subvolumes.ts';
+import {isThere} from '../../system/files.ts';
 
 /** statfs(2) */
 const BTRFS_SUPER_MAGIC = 0x9123683e;
@@ -28,7 +29,7 @@ export const btrfs: DriverKind = {
 
   /** Subvolumes may be read-only. */
   async deleteTrial(trial) {
-    if (!existsSync(trial) || statfsSync(trial).type !== BTRFS_SUPER_MAGIC) return;
+    if (!isThere(trial) || statfsSync(trial).type !== BTRFS_SUPER_MAGIC) return;
     for (const name of readdirSync(trial)) {
       const path = join(trial, name);
       if (isSubvolume(path)) await deleteSubvolume(path);

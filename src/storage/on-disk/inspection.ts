@@ -8,11 +8,11 @@
  * - removed volumes are looked at under the lock that those who remove them hold, and twice: the last heir of one
  *   goes a moment before the lock is taken.
  */
-import {existsSync, statSync} from 'node:fs';
+import {statSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError} from '../../errors.ts';
-import {isAbandoned, namesIn, removeIfExists, setAside} from '../../system/files.ts';
+import {isAbandoned, isThere, namesIn, removeIfExists, setAside} from '../../system/files.ts';
 import {hasEnded} from '../../system/owners.ts';
 import type {CheckOptions, Claims, VolumeProblem} from '../driver.ts';
 import {ATTRIBUTES} from '../overlay/merge.ts';
@@ -169,7 +169,7 @@ function foreignTo(directory: string, foreign: string): Finding {
 
 function missingLayers(volumes: string, {id, layers}: VolumeRecord): Finding[] {
   return layers
-    .filter((layer) => !existsSync(join(volumes, layer)))
+    .filter((layer) => !isThere(join(volumes, layer)))
     .map((layer) => ({kind: 'damaged-volume', what: `volume ${id} lacks its layer ${layer}`, volume: id}));
 }
 
@@ -179,7 +179,7 @@ function leftParts(room: Room, record: VolumeRecord): Finding[] {
   const directory = directoryOf(room.volumes, record.id);
   const left = (name: string, remove: (path: string) => void | Promise<void>): Finding[] => {
     const path = join(directory, name);
-    if (!existsSync(path) || !isSettled(join(directory, RECORD))) return [];
+    if (!isThere(path) || !isSettled(join(directory, RECORD))) return [];
     if (heirOf(room.volumes, record.id, name) !== undefined) return [];
     return [{...leftover(`${path} is of no use any more`), repair: () => remove(path)}];
   };

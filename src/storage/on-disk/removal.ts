@@ -9,12 +9,12 @@
  * its layer any more. That is decided under the lock of the volumes directory, by one process at a time. `create`
  * takes no lock: whoever clones a volume has pinned it, so it is not removed meanwhile.
  */
-import {closeSync, existsSync, openSync, renameSync} from 'node:fs';
+import {closeSync, openSync, renameSync} from 'node:fs';
 import {constants, setPriority} from 'node:os';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {isId} from '../../ids.ts';
-import {namesIn, setAside} from '../../system/files.ts';
+import {isThere, namesIn, setAside} from '../../system/files.ts';
 import {isSelf, self, startOf} from '../../system/identity.ts';
 import {Interrupted} from '../../system/interruption.ts';
 import {withLock} from '../../system/lock.ts';
@@ -181,7 +181,7 @@ async function letGo(room: Room, record: VolumeRecord): Promise<string> {
 async function moveAway(room: Room, id: string): Promise<string> {
   const gone = goneOf(room.volumes, id);
   // What is left of another removal of that id.
-  if (existsSync(gone)) await deleteParts(room, gone);
+  if (isThere(gone)) await deleteParts(room, gone);
   try {
     renameSync(directoryOf(room.volumes, id), gone);
   } catch (error) {
@@ -257,8 +257,8 @@ export async function deleteVolumeDirectory(room: Room, id: string): Promise<voi
 
 /** Where nothing is of a volume, there may be what is left of its removal, or an empty directory. */
 async function deleteRest(room: Room, id: string): Promise<void> {
-  if (existsSync(directoryOf(room.volumes, id))) return deleteVolumeDirectory(room, id);
-  if (existsSync(goneOf(room.volumes, id))) await deleteParts(room, goneOf(room.volumes, id));
+  if (isThere(directoryOf(room.volumes, id))) return deleteVolumeDirectory(room, id);
+  if (isThere(goneOf(room.volumes, id))) await deleteParts(room, goneOf(room.volumes, id));
 }
 
 function assertDeletable(volumes: string, id: string): void {

@@ -1,8 +1,7 @@
 /** The record of a frozen volume made anew, where what is left says for certain what was in it. */
-import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 import type {Claims} from '../driver.ts';
-import {namesIn} from '../../system/files.ts';
+import {isThere, namesIn} from '../../system/files.ts';
 import type {CheckedRoom} from './inspection.ts';
 import {directoryOf, LAYERS, readRecords, volumeOfLayer, type VolumeRecord} from './volume-record.ts';
 
@@ -23,7 +22,7 @@ export function restored(room: CheckedRoom, id: string, claims: Claims): VolumeR
   const below = heirOf(volumes, id)?.layers ?? [];
   const from = below.findIndex((layer) => volumeOfLayer(layer) === id);
   const layers = from >= 0 ? below.slice(from) : room.layersOf(id, parts, frozen.isFirst);
-  if (layers === undefined || !layers.every((layer) => existsSync(join(volumes, layer)))) return undefined;
+  if (layers === undefined || !layers.every((layer) => isThere(join(volumes, layer)))) return undefined;
   return {
     chrootctl: 1,
     id,

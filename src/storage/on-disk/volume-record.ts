@@ -2,11 +2,11 @@
  * What a driver knows of a volume: `volume.json` in the volume's directory. The file is also our mark: a directory
  * without it, or with somebody else's, is not ours to change.
  */
-import {existsSync, readdirSync} from 'node:fs';
+import {readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {isId} from '../../ids.ts';
-import {isTorn, readText, syncDirectory, writeAtomically, writeDurably} from '../../system/files.ts';
+import {isThere, isTorn, readText, syncDirectory, writeAtomically, writeDurably} from '../../system/files.ts';
 import type {Owner} from '../../system/identity.ts';
 import {isDriverName, type DriverName} from '../registry.ts';
 
@@ -102,7 +102,7 @@ function textOf(id: string, path: string): string | undefined {
 
 /** A directory of ours is made with its record in it and put in its place then, so what has a layer had a record. */
 function hasLayer(directory: string): boolean {
-  return LAYERS.some((part) => existsSync(join(directory, part)));
+  return LAYERS.some((part) => isThere(join(directory, part)));
 }
 
 /**
@@ -112,7 +112,7 @@ function hasLayer(directory: string): boolean {
 export function isWithoutRecord(volumes: string, id: string): boolean {
   const directory = directoryOf(volumes, id);
   const text = textOf(id, join(directory, RECORD));
-  return text === undefined || (isTorn(text) && existsSync(join(directory, 'work')));
+  return text === undefined || (isTorn(text) && isThere(join(directory, 'work')));
 }
 
 /** The process that is at work in a directory which is no volume by its name. */

@@ -6,7 +6,7 @@
  * paths in it say. One that is written to may not be so: overlayfs lets a directory of a lower layer be renamed by
  * noting on an empty one where it was (redirect_dir). Freezing puts there what is to be seen in it.
  */
-import {chmodSync, chownSync, existsSync, mkdirSync, statSync, utimesSync} from 'node:fs';
+import {chmodSync, chownSync, mkdirSync, statSync, utimesSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError} from '../../errors.ts';
 import {bytePath, directoriesIn} from '../trees/bytes.ts';
@@ -21,6 +21,7 @@ import {makeLockFile} from '../on-disk/removal.ts';
 import {VolumesOnDisk, type Settled} from '../on-disk/volumes.ts';
 import {forgetReached} from '../trees/reach.ts';
 import {copyAttributes, notedOn} from '../trees/xattrs.ts';
+import {isThere} from '../../system/files.ts';
 
 /** Whatever the kernel's defaults. */
 const PLAIN = ['metacopy=off', 'index=off'];
@@ -173,7 +174,7 @@ export class OverlayDriver extends VolumesOnDisk {
    */
   #allowMountAgain(id: string): void {
     const inner = join(directoryOf(this.volumes, id), 'work', 'work');
-    if (!existsSync(inner)) return;
+    if (!isThere(inner)) return;
     const holder = findHolder(layerOf(this.volumes, id));
     if (holder !== undefined)
       throw new ChrootctlError('BUSY', `volume ${id} is mounted already at ${holder.mountPoint}`);
