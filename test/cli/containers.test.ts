@@ -290,7 +290,7 @@ test('who is in no file of users goes by his number', async () => {
     ['update', 'base', '--', 'touch', '/g'],
     ['tag', 'base', 'stable'],
     ['run', '--profile', 'user', 'base', '--', 'ls', '/g'],
-    ['rm', 'base:stable'],
+    ['untag', 'base:stable'],
     ['gc'],
   ];
   for (const args of calls) {
