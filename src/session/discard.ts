@@ -2,6 +2,7 @@
 import type {SessionRecord} from '../store/records.ts';
 import {volumesOf} from '../store/sessions.ts';
 import type {Store} from '../store/store.ts';
+import {isSelf} from '../system/identity.ts';
 import {unmountRoot} from './root.ts';
 
 /**
@@ -18,6 +19,8 @@ export async function discard(
 ): Promise<void> {
   // That of a command that ended is mounted in a namespace that is gone by now.
   if (record.kind === 'session') await unmountRoot(store, record);
+  // Nobody else changes it any more.
+  if (record.kind === 'session' || !isSelf(record.owner)) await store.driver.takeOver?.(...volumesOf(record));
   for (const volume of volumesOf(record)) {
     if (!keep.includes(volume)) await (wait ? store.driver.remove(volume) : store.driver.discard(volume));
   }

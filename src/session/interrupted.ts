@@ -48,6 +48,8 @@ export async function settle(store: Store, record: SessionRecord): Promise<Sessi
   const own = (await store.driver.list()).find(({id}) => id === record.volume);
   if (own === undefined) throw await whyGone(store, record);
   if (own.state === 'active' && !isInterrupted(record)) return record;
+  // Who was changing it had its lock.
+  await store.driver.takeOver?.(...volumesOf(record));
   const made = await versionsMade(store, record);
   for (const volume of record.pending)
     if (volume !== record.volume && !made.has(volume)) await store.driver.remove(volume);

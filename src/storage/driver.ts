@@ -90,6 +90,12 @@ export interface StorageDriver {
   discard(id: string): Promise<void>;
 
   /**
+   * Whoever was at work in these volumes has let go of them, though his end may not be seen from here: that is known to
+   * who holds what they are part of. `remove` and `discard` leave them to him else.
+   */
+  takeOver?(...ids: string[]): Promise<void>;
+
+  /**
    * Who has an active volume mounted, in whatever mount namespace, where to mount it in a second one would damage it;
    * undefined when nobody has. `patient` (the default) waits a moment for who is just letting go of it, and asks the
    * kernel about mounts that nobody can see; else it is a look at those that can be seen.
@@ -150,6 +156,8 @@ export interface Claims {
   frozen: ReadonlyMap<string, {isFirst: boolean}>;
   /** Some records cannot be read: any volume may be named by one. */
   isComplete: boolean;
+  /** Whether certainly nobody is at work any more in a volume of that id, though who was cannot be seen from here. */
+  isGivenUp: (id: string) => boolean;
 }
 
 export interface VolumeHolder {

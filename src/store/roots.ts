@@ -43,9 +43,22 @@ export function rootsOf(store: Store): Roots {
 }
 
 /** The same as a driver wants to know it. */
-export function claimsOf({named, versions, unread}: Roots): Claims {
+export function claimsOf(store: Store, {sessions, dead, named, versions, unread}: Roots): Claims {
   const frozen = new Map(versions.map(({volume, parent}) => [volume, {isFirst: parent === null}]));
-  return {named, frozen, isComplete: unread.length === 0};
+  const isComplete = unread.length === 0;
+  const ended = new Set(dead.map(({id}) => id));
+  return {
+    named,
+    frozen,
+    isComplete,
+    // Who makes a volume has a session that names it; and where that is kept, its lock, from before he begins until after.
+    isGivenUp: (volume) =>
+      isComplete &&
+      !frozen.has(volume) &&
+      sessions
+        .filter((session) => volumesOf(session).includes(volume))
+        .every(({id, kind}) => ended.has(id) || (kind === 'session' && store.sessions.isUnchanged(id))),
+  };
 }
 
 /** A volume that nobody is found to name, and that may be somebody's all the same. */

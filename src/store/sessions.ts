@@ -124,6 +124,11 @@ export class Sessions {
     return record;
   }
 
+  /** Whether certainly nobody begins, changes or ends a session that is kept. */
+  isUnchanged(id: string): boolean {
+    return isLocked(this.#layout.lock('session', id)) === false;
+  }
+
   /** All records, and the files of those that cannot be read: any of them may use any version. */
   all(): Found<SessionRecord> {
     return recordsIn(this.#layout.sessions, SessionRecord);

@@ -48,7 +48,7 @@ function restInRoom(store: Store): Leftover {
     kind: 'leftover',
     what: `${store.layout.volumes}: what interrupted calls left there`,
     fix: 'delete it',
-    collect: () => store.driver.check({fix: true, claims: () => claimsOf(rootsOf(store))}),
+    collect: () => store.driver.check({fix: true, claims: () => claimsOf(store, rootsOf(store))}),
   };
 }
 

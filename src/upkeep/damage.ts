@@ -21,7 +21,7 @@ export interface Damage extends Omit<Leftover, 'collect'> {
 export async function damage(store: Store, {left, roots}: Survey): Promise<Damage[]> {
   const images = store.imageNames().map((name) => store.image(name));
   const check = (options: {fix?: boolean} = {}): Promise<VolumeProblem[]> =>
-    store.driver.check({...options, claims: () => claimsOf(rootsOf(store))});
+    store.driver.check({...options, claims: () => claimsOf(store, rootsOf(store))});
   const inRoom = await check();
   let mended: Promise<unknown> | undefined;
   /** All that can be mended, in one go. */

@@ -10,9 +10,11 @@
  */
 import {statSync} from 'node:fs';
 import {join} from 'node:path';
+import {isDeepStrictEqual} from 'node:util';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError} from '../../errors.ts';
 import {isAbandoned, isThere, namesIn, removeIfExists, setAside} from '../../system/files.ts';
+import {isHeld} from '../../system/life.ts';
 import {hasEnded} from '../../system/owners.ts';
 import type {CheckOptions, Claims, VolumeProblem} from '../driver.ts';
 import {ATTRIBUTES} from '../overlay/merge.ts';
@@ -59,10 +61,12 @@ export async function checkVolumes(
 ): Promise<VolumeProblem[]> {
   const {volumes} = room;
   const ids = idsIn(volumes);
-  const findings: Finding[] = halvesIn(volumes).flatMap((name) => half(room, name));
+  const halves = halvesIn(volumes);
   // After the look what there is: a record precedes the volume that it names.
-  let asked: Claims | undefined;
-  for (const id of ids) findings.push(...(await lookAt(room, id, () => (asked ??= claims()))));
+  let answer: Claims | undefined;
+  const asked = (): Claims => (answer ??= claims());
+  const findings: Finding[] = halves.flatMap((name) => half(room, name, asked));
+  for (const id of ids) findings.push(...(await lookAt(room, id, asked)));
   if (ids.length === 0 && findings.length === 0) return [];
   const removed = await leftByRemovals(volumes);
   if (fix) {
@@ -79,12 +83,21 @@ export async function checkVolumes(
   ];
 }
 
-const NO_CLAIMS: Claims = {named: new Set(), frozen: new Map(), isComplete: true};
+const NO_CLAIMS: Claims = {
+  named: new Set(),
+  frozen: new Map(),
+  isComplete: true,
+  isGivenUp: () => false,
+};
 
 /** A directory that by its name is no volume yet, or no more: of somebody who is at work, or who died at it. */
-function half(room: Room, name: string): Finding[] {
+function half(room: Room, name: string, claims: () => Claims): Finding[] {
   const directory = join(room.volumes, name);
-  if (name.endsWith('.tmp') ? !isAbandoned(directory) : isBeingDeleted(directory)) return [];
+  const id = name.slice(0, name.indexOf('.'));
+  const isLeft = name.endsWith('.tmp')
+    ? isAbandoned(directory) || (claims().isGivenUp(id) && isThere(directory))
+    : !isBeingDeleted(directory);
+  if (!isLeft) return [];
   const what = `${directory} was left by a volume half made or half removed`;
   return [{...leftover(what), repair: () => deleteParts(room, directory)}];
 }
@@ -92,7 +105,17 @@ function half(room: Room, name: string): Finding[] {
 /** By the process that its record names, or by one that was at it a moment ago. */
 function isBeingDeleted(directory: string): boolean {
   const maker = makerIn(directory);
-  return maker === undefined ? !isSettled(directory) : !hasEnded(maker);
+  return maker === undefined
+    ? !isSettled(directory)
+    : !hasEnded(maker, () => isHeld(join(directory, RECORD)));
+}
+
+/** Whether nobody is at work any more in the volume of a record. */
+function isLeftAlone(room: Room, {id, maker}: VolumeRecord, claims: () => Claims): boolean {
+  if (maker === undefined) return false;
+  if (hasEnded(maker)) return true;
+  // He may have come to the end of it since the record was read.
+  return claims().isGivenUp(id) && isDeepStrictEqual(readRecord(room.volumes, id)?.maker, maker);
 }
 
 /** Removed volumes that nobody needs any more, and nobody is about to collect either. */
@@ -114,16 +137,17 @@ async function lookAt(room: CheckedRoom, id: string, claims: () => Claims): Prom
     return unreadable(room, id, claims(), error);
   }
   if (record === undefined) return withoutVolume(room, id);
-  const ofDead = record.maker !== undefined && hasEnded(record.maker);
   if (record.state === 'making') {
     const what = `volume ${id} was left half made`;
-    return ofDead ? [{...leftover(what), repair: () => deleteVolumeDirectory(room, id)}] : [];
+    return isLeftAlone(room, record, claims)
+      ? [{...leftover(what), repair: () => deleteVolumeDirectory(room, id)}]
+      : [];
   }
   if (record.state === 'removed') return temporaries(directoryOf(volumes, id), id);
   const missing = missingLayers(volumes, record);
   return [
     ...(missing.length > 0 ? missing : await room.inspect(record)),
-    ...leftParts(room, record),
+    ...leftParts(room, record, claims),
     ...temporaries(directoryOf(volumes, id), id),
   ];
 }
@@ -174,8 +198,8 @@ function missingLayers(volumes: string, {id, layers}: VolumeRecord): Finding[] {
 }
 
 /** What freezing would have deleted at its end, or a merge that was never finished. */
-function leftParts(room: Room, record: VolumeRecord): Finding[] {
-  if (record.maker !== undefined && !hasEnded(record.maker)) return [];
+function leftParts(room: Room, record: VolumeRecord, claims: () => Claims): Finding[] {
+  if (record.maker !== undefined && !isLeftAlone(room, record, claims)) return [];
   const directory = directoryOf(room.volumes, record.id);
   const left = (name: string, remove: (path: string) => void | Promise<void>): Finding[] => {
     const path = join(directory, name);

@@ -17,6 +17,7 @@ import {isId} from '../../ids.ts';
 import {isThere, namesIn, setAside} from '../../system/files.ts';
 import {isSelf, self, startOf} from '../../system/identity.ts';
 import {Interrupted} from '../../system/interruption.ts';
+import {LOCKED_MODE} from '../../system/life.ts';
 import {withLock} from '../../system/lock.ts';
 import {describeOwner, hasEnded} from '../../system/owners.ts';
 import {start} from '../../system/programs.ts';
@@ -111,6 +112,11 @@ export async function discardVolume(room: Room, id: string): Promise<void> {
 /** Entries that are deleted in about a tenth of a second: as long as it takes to start a run. */
 const MOST_AT_ONCE = 10_000;
 
+/** Where somebody else looks from another container, only a lock that is held for life tells of one (life.ts). */
+const LOCK_RECORD =
+  `if [ -e "$0/${RECORD}" ]; then exec 9<"$0/${RECORD}"; ` +
+  `flock 9 && chmod ${LOCKED_MODE.toString(8)} "$0/${RECORD}"; fi`;
+
 /**
  * A process of its own, in a session of its own: it outlives us and what a terminal sends us. False where none can be
  * started.
@@ -118,7 +124,8 @@ const MOST_AT_ONCE = 10_000;
 function isDeletedLater(directory: string, {chrootctl, id, driver}: VolumeRecord): boolean {
   const parts = PARTS.map((part) => join(directory, part));
   // The record last: it says who is at work, so that nobody takes the rest for a leftover while he is.
-  const script = 'read -r go; rm -rf --one-file-system -- "$@" && rm -rf --one-file-system -- "$0"';
+  const rm = 'rm -rf --one-file-system --';
+  const script = `read -r go; ${LOCK_RECORD}; ${rm} "$@" && ${rm} "$0"`;
   const child = start('sh', ['-c', script, directory, ...parts], {
     cwd: '/',
     detached: true,
@@ -145,6 +152,14 @@ function isDeletedLater(directory: string, {chrootctl, id, driver}: VolumeRecord
     child.unref();
   }
   return true;
+}
+
+/** From here on it is us who is at work in a volume in which somebody was. */
+export function takeOver(volumes: string, id: string): void {
+  const record = readIfReadable(volumes, id);
+  if (record === undefined || record === 'unreadable') return;
+  if (record.maker !== undefined && !isSelf(record.maker))
+    writeRecord(volumes, {...record, maker: self()}, {durable: false});
 }
 
 async function removeActive(room: Room, record: VolumeRecord): Promise<void> {

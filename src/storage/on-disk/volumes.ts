@@ -45,7 +45,7 @@ import {
   writeRecordIn,
   type VolumeRecord,
 } from './volume-record.ts';
-import {deleteParts, deleteVolumeDirectory, discardVolume, removeVolumes} from './removal.ts';
+import {deleteParts, deleteVolumeDirectory, discardVolume, removeVolumes, takeOver} from './removal.ts';
 
 /** What a record says anew when its volume is frozen. */
 export type Settled = Pick<VolumeRecord, 'layers'> & Partial<VolumeRecord>;
@@ -146,6 +146,11 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
 
   async discard(id: string): Promise<void> {
     await discardVolume(this, id);
+  }
+
+  takeOver(...ids: string[]): Promise<void> {
+    for (const id of ids) takeOver(this.volumes, id);
+    return Promise.resolve();
   }
 
   list(): Promise<VolumeInfo[]> {
