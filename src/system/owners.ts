@@ -61,8 +61,10 @@ export function find(owner: Owner): Whereabouts {
   const all = entries();
   for (const entry of all) {
     const process: Process = {entry, pid: entry, started: owner.started};
-    if (numbersOf(entry).at(-1) !== owner.pid || !isRunning(process)) continue;
-    const namespace = namespaceOf(entry);
+    const numbers = numbersOf(entry);
+    if (numbers.at(-1) !== owner.pid || !isRunning(process)) continue;
+    // One that has a single number is of our own namespace, also where we may not look at it.
+    const namespace = numbers.length === 1 ? self().namespace : namespaceOf(entry);
     if (namespace === owner.namespace) return isOfBoot(process, owner) ? process : 'unseen';
     // Not ours to look at: it may be the one.
     if (namespace === undefined && isRunning(process)) return 'unseen';

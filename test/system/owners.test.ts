@@ -121,6 +121,15 @@ test('one that /proc hides from us counts as alive', async () => {
   expect(said).toEqual([null, true, 'unseen', false]);
 });
 
+test('one of our own namespace that we may not look at is not taken for one further in', async () => {
+  const said = await saidIn(
+    ['setpriv', '--bounding-set=-sys_ptrace', '--inh-caps=-all'],
+    `const owner = {...self(), pid: 1, started: startOf(1), namespace: 'pid:[1]'};
+     console.log(JSON.stringify(find(owner)));`,
+  );
+  expect(said).toBe('ended');
+});
+
 /** Starts a process of more rights than what it becomes then, to which it names that one's number. */
 const HIDING = `
   mount -t proc -o hidepid=2,gid=1 proc /proc || exit
