@@ -38,9 +38,8 @@ export async function commitSession(
       const publication = {...publicationOf(record, options), tell};
       checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
-        if (store.execs.runningIn(id).length > 0 || !(await unmounted(store, record))) {
-          return commitLive(store, record, publication);
-        }
+        const isInUse = store.execs.runningIn(id).length > 0 || isHeldElsewhere(store, record);
+        if (isInUse || !(await unmounted(store, record))) return commitLive(store, record, publication);
         return commitIdle(store, record, publication);
       });
     }),
@@ -63,11 +62,18 @@ export async function endSession(
       const publication = options.commit === undefined ? undefined : publicationOf(record, options.commit);
       if (publication !== undefined) checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
+        // Before the mount goes, and others go with it.
+        const isHeld = publication !== undefined && isHeldElsewhere(store, record);
         await unmountRoot(store, record);
         if (publication === undefined) {
           const made = isInterrupted(record) ? await versionsMade(store, record) : undefined;
           await end(store, record, [...(made?.keys() ?? [])]);
           return undefined;
+        }
+        if (isHeld) {
+          const {committed, copy} = await publishCopy(store, record, {...publication, tell});
+          await end(store, {...record, pending: [copy]}, [copy]);
+          return committed;
         }
         const committed = await publish(store, {
           ...publication,
@@ -145,8 +151,19 @@ async function commitIdle(store: Store, record: SessionRecord, publication: Unfr
   return committed;
 }
 
-/** Something runs in it: its processes are stopped while a copy of its state is taken. */
+/** Something runs in it, or may: its processes are stopped while a copy of its state is taken. */
 async function commitLive(store: Store, record: SessionRecord, publication: Unfrozen): Promise<Committed> {
+  const {committed, copy} = await publishCopy(store, record, publication);
+  const version = committed.image === record.image ? committed.version : record.version;
+  store.sessions.replace({...record, version, saved: copy});
+  return committed;
+}
+
+async function publishCopy(
+  store: Store,
+  record: SessionRecord,
+  publication: Unfrozen,
+): Promise<{committed: Committed; copy: string}> {
   const copy = randomId();
   store.sessions.replace({...record, pending: [copy]});
   const committed = await publish(store, {
@@ -158,9 +175,12 @@ async function commitLive(store: Store, record: SessionRecord, publication: Unfr
       return copy;
     },
   });
-  const version = committed.image === record.image ? committed.version : record.version;
-  store.sessions.replace({...record, version, saved: copy});
-  return committed;
+  return {committed, copy};
+}
+
+/** Whether somebody who cannot be found may go on writing in the session's root when it is mounted here no more. */
+function isHeldElsewhere({driver}: Store, {volume}: SessionRecord): boolean {
+  return driver.mayBeHeld?.(volume) === true;
 }
 
 type Unfrozen = Omit<Publication, 'freeze'>;

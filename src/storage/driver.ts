@@ -103,6 +103,12 @@ export interface StorageDriver {
   holder?(id: string, options?: {patient?: boolean}): Promise<VolumeHolder | undefined>;
 
   /**
+   * Whether somebody may write to an active volume after it is unmounted here and frozen, so that only a copy of it is sure
+   * to stay as it is. Where freezing does not make another tree by itself.
+   */
+  mayBeHeld?(id: string): boolean;
+
+  /**
    * From now on, until it is called what this gives, this process notices data that cannot be written to the disk: freezing
    * a volume that was made meanwhile fails instead of acknowledging what is lost. Where the storage does not tell by itself.
    */

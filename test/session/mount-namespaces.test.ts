@@ -1,5 +1,5 @@
 /** A kept session, used from several mount namespaces: its upper directory is mounted once, or nobody would know what is in it. */
-import {afterEach, expect, test} from '@jest/globals';
+import {afterEach, describe, expect, test} from '@jest/globals';
 import {execFileSync, type ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
@@ -109,4 +109,32 @@ test('a root that was detached is mounted again when nobody is in it any more', 
   expect((await cli.call(['exec', 'work', '--', 'true'])).stderr).toContain('cannot be seen from here');
   await end(inside);
   await cli.ok('exec', 'work', '--', 'true');
+});
+
+describe('on directory a version does not change, though somebody goes on writing in the root it was made of', () => {
+  const places = {'from the host': [], 'from another container': CONTAINER};
+  const commits = [
+    ['commit', 'work'],
+    ['session', 'end', 'work', '--commit'],
+  ];
+  const calls = Object.entries(places).flatMap(([where, here]) =>
+    commits.map((args) => ({where, here, args})),
+  );
+
+  test.each(calls)('$where: $args', async ({here, args}) => {
+    const cli = new Cli({driver: 'directory'});
+    await cli.importRoot();
+    await cli.ok('session', 'begin', 'base', '--name', 'work');
+    const script = 'cd "$0" && echo early >f && echo up; read -r _; echo late >f; echo written; read -r _';
+    const inside = cli.start([], {
+      through: [...CONTAINER, 'sh', '-c', script, join(cli.store, 'mnt/work')],
+    });
+    await once(inside.stdout!, 'data');
+    expect(await cli.call(args, {through: here})).toMatchObject({code: 0});
+    inside.stdin?.write('\n');
+    await once(inside.stdout!, 'data');
+    expect(await cli.ok('run', 'base', '--', 'cat', '/f')).toBe('early');
+    await end(inside);
+    expect(await cli.ok('doctor')).toBe('all is well');
+  });
 });

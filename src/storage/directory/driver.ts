@@ -3,6 +3,8 @@
  * parent where the file system can (reflinks: btrfs, xfs), and is a full copy where it cannot.
  */
 import {join} from 'node:path';
+import {seesEverybody} from '../../system/owners.ts';
+import {findHolder, layerOf} from '../on-disk/busy.ts';
 import {copyTree} from '../trees/copy.ts';
 import type {VolumeRecord} from '../on-disk/volume-record.ts';
 import type {Settled} from '../on-disk/volumes.ts';
@@ -18,6 +20,14 @@ export class DirectoryDriver extends WholeTrees {
     if (parent === undefined) this.makeEmptyLayer(join(this.volumes, record.id));
     else await copyTree(this.ownLayer(parent), this.ownLayer(record));
     return {};
+  }
+
+  /**
+   * What is frozen is the tree itself. Who stands in a copy of its mount, in another mount namespace, keeps it when that
+   * goes with ours, and is in no table then.
+   */
+  mayBeHeld(id: string): boolean {
+    return !seesEverybody() || findHolder([layerOf(this.volumes, id)], {elsewhere: true}) !== undefined;
   }
 
   protected override async makeDurable(record: VolumeRecord): Promise<void> {

@@ -41,7 +41,7 @@ export async function assertMountedNowhere(...sought: readonly Sought[]): Promis
 /** The first mount found of one of the volumes that is still there after a moment. */
 async function lastingHolder(...sought: readonly Sought[]): Promise<Holder | undefined> {
   for (let waited = 0; ; waited += PAUSE_MS) {
-    const holder = findHolder(...sought) ?? (seesEverybody() ? undefined : await unseenHolder(sought));
+    const holder = findHolder(sought) ?? (seesEverybody() ? undefined : await unseenHolder(sought));
     if (holder === undefined || waited >= PATIENCE_MS) return holder;
     await sleep(PAUSE_MS);
   }
@@ -57,10 +57,16 @@ async function unseenHolder(sought: readonly Sought[]): Promise<Holder | undefin
   return undefined;
 }
 
-/** The first mount found of one of the volumes, in any mount namespace that we may look into. */
-export function findHolder(...sought: readonly Sought[]): Holder | undefined {
-  const namespaces = new Set<string>();
+/**
+ * The first mount found of one of the volumes, in any mount namespace that we may look into; with `elsewhere`, in any other
+ * than ours.
+ */
+export function findHolder(
+  sought: readonly Sought[],
+  {elsewhere = false}: {elsewhere?: boolean} = {},
+): Holder | undefined {
   const ours = readlinkSync('/proc/self/ns/mnt');
+  const namespaces = new Set(elsewhere ? [ours] : []);
   for (const pid of pids()) {
     const namespace = linkOf(pid, 'ns/mnt');
     if (namespace === undefined || namespaces.has(namespace)) continue;

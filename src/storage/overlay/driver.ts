@@ -120,7 +120,7 @@ export class OverlayDriver extends VolumesOnDisk {
   async holder(id: string, {patient = true}: {patient?: boolean} = {}): Promise<VolumeHolder | undefined> {
     const sought = this.#soughtOf(id);
     if (sought === undefined) return undefined;
-    return patient ? certainHolder(sought) : findHolder(sought);
+    return patient ? certainHolder(sought) : findHolder([sought]);
   }
 
   /** Merges layers when there are too many; or its own with what directories that were renamed have from others. */
@@ -175,7 +175,7 @@ export class OverlayDriver extends VolumesOnDisk {
   #allowMountAgain(id: string): void {
     const inner = join(directoryOf(this.volumes, id), 'work', 'work');
     if (!isThere(inner)) return;
-    const holder = findHolder(layerOf(this.volumes, id));
+    const holder = findHolder([layerOf(this.volumes, id)]);
     if (holder !== undefined)
       throw new ChrootctlError('BUSY', `volume ${id} is mounted already at ${holder.mountPoint}`);
     deleteTree(inner);
