@@ -38,7 +38,7 @@ export async function commitSession(
       const publication = {...publicationOf(record, options), tell};
       checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
-        const isInUse = store.execs.runningIn(id).length > 0 || isHeldElsewhere(store, record);
+        const isInUse = store.execs.runningIn(id).length > 0 || (await isHeldElsewhere(store, record));
         if (isInUse || !(await unmounted(store, record))) return commitLive(store, record, publication);
         return commitIdle(store, record, publication);
       });
@@ -63,7 +63,7 @@ export async function endSession(
       if (publication !== undefined) checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
         // Before the mount goes, and others go with it.
-        const isHeld = publication !== undefined && isHeldElsewhere(store, record);
+        const isHeld = publication !== undefined && (await isHeldElsewhere(store, record));
         await unmountRoot(store, record);
         if (publication === undefined) {
           const made = isInterrupted(record) ? await versionsMade(store, record) : undefined;
@@ -179,8 +179,8 @@ async function publishCopy(
 }
 
 /** Whether somebody who cannot be found may go on writing in the session's root when it is mounted here no more. */
-function isHeldElsewhere({driver}: Store, {volume}: SessionRecord): boolean {
-  return driver.mayBeHeld?.(volume) === true;
+async function isHeldElsewhere({driver}: Store, {volume}: SessionRecord): Promise<boolean> {
+  return (await driver.mayBeHeld?.(volume)) === true;
 }
 
 type Unfrozen = Omit<Publication, 'freeze'>;

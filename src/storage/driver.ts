@@ -106,7 +106,7 @@ export interface StorageDriver {
    * Whether somebody may write to an active volume after it is unmounted here and frozen, so that only a copy of it is sure
    * to stay as it is. Where freezing does not make another tree by itself.
    */
-  mayBeHeld?(id: string): boolean;
+  mayBeHeld?(id: string): Promise<boolean>;
 
   /**
    * From now on, until it is called what this gives, this process notices data that cannot be written to the disk: freezing

@@ -4,7 +4,7 @@
  */
 import {join} from 'node:path';
 import {seesEverybody} from '../../system/owners.ts';
-import {findHolder, layerOf} from '../on-disk/busy.ts';
+import {isMountedElsewhere, layerOf} from '../on-disk/busy.ts';
 import {copyTree} from '../trees/copy.ts';
 import type {VolumeRecord} from '../on-disk/volume-record.ts';
 import type {Settled} from '../on-disk/volumes.ts';
@@ -26,8 +26,8 @@ export class DirectoryDriver extends WholeTrees {
    * What is frozen is the tree itself. Who stands in a copy of its mount, in another mount namespace, keeps it when that
    * goes with ours, and is in no table then.
    */
-  mayBeHeld(id: string): boolean {
-    return !seesEverybody() || findHolder([layerOf(this.volumes, id)], {elsewhere: true}) !== undefined;
+  async mayBeHeld(id: string): Promise<boolean> {
+    return !seesEverybody() || isMountedElsewhere(layerOf(this.volumes, id));
   }
 
   protected override async makeDurable(record: VolumeRecord): Promise<void> {

@@ -15,7 +15,7 @@ export interface Holder extends VolumeHolder {
   id: string;
 }
 
-/** A namespace outlives the last process that its owner waits for by a moment. */
+/** A namespace outlives the last process that its owner waits for by a moment, and a new one has copies of all mounts for one. */
 const PATIENCE_MS = 500;
 const PAUSE_MS = 25;
 
@@ -38,10 +38,21 @@ export async function assertMountedNowhere(...sought: readonly Sought[]): Promis
   if (holder !== undefined) throw busy(holder);
 }
 
+/** Whether a mount of the volume in another namespace than ours, of those that can be looked into, lasts for a moment. */
+export async function isMountedElsewhere(sought: Sought): Promise<boolean> {
+  return (await lasting(() => findHolder([sought], {elsewhere: true}))) !== undefined;
+}
+
 /** The first mount found of one of the volumes that is still there after a moment. */
-async function lastingHolder(...sought: readonly Sought[]): Promise<Holder | undefined> {
+function lastingHolder(...sought: readonly Sought[]): Promise<Holder | undefined> {
+  return lasting(() => findHolder(sought) ?? (seesEverybody() ? undefined : unseenHolder(sought)));
+}
+
+async function lasting(
+  find: () => Holder | undefined | Promise<Holder | undefined>,
+): Promise<Holder | undefined> {
   for (let waited = 0; ; waited += PAUSE_MS) {
-    const holder = findHolder(sought) ?? (seesEverybody() ? undefined : await unseenHolder(sought));
+    const holder = await find();
     if (holder === undefined || waited >= PATIENCE_MS) return holder;
     await sleep(PAUSE_MS);
   }
