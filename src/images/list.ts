@@ -2,7 +2,7 @@
 import type {Reference} from '../reference.ts';
 import type {Image} from '../store/image.ts';
 import {readable, type HistoryEntry, type RunConfig, type VersionRecord} from '../store/records.ts';
-import {readReference, resolveReference, tagsOf} from '../store/resolve.ts';
+import {compareTags, readReference, resolveReference, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 
 /** One version, as `images --json` shows it. */
@@ -34,12 +34,12 @@ export function listVersions(store: Store, image?: string): ListedVersion[] {
   return names.flatMap((name) => {
     // Of an image whose tags cannot be read the versions can be used all the same.
     const tags = readable(() => store.image(name).refs().tags) ?? {};
-    const byVersion = Map.groupBy(Object.entries(tags), ([, id]) => id);
+    const byVersion = Map.groupBy(Object.keys(tags).sort(compareTags), (tag) => tags[tag]);
     return store
       .image(name)
       .versions()
       .reverse()
-      .map((version) => listed(version, byVersion.has(version.id) ? tagsOf(tags, version.id) : []));
+      .map((version) => listed(version, byVersion.get(version.id) ?? []));
   });
 }
 

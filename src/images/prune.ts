@@ -1,7 +1,7 @@
 /** Dropping versions that nothing refers to: no tag points at them and no session uses them. */
 import {parseReference} from '../reference.ts';
 import type {Image} from '../store/image.ts';
-import {messageIfDamaged} from '../store/records.ts';
+import {messageIfDamaged, type VersionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
 import {existing} from './list.ts';
 import {removeUnused, type Removed} from './remove.ts';
@@ -33,12 +33,14 @@ export async function prune(store: Store, options: PruneOptions): Promise<Pruned
   const latestDate = Date.now() - olderThan * 1000;
   const removed: Pruned['removed'] = [];
   const left: string[] = [];
+  const unread = unreadSession(store);
   for (const name of names) {
     const known = store.image(name);
+    const leave = (damage: string): void => void left.push(`image ${name} is left: ${damage}`);
     await known.change(async (change) => {
-      const damage = damageOf(known) ?? unreadSession(store);
+      const damage = damageOf(known) ?? unread;
       if (damage !== undefined) {
-        left.push(`image ${name} is left: ${damage}`);
+        leave(damage);
         return;
       }
       // A version that no move has led to is not untagged: its commit died, or the tags are older than it.
@@ -49,15 +51,23 @@ export async function prune(store: Store, options: PruneOptions): Promise<Pruned
         .sort((a, b) => (a.id < b.id ? -1 : 1))
         .slice(0, keep === 0 ? undefined : -keep)
         .filter(({id, created}) => !tagged.has(id) && published.has(id) && Date.parse(created) <= latestDate);
-      const pins = store.sessions.pins(untagged);
+      if (untagged.length === 0) return;
+      const unreadSince = unreadSession(store);
+      if (unreadSince !== undefined) {
+        leave(unreadSince);
+        return;
+      }
       const ids = untagged.map(({id}) => id);
-      const gone = new Set(
-        dryRun ? ids.filter((id) => !pins.has(id)) : await removeUnused(store, change, ids),
-      );
+      const gone = new Set(dryRun ? unusedIn(store, untagged) : await removeUnused(store, change, ids));
       for (const {id, size} of untagged) if (gone.has(id)) removed.push({image: name, version: id, size});
     });
   }
   return {removed, bytes: removed.reduce((sum, {size}) => sum + size, 0), left};
+}
+
+function unusedIn({sessions}: Store, versions: readonly VersionRecord[]): string[] {
+  const pins = sessions.pins(versions);
+  return versions.flatMap(({id}) => (pins.has(id) ? [] : id));
 }
 
 /** A session whose record cannot be read may use any version. */

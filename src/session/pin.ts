@@ -9,7 +9,7 @@ import {formatReference, type Reference} from '../reference.ts';
 import {optionsUnder} from '../store/policy.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import type {ImageChange} from '../store/image.ts';
-import {resolveReference, resolveUnderPolicy, tagsOf} from '../store/resolve.ts';
+import {resolveReference, resolveUnderPolicy} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
 import {isoTime} from '../system/clock.ts';
 import {self} from '../system/identity.ts';
@@ -146,7 +146,8 @@ function unlessRemoving(
  */
 function undoDeadRemoval(change: ImageChange): Promise<void> {
   const {tags} = change.image.refs();
-  change.putBack(change.image.removingIds().filter((id) => tagsOf(tags, id).length > 0));
+  const tagged = new Set(Object.values(tags));
+  change.putBack(change.image.removingIds().filter((id) => tagged.has(id)));
   return Promise.resolve();
 }
 

@@ -12,7 +12,12 @@ const CHANCE = /\/proc\/|<(?:pipe|socket|anon_inode):/;
  * name that is read out of a directory and each KiB that is read out of a file. @throws Error when chrootctl fails
  */
 export function fileWork(cli: Cli, ...args: readonly string[]): number {
-  return traced(cli, args)
+  return fileWorkThrough([], cli, ...args);
+}
+
+/** The same of one that is started by a program, of these words. */
+export function fileWorkThrough(through: readonly string[], cli: Cli, ...args: readonly string[]): number {
+  return traced(cli, args, through)
     .filter((line) => !CHANCE.test(line))
     .reduce((sum, line) => sum + 1 + namesIn(line) + kibibytesIn(line), 0);
 }
@@ -23,12 +28,12 @@ export function looksAtMounts(cli: Cli, ...args: readonly string[]): number {
 }
 
 /** The lines of strace(1). */
-function traced(cli: Cli, args: readonly string[]): string[] {
+function traced(cli: Cli, args: readonly string[], through: readonly string[] = []): string[] {
   const traces = join(cli.directory, 'traces');
   mkdirSync(traces);
   // One file for each process, so that no line is cut in two by another's; -y adds the paths of descriptors.
   const strace = ['-ff', '-y', '-qq', '-s', '4096', '-e', 'signal=none', '-e', 'trace=%file,getdents64,read'];
-  execFileSync('strace', [...strace, '-o', join(traces, 'trace'), BINARY, ...args], {
+  execFileSync('strace', [...strace, '-o', join(traces, 'trace'), ...through, BINARY, ...args], {
     cwd: cli.directory,
     env: {PATH: process.env['PATH'], HOME: cli.directory, CHROOTCTL_ROOT: cli.store},
     stdio: ['ignore', 'ignore', 'pipe'],
