@@ -1,6 +1,6 @@
 import {string as stringArg} from '@oclif/core/args';
 import {string} from '@oclif/core/flags';
-import {policyOf, setPolicy} from '../src/images/policy.ts';
+import {policyOf, setPolicy} from '../src/images/set-policy.ts';
 import {BaseCommand} from './shared/base.ts';
 
 export default class Policy extends BaseCommand {

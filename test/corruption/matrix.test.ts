@@ -6,7 +6,7 @@ import {basename, dirname, join, relative} from 'node:path';
 import {ChrootctlError} from '../../src/errors.ts';
 import {importImage} from '../../src/images/import.ts';
 import {damageIn, listVersions} from '../../src/images/list.ts';
-import {setPolicy} from '../../src/images/policy.ts';
+import {setPolicy} from '../../src/images/set-policy.ts';
 import {prune} from '../../src/images/prune.ts';
 import {tagVersion} from '../../src/images/tags.ts';
 import {begin} from '../../src/session/begin.ts';

@@ -21,17 +21,19 @@ import type {
 import type {Note} from '../ledger.ts';
 import {locked, makeLockFile} from '../on-disk/removal.ts';
 import {checkRoom} from './leftovers.ts';
-import {hasDependents, isBusy, isMissing, isTaken, refusal, tryZfs, zfs} from './command.ts';
+import {hasDependents, isBusy, isMissing, refusal, tryZfs, zfs} from './command.ts';
 import {lackingPermissions} from './delegation.ts';
-import {adoptHalfMade, YOUNG_MS} from './half-made.ts';
+import {YOUNG_MS} from './half-made.ts';
+import {makeDataset, optionsOf} from './making.ts';
 import {ZfsLedger} from './pool-ledger.ts';
-import {list, placeOf, type Dataset, type Place} from './listing.ts';
+import {list, placeOf, volumesIn, type Dataset, type Place} from './listing.ts';
+import {datasetsIn, missing} from './contents.ts';
+import {describeRoom} from './description.ts';
+import {written, writtenBy} from './sizes.ts';
 import {liveName, PROPERTY, Room} from './names.ts';
 import {perform} from './operations.ts';
-import {programFeatures} from './program.ts';
 import {annotate, freeze} from './transaction.ts';
 import {Plan} from './removal-plan.ts';
-import {isMarkOf, markOf} from './room.ts';
 import {ZfsStreams} from './send.ts';
 
 /** What this process has made itself, it need not ask for. */
@@ -79,21 +81,25 @@ export class ZfsDriver implements StorageDriver {
   }
 
   async create(id: string, {parent, ephemeral = false, limit}: CreateOptions = {}): Promise<void> {
-    const properties = [
-      'canmount=noauto',
-      `${PROPERTY.volume}=${id}`,
-      ...(parent === undefined ? [] : [`${PROPERTY.parent}=${parent}`]),
+    const properties = optionsOf([
+      [PROPERTY.volume, id],
+      ...(parent === undefined ? [] : [[PROPERTY.parent, parent] as const]),
       // What does not outlive its command need not wait for the disk; freezing it syncs all of it.
-      ...(ephemeral ? [`${PROPERTY.ephemeral}=on`, 'sync=disabled'] : []),
-      ...(limit === undefined ? [] : [`quota=${limit}`]),
-    ].flatMap((property) => ['-o', property]);
+      ...(ephemeral
+        ? ([
+            [PROPERTY.ephemeral, 'on'],
+            ['sync', 'disabled'],
+          ] as const)
+        : []),
+      ...(limit === undefined ? [] : [['quota', String(limit)] as const]),
+    ]);
     if (parent !== undefined) {
       const origin = await this.#clone(parent, properties, id);
       this.#made.set(id, {ephemeral, parent, origin});
       return;
     }
     makeLockFile(this.#directory);
-    await this.#make(['create', ...properties, this.#room.volume(id)], id);
+    await makeDataset(['create', ...properties, this.#room.volume(id)], id);
     this.#made.set(id, {ephemeral, parent: null, origin: undefined});
   }
 
@@ -147,17 +153,11 @@ export class ZfsDriver implements StorageDriver {
     await this.#locked(async () => {
       const base = liveName(source, newId);
       await zfs('snapshot', '-o', `${PROPERTY.volume}=${newId}`, base);
-      const properties = [
-        'canmount=noauto',
-        `${PROPERTY.volume}=${newId}`,
-        `${PROPERTY.parent}=${parent ?? '-'}`,
-      ];
-      await zfs(
-        'clone',
-        ...properties.flatMap((property) => ['-o', property]),
-        base,
-        this.#room.volume(newId),
-      );
+      const properties = optionsOf([
+        [PROPERTY.volume, newId],
+        [PROPERTY.parent, parent ?? '-'],
+      ]);
+      await zfs('clone', ...properties, base, this.#room.volume(newId));
     });
     if (amend !== undefined) await this.withTree(newId, amend);
     const snapshot = this.#room.frozen(newId);
@@ -197,26 +197,11 @@ export class ZfsDriver implements StorageDriver {
   }
 
   async usage(id: string): Promise<number> {
-    const {source} = await this.#find(id);
-    // What it refers to and the snapshot before it, or the one it is a clone of, does not.
-    return Number(await zfs('get', '-Hp', '-o', 'value', 'written', source));
+    return written((await this.#find(id)).source);
   }
 
   async usages(): Promise<Map<string, number>> {
-    const datasets = await this.#all();
-    const text = await zfs(
-      'list',
-      '-Hp',
-      '-r',
-      '-t',
-      'filesystem,snapshot',
-      '-o',
-      'name,written',
-      this.#room.volumes,
-    );
-    const written = new Map(text.split('\n').map((row) => row.split('\t') as [string, string]));
-    const volumes = volumesIn(datasets).map(({id}) => id);
-    return new Map(volumes.map((id) => [id, Number(written.get(placeOf(datasets, id)?.source ?? ''))]));
+    return writtenBy(this.#room, await this.#all());
   }
 
   async *changes(
@@ -248,20 +233,13 @@ export class ZfsDriver implements StorageDriver {
   }
 
   async describe(): Promise<string> {
-    const [version, features] = await Promise.all([zfs('version'), programFeatures(this.#room.pool)]);
-    const kernel = /^zfs-kmod-(\S+)/m.exec(version)?.[1] ?? 'of an unknown version';
-    const found = Object.entries(features ?? {})
-      .flatMap(([name, there]) => (there === true ? [name] : []))
-      .sort();
-    const programs =
-      features === undefined ? 'no channel programs' : `channel programs with ${found.join(', ')}`;
-    return `dataset ${this.#room.dataset}, OpenZFS ${kernel}, ${programs}`;
+    return describeRoom(this.#room);
   }
 
   /** Gives the snapshot that the clone was made of. */
   async #clone(parent: string, properties: readonly string[], id: string): Promise<string> {
     const attempt = (source: string): Promise<boolean> =>
-      this.#make(['clone', ...properties, source, this.#room.volume(id)], id);
+      makeDataset(['clone', ...properties, source, this.#room.volume(id)], id);
     const origin = this.#room.frozen(parent);
     if (await attempt(origin)) return origin;
     // Not where it was made: removed, never frozen, or handed over to a clone (zfs-promote(8)), as it must not be again
@@ -276,16 +254,6 @@ export class ZfsDriver implements StorageDriver {
       if (found === undefined || !(await attempt(found.source))) throw missing(parent);
       return found.source;
     });
-  }
-
-  /** False when something that the new dataset needs is not there. */
-  async #make(args: readonly string[], id: string): Promise<boolean> {
-    const {ok, stderr} = await tryZfs(args);
-    if (ok) return true;
-    if (isTaken(stderr)) throw new ChrootctlError('CONFLICT', `volume ${id} exists already`);
-    // A snapshot that goes between zfs-clone's look and its deed makes it say that the parent is missing (zfs_clone()).
-    if (args[0] === 'clone' && (isMissing(stderr) || /no such parent/.test(stderr))) return false;
-    throw refusal(`zfs ${args[0] ?? ''}`, stderr);
   }
 
   /** Where a volume is now. @throws ChrootctlError NOT_FOUND */
@@ -320,30 +288,9 @@ export class ZfsDriver implements StorageDriver {
     if (Number(quota) > 0) await zfs('set', 'quota=none', dataset);
   }
 
-  /**
-   * All that is in the room.
-   * @throws ChrootctlError NOT_FOUND when there is no room, so that nothing in it is taken for lost; FAILED when it is
-   *   another store's, so that nothing in it is taken for needless
-   */
-  async #all(): Promise<Dataset[]> {
-    const {dataset, volumes} = this.#room;
-    const listing = await list(volumes);
-    if (listing === undefined) {
-      throw new ChrootctlError('NOT_FOUND', `the dataset ${dataset} of the store is not there`, {
-        hint: 'zpool import brings a pool back; zfs list shows what there is',
-      });
-    }
-    if (this.#owner === undefined || isMarkOf(listing.store, this.#owner)) {
-      await adoptHalfMade(this.#room, listing.datasets, {directory: this.#directory, young: this.#young});
-      return listing.datasets;
-    }
-    throw new ChrootctlError(
-      'FAILED',
-      listing.store === undefined
-        ? `the dataset ${dataset} bears no mark of this store`
-        : `the dataset ${dataset} belongs to the store ${listing.store}, not to ${this.#owner}`,
-      {hint: `if that is wrong: zfs set ${PROPERTY.store}=${markOf(this.#owner)} ${dataset}`},
-    );
+  /** All that is in the room. @throws ChrootctlError NOT_FOUND, FAILED */
+  #all(): Promise<Dataset[]> {
+    return datasetsIn(this.#room, {owner: this.#owner, directory: this.#directory, young: this.#young});
   }
 
   #sought(id: string): Sought {
@@ -355,20 +302,4 @@ export class ZfsDriver implements StorageDriver {
   #locked<T>(work: () => Promise<T>): Promise<T> {
     return locked(this.#directory, work);
   }
-}
-
-function missing(id: string): ChrootctlError {
-  return new ChrootctlError('NOT_FOUND', `there is no volume ${id}`, {
-    hint: 'chrootctl doctor compares the records with what is in the pool',
-  });
-}
-
-/** Volumes in the order of their ids. */
-function volumesIn(datasets: readonly Dataset[]): VolumeInfo[] {
-  const volumes = new Map<string, VolumeInfo>();
-  for (const {id, parent, removed, ephemeral} of datasets)
-    if (id !== undefined && !removed) volumes.set(id, {id, state: 'active', parent, ephemeral});
-  for (const {id, isBase, parent} of datasets.flatMap(({snapshots}) => snapshots))
-    if (id !== undefined && !isBase) volumes.set(id, {id, state: 'frozen', parent, ephemeral: false});
-  return [...volumes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }

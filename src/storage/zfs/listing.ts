@@ -1,4 +1,5 @@
 /** What is in the room: its datasets and their snapshots, by one scoped zfs-list(8). */
+import type {VolumeInfo} from '../driver.ts';
 import {isId} from '../../ids.ts';
 import {isMissing, refusal, tryZfs} from './command.ts';
 import {datasetOf, lastPart, parseSnapshot, PROPERTY} from './names.ts';
@@ -112,10 +113,28 @@ export interface Place {
 
 /** Where a volume is; undefined when it is nowhere. */
 export function placeOf(datasets: readonly Dataset[], id: string): Place | undefined {
-  const snapshot = datasets
-    .flatMap(({snapshots}) => snapshots)
-    .find((candidate) => candidate.id === id && !candidate.isBase);
-  if (snapshot !== undefined) return {source: snapshot.name, isFrozen: true, parent: snapshot.parent};
-  const dataset = datasets.find((candidate) => candidate.id === id && !candidate.removed);
-  return dataset && {source: dataset.name, isFrozen: false, parent: dataset.parent};
+  return placesIn(datasets).get(id);
+}
+
+/** Where all volumes are, by id. */
+export function placesIn(datasets: readonly Dataset[]): Map<string, Place> {
+  const places = new Map<string, Place>();
+  const add = (id: string, place: Place): void => {
+    if (!places.has(id)) places.set(id, place);
+  };
+  for (const {id, name, parent, isBase} of datasets.flatMap(({snapshots}) => snapshots))
+    if (id !== undefined && !isBase) add(id, {source: name, isFrozen: true, parent});
+  for (const {id, name, parent, removed} of datasets)
+    if (id !== undefined && !removed) add(id, {source: name, isFrozen: false, parent});
+  return places;
+}
+
+/** Volumes in the order of their ids. */
+export function volumesIn(datasets: readonly Dataset[]): VolumeInfo[] {
+  const volumes = new Map<string, VolumeInfo>();
+  for (const {id, parent, removed, ephemeral} of datasets)
+    if (id !== undefined && !removed) volumes.set(id, {id, state: 'active', parent, ephemeral});
+  for (const {id, isBase, parent} of datasets.flatMap(({snapshots}) => snapshots))
+    if (id !== undefined && !isBase) volumes.set(id, {id, state: 'frozen', parent, ephemeral: false});
+  return [...volumes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
