@@ -223,16 +223,31 @@ function complaintOf(image: Image): string | undefined {
 /** Torn ones of runs are leftovers. */
 function damagedSessions({sessions, execs}: Store, left: readonly Left[]): Damage[] {
   const mayNameKept = left.some(({volume}) => !volume.ephemeral);
-  const told = [
-    ...sessions.damaged().filter(({torn}) => !torn || mayNameKept),
-    ...execs.damaged().filter(({torn}) => !torn),
+  return [
+    ...sessions
+      .damaged()
+      .filter(({torn}) => !torn || mayNameKept)
+      .map(({path}) =>
+        unreadable(
+          path,
+          'mend it, or restore it from a backup; until then no volume is collected that it may name',
+        ),
+      ),
+    ...execs
+      .damaged()
+      .filter(({torn}) => !torn)
+      .map(({path}) =>
+        unreadable(
+          path,
+          'mend it; until then its session is taken for one in which this command does not run. ' +
+            `If it has ended: chrootctl gc --give-up ${path}`,
+        ),
+      ),
   ];
-  return told.map(({path}) => ({
-    kind: 'damaged-record',
-    what: `${path} cannot be read`,
-    fix: 'mend it, or restore it from a backup; until then no volume is collected that it may name',
-    collect: undefined,
-  }));
+}
+
+function unreadable(path: string, fix: string): Damage {
+  return {kind: 'damaged-record', what: `${path} cannot be read`, fix, collect: undefined};
 }
 
 /** The records know less than the storage, by more than one commit that died halfway. */

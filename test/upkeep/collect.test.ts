@@ -482,6 +482,20 @@ describe('the doctor', () => {
     expect((await diagnose(store)).ok).toBe(true);
   });
 
+  test('says of the record of a command that cannot be read what that keeps from being seen', async () => {
+    const store = await storeWithImage();
+    const file = join(store.layout.execs, 'work.edited.json');
+    writeFileSync(file, '{}\n');
+    const [problem, ...others] = (await diagnose(store)).problems;
+    expect([problem?.kind, problem?.fix, others]).toEqual([
+      'damaged-record',
+      expect.stringContaining(`chrootctl gc --give-up ${file}`),
+      [],
+    ]);
+    await collect(store, {giveUp: [file]});
+    expect((await diagnose(store)).problems).toEqual([]);
+  });
+
   test('notices a room that others can enter', async () => {
     const store = await storeWithImage();
     chmodSync(store.layout.volumes, 0o755);
