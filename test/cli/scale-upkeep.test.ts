@@ -18,9 +18,9 @@ import type {Store} from '../../src/store/store.ts';
 import {Cli} from './chrootctl.ts';
 import {fileWorkThrough} from './traced.ts';
 
-const SIZE = 20;
+const SIZE = 10;
 /** Directories that get another block, and processes that are started or not. */
-const SLACK = 300;
+const SLACK = 200;
 const FEW_DESCRIPTORS = ['prlimit', '--nofile=32'];
 
 /** `size` of all that there may be many of. */
@@ -90,4 +90,4 @@ test('looking, mending and collecting take in proportion to what there is', asyn
     return most - more > 2 * (more - few) + SLACK;
   });
   expect({superlinear, once, twice, fourTimes}).toEqual({superlinear: [], once, twice, fourTimes});
-});
+}, 120_000);
