@@ -31,12 +31,11 @@ export interface StoreInfo {
 export async function storeInfo(store: Store): Promise<StoreInfo> {
   const versions = listVersions(store);
   const states = listSessions(store).map(({state}) => state);
-  const [{ok, problems}, driverReason, features, versionsOf] = await Promise.all([
-    diagnose(store),
-    reasonForDriver(store),
-    store.driver.describe?.(),
-    programVersions(),
-  ]);
+  // One after the other: each starts programs, which takes descriptors.
+  const {ok, problems} = await diagnose(store);
+  const driverReason = await reasonForDriver(store);
+  const features = await store.driver.describe?.();
+  const versionsOf = await programVersions();
   return {
     root: store.root,
     format: store.format.format,
@@ -59,11 +58,9 @@ export async function storeInfo(store: Store): Promise<StoreInfo> {
 }
 
 async function programVersions(): Promise<Record<string, string>> {
-  const programs = ['bwrap', 'mmdebstrap', 'tar', 'zstd'];
-  const entries = await Promise.all(
-    programs.map(async (program) => [program, await versionOf(program)] as const),
-  );
-  return {chrootctl: VERSION, node: process.versions.node, ...Object.fromEntries(entries)};
+  const versions: Record<string, string> = {chrootctl: VERSION, node: process.versions.node};
+  for (const program of ['bwrap', 'mmdebstrap', 'tar', 'zstd']) versions[program] = await versionOf(program);
+  return versions;
 }
 
 /** The first thing in its output that looks like a version number. */

@@ -57,6 +57,13 @@ test.each([12, 20, 24, 27, 30, 33])(
   60_000,
 );
 
+test('what only looks at the machine does one thing after the other', async () => {
+  const cli = new Cli();
+  await cli.importRoot();
+  for (const words of [['info'], ['doctor']])
+    expect(await cli.call(words, {through: limited('-n 34')})).toMatchObject({code: 0, stderr: ''});
+});
+
 test('next to no memory', async () => {
   const cli = new Cli();
   await cli.importRoot();
