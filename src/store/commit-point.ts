@@ -3,6 +3,7 @@
  * for "nothing has happened" would do it a second time.
  */
 import {ChrootctlError, toChrootctlError} from '../errors.ts';
+import {Interrupted} from '../system/interruption.ts';
 
 /** What has happened for good. */
 export interface Done {
@@ -20,7 +21,9 @@ export class Incomplete extends ChrootctlError {
   readonly #facts: Done['facts'];
 
   constructor({words, rest, facts}: Done, error: unknown) {
-    const {message, hint, also} = toChrootctlError(error);
+    const {message, hint, also} = toChrootctlError(
+      error instanceof Interrupted ? error.withHint(undefined) : error,
+    );
     super('INCOMPLETE', `${words}, but then something failed: ${message}`, {
       hint: `do not do it again: ${rest}${hint === undefined ? '' : ` (${hint})`}`,
       cause: error,

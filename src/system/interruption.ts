@@ -19,7 +19,7 @@ export function watchForInterruption(): void {
     process.on(signal, () => {
       // The kernel tells of a hangup, and so does every shell on the way: that is nobody's impatience.
       if (interruption.aborted && signal !== 'SIGHUP') process.exit(128 + constants.signals[signal]);
-      controller.abort(new Interrupted(signal));
+      controller.abort(new Interrupted(signal, 'nothing has changed'));
     });
   }
 }
@@ -27,13 +27,13 @@ export function watchForInterruption(): void {
 export class Interrupted extends ChrootctlError {
   readonly #signal: (typeof SIGNALS)[number];
 
-  constructor(signal: (typeof SIGNALS)[number], hint = 'nothing has changed') {
-    super('FAILED', `interrupted by ${signal}`, {hint});
+  constructor(signal: (typeof SIGNALS)[number], hint: string | undefined) {
+    super('FAILED', `interrupted by ${signal}`, hint === undefined ? {} : {hint});
     this.#signal = signal;
   }
 
   /** The same, of work that left something to go on with. */
-  withHint(hint: string): Interrupted {
+  withHint(hint: string | undefined): Interrupted {
     return new Interrupted(this.#signal, hint);
   }
 

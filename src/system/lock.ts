@@ -7,10 +7,11 @@ import {closeSync, fstatSync, openSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
 import {inDirectory} from './files.ts';
+import {endable, stoppable} from './interruption.ts';
 import {notStarted, start} from './programs.ts';
 
 /**
- * Runs `work` while holding an exclusive lock on `path`, which is made if missing. Waits as long as it takes. Only the
+ * Runs `work` while holding an exclusive lock on `path`, which is made if missing. Waits as long as it takes, or until it is interrupted. Only the
  * holder may remove the file: those who wait for it then start again on a new one.
  */
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
@@ -50,10 +51,10 @@ export function isAt(fd: number, path: string): boolean {
   return present !== undefined && present.ino === own.ino && present.dev === own.dev;
 }
 
-/** Waits for an exclusive lock on an open file of ours, which is called `path`. */
+/** Waits for an exclusive lock on an open file of ours, which is called `path`. An interruption ends the wait. */
 export function lock(fd: number, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = start('flock', ['--exclusive', '3'], {stdio: ['ignore', 'ignore', 'inherit', fd]});
+  const child = start('flock', ['--exclusive', '3'], {stdio: ['ignore', 'ignore', 'inherit', fd]});
+  const locked = new Promise<void>((resolve, reject) => {
     child.once('error', (error) => {
       reject(notStarted('flock', error));
     });
@@ -65,4 +66,5 @@ export function lock(fd: number, path: string): Promise<void> {
         );
     });
   });
+  return stoppable(locked, endable(), () => child.kill());
 }

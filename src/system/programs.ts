@@ -13,9 +13,9 @@ import {delimiter} from 'node:path';
 import type {Readable, Writable} from 'node:stream';
 import type {Options} from 'execa';
 import {constants} from 'node:os';
-import {ChrootctlError, remedyOf, whyOf} from '../errors.ts';
+import {ChrootctlError, errnoOf, remedyOf, whyOf} from '../errors.ts';
 import {dyingWithUs} from './die-with-parent.ts';
-import {endable} from './interruption.ts';
+import {endable, stoppable} from './interruption.ts';
 import {isOfBuilders, refusalOf} from './refusal.ts';
 
 /** `env`: variables besides those of `environment`. */
@@ -105,7 +105,7 @@ export function runAtOnce(file: string, args: readonly string[], stdio: StdioOpt
 /**
  * Runs a program and returns how it ended, whatever its exit code.
  * @throws ChrootctlError FAILED when it cannot be started; the hint names the Debian package where known. The reason of
- *   `cancelSignal`, once that is aborted
+ *   `cancelSignal`, or of the interruption, once that is aborted
  */
 export async function attempt(
   file: string,
@@ -116,14 +116,16 @@ export async function attempt(
   const {execa} = await import('execa');
   const [program, ...words] = diesWithUs ? dyingWithUs(file, args) : [file, ...args];
   const signal = isEndable ? endable() : undefined;
-  const result = await execa(program, words, {
+  const started = execa(program, words, {
     stdin: 'ignore',
     ...options,
-    ...(signal === undefined ? {} : {cancelSignal: signal}),
+    // So that what it starts can be ended with it.
+    ...(signal === undefined ? {} : {detached: true}),
     env: environment(options.env),
     extendEnv: false,
     reject: false,
   });
+  const result = await stoppable(started, signal, () => killGroup(started.pid));
   options.cancelSignal?.throwIfAborted();
   if (result.exitCode === undefined && result.signal === undefined) throw notStarted(file, result.cause);
   return {
@@ -131,6 +133,14 @@ export async function attempt(
     stdout: typeof result.stdout === 'string' ? result.stdout : '',
     stderr: typeof result.stderr === 'string' ? result.stderr : '',
   };
+}
+
+function killGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
 }
 
 /**

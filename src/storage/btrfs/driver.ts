@@ -121,5 +121,5 @@ function sinceOf({btrfs}: VolumeRecord): number {
 
 /** A path whose file changed after a time in milliseconds, by the time that nobody can set; '' when there is none. */
 async function changedAfter(tree: string, time: number): Promise<string> {
-  return run('find', [tree, '-newerct', `@${time / 1000}`, '-print', '-quit']);
+  return run('find', [tree, '-newerct', `@${time / 1000}`, '-print', '-quit'], {isEndable: true});
 }

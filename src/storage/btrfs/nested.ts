@@ -61,6 +61,7 @@ export async function copyNested(from: string, to: string, nested: readonly Nest
   await run('xargs', ['--null', '--max-args=1', 'sh', '-c', COPY, 'sh', from, to], {
     ...input(outermost.map(({path}) => path)),
     diesWithUs: true,
+    isEndable: true,
   });
 }
 

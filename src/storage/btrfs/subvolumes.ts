@@ -1,6 +1,7 @@
 /** Btrfs subvolumes, by btrfs(8): Node has no call for ioctl(2). */
 import {accessSync, constants, lstatSync} from 'node:fs';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
+import {endable, stoppable} from '../../system/interruption.ts';
 import {lastLine, notStarted, start} from '../../system/programs.ts';
 import {requireRights} from '../../system/refusal.ts';
 
@@ -78,6 +79,7 @@ export async function extentsAfter(path: string, generation: number): Promise<Ne
 /**
  * Runs btrfs(8) and gives its output, one character a byte, or each line of it to `onLine`. Started directly: this is
  * on the path of `run`, where loading the library that starts other programs would cost more than all the rest.
+ * An interruption ends it.
  * @throws ChrootctlError FAILED
  */
 export async function btrfs(words: readonly string[], onLine?: (line: string) => void): Promise<string> {
@@ -92,10 +94,11 @@ export async function btrfs(words: readonly string[], onLine?: (line: string) =>
     output = lines.pop() ?? '';
     lines.forEach(onLine);
   });
-  const code = await new Promise<number | null>((resolve, reject) => {
+  const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', (error) => reject(notStarted('btrfs', error)));
     child.once('close', resolve);
   });
+  const code = await stoppable(ended, endable(), () => child.kill());
   if (code === 0) return output;
   const why = lastLine(complaint).replace(/^ERROR: /, '');
   const isFull = /No space left|quota exceeded/.test(why);

@@ -97,10 +97,14 @@ function markRemoved({volumes, name}: Room, id: string): void {
   );
 }
 
-/** Removes an active volume; where there is much to delete, another process goes on with it. Others are removed. */
+/**
+ * Removes an active volume, or one that we did not get made; where there is much to delete, another process goes on with
+ * it. Others are removed.
+ */
 export async function discardVolume(room: Room, id: string): Promise<void> {
   const record = readIfReadable(room.volumes, id);
-  if (record === 'unreadable' || record?.state !== 'active') return removeVolumes(room, [id]);
+  if (record === 'unreadable' || (record?.state !== 'active' && record?.state !== 'making'))
+    return removeVolumes(room, [id]);
   const directory = await letGo(room, record);
   const budget = {left: MOST_AT_ONCE};
   const parts = namesIn(directory).filter((name) => PARTS.includes(name));

@@ -45,7 +45,7 @@ import {
   writeRecordIn,
   type VolumeRecord,
 } from './volume-record.ts';
-import {deleteParts, deleteVolumeDirectory, discardVolume, removeVolumes, takeOver} from './removal.ts';
+import {deleteParts, discardVolume, removeVolumes, takeOver} from './removal.ts';
 
 /** What a record says anew when its volume is frozen. */
 export type Settled = Pick<VolumeRecord, 'layers'> & Partial<VolumeRecord>;
@@ -134,7 +134,7 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
         this.seal(copy, await this.settleCopy(record, copy, amend), note);
       });
     } catch (error) {
-      await deleteVolumeDirectory(this, newId);
+      await this.discard(newId);
       throw error;
     }
     await this.tidy(this.volume(newId));

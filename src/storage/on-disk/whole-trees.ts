@@ -2,7 +2,7 @@
 import type {ComparisonOptions} from '../trees/changes.ts';
 import type {ChangesOptions, CreateOptions, MountPlan} from '../driver.ts';
 import {writeRecord, type VolumeRecord} from './volume-record.ts';
-import {deleteVolumeDirectory, makeLockFile} from './removal.ts';
+import {makeLockFile} from './removal.ts';
 import {VolumesOnDisk} from './volumes.ts';
 
 export abstract class WholeTrees extends VolumesOnDisk {
@@ -42,7 +42,7 @@ export abstract class WholeTrees extends VolumesOnDisk {
       if (!ephemeral && from !== undefined) await this.makeDurable(making);
       writeRecord(this.volumes, {...record, ...cloned, state: 'active'}, {durable: !ephemeral});
     } catch (error) {
-      await deleteVolumeDirectory(this, id);
+      await this.discard(id);
       throw error;
     }
   }

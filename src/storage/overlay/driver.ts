@@ -136,12 +136,12 @@ export class OverlayDriver extends VolumesOnDisk {
     const own = this.ownLayer(record);
     const root = bytePath(own);
     // Where nothing lies below, there was nothing to rename. A mark where no path leads stays, and clones follow it.
-    const directories = record.layers.length > 1 ? directoriesIn(root) : [root];
+    const directories = record.layers.length > 1 ? await directoriesIn(root) : [root];
     const [{rootAttributes, hasRenamed}] = await Promise.all([
       notedOn(directories),
       this.writes.sync(record),
     ]);
-    const count = layersToMerge(this.volumes, record.layers, this.#depthLimit);
+    const count = await layersToMerge(this.volumes, record.layers, this.#depthLimit);
     if (count === 1 && !hasRenamed) return {layers: record.layers, rootAttributes};
     try {
       const merged = await this.building(record, ['merged', ALIASES], () =>

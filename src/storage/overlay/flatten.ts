@@ -5,6 +5,7 @@
  * it, and a large base layer stays out of it.
  */
 import {join} from 'node:path';
+import {endable, Pauses} from '../../system/interruption.ts';
 import {bytePath, entriesOf, joinBytes, type BytePath} from '../trees/bytes.ts';
 import {mergeLayers} from './merge.ts';
 import type {VolumeRecord} from '../on-disk/volume-record.ts';
@@ -16,24 +17,28 @@ export const DEPTH_LIMIT = 32;
 const RATIO = 2;
 
 /** How many layers from the top to merge so that at most `limit` are left: 1 when there is nothing to do. */
-export function layersToMerge(volumes: string, layers: readonly string[], limit: number): number {
+export async function layersToMerge(
+  volumes: string,
+  layers: readonly string[],
+  limit: number,
+): Promise<number> {
   return chooseDepth(layers.length, limit, (index, most) =>
     countEntries(bytePath(join(volumes, layers[index] ?? '')), most),
   );
 }
 
 /** The choice itself. `entriesIn` tells how many entries a layer has; beyond `most` it need not go on counting. */
-export function chooseDepth(
+export async function chooseDepth(
   depth: number,
   limit: number,
-  entriesIn: (index: number, most: number) => number,
-): number {
+  entriesIn: (index: number, most: number) => number | Promise<number>,
+): Promise<number> {
   if (depth <= limit) return 1;
   let gathered = 0;
   for (let count = 0; count < depth; count++) {
     // What must go, goes whatever its size: afterwards the depth is within the limit for certain.
     const most = depth - count >= limit ? Infinity : RATIO * gathered;
-    const entries = entriesIn(count, most);
+    const entries = await entriesIn(count, most);
     if (entries > most) return count;
     gathered += entries;
   }
@@ -53,7 +58,8 @@ export async function mergeTop(
 }
 
 /** Entries of a tree, itself included; counts no further than a little beyond `most`. */
-function countEntries(directory: BytePath, most: number): number {
+async function countEntries(directory: BytePath, most: number): Promise<number> {
+  const pauses = new Pauses(endable());
   let count = 1;
   const ahead = [directory];
   for (let path = ahead.pop(); path !== undefined && count <= most; path = ahead.pop()) {
@@ -61,6 +67,7 @@ function countEntries(directory: BytePath, most: number): number {
       count++;
       if (entry.isDirectory()) ahead.push(joinBytes(path, entry.name));
     }
+    if (pauses.isDue) await pauses.now();
   }
   return count;
 }

@@ -7,6 +7,7 @@ import {linkSync, mkdirSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {removeIfExists} from '../../system/files.ts';
+import {endable, Pauses} from '../../system/interruption.ts';
 import {run} from '../../system/programs.ts';
 import {Aliases} from './aliases.ts';
 import {asBytes, asText, bytePath, joinBytes, type BytePath} from '../trees/bytes.ts';
@@ -73,7 +74,7 @@ export async function mergeLayers(
 ): Promise<string[]> {
   const directoryOf = (layer: string): string => join(volumes, layer);
   const part = await openPartOfStack(layers.map(directoryOf));
-  const stack = await openBelow(part, below.map(directoryOf), pathsIn(part));
+  const stack = await openBelow(part, below.map(directoryOf), await pathsIn(part));
   const merge: Merge = {
     target: bytePath(target),
     below: new Set(stack.slice(part.length)),
@@ -83,7 +84,7 @@ export async function mergeLayers(
     unlinkable: new Map(),
     sources: new Set(),
   };
-  mergeDirectories(merge, stack);
+  await mergeDirectories(merge, stack);
   await copyUnlinkable(merge, target);
   await makeOpaque(merge.opaque);
   await takeAttributes(volumes, merge, target);
@@ -92,11 +93,14 @@ export async function mergeLayers(
 }
 
 /** All directories that the stack shows, but its root; parents before children. */
-function pathsIn(stack: readonly Layer[]): BytePath[] {
+async function pathsIn(stack: readonly Layer[]): Promise<BytePath[]> {
+  const pauses = new Pauses(endable());
   const found: Omit<Directory, 'hidden'>[] = [{path: '', in: rootOf(stack)}];
-  for (const directory of found)
+  for (const directory of found) {
     for (const [name, shown] of listUnion(directory.in))
       if (shown.kind === 'directory') found.push({path: joinBytes(directory.path, name), in: shown.in});
+    if (pauses.isDue) await pauses.now();
+  }
   return found.map(({path}) => path).slice(1);
 }
 
@@ -108,7 +112,8 @@ function pathsIn(stack: readonly Layer[]): BytePath[] {
  * overlayfs lists a directory that it need not merge as it is, and the name would be seen. There are such without being
  * opaque: made anew after a commit had removed another of that name, whose whiteout is in a layer further down.
  */
-function mergeDirectories(merge: Merge, stack: readonly Layer[]): void {
+async function mergeDirectories(merge: Merge, stack: readonly Layer[]): Promise<void> {
+  const pauses = new Pauses(endable());
   const root = rootOf(stack);
   const all: Directory[] = [{path: '', in: root, hidden: root.filter(({layer}) => merge.below.has(layer))}];
   for (let next = all.pop(); next !== undefined; next = all.pop()) {
@@ -128,6 +133,7 @@ function mergeDirectories(merge: Merge, stack: readonly Layer[]): void {
       const child = joinBytes(path, name);
       if (shown.kind === 'directory') all.push({path: child, in: shown.in, hidden: contributing(left, name)});
       else if (shown.kind === 'file' || left.length > 0) link(merge, shown.in[0] as Place, child);
+      if (pauses.isDue) await pauses.now();
     }
   }
 }
@@ -161,7 +167,12 @@ async function copyUnlinkable({unlinkable}: Merge, target: string): Promise<void
         target,
         '--',
       ],
-      {...input(paths.map((path) => `./${path}`)), cwd: asBytes(base).toString(), diesWithUs: true},
+      {
+        ...input(paths.map((path) => `./${path}`)),
+        cwd: asBytes(base).toString(),
+        diesWithUs: true,
+        isEndable: true,
+      },
     );
   }
 }
@@ -196,8 +207,12 @@ async function takeAttributes(volumes: string, {attributes}: Merge, target: stri
     ...input(names),
     cwd: volumes,
     diesWithUs: true,
+    isEndable: true,
   });
-  await run('tar', [...extract, ...xattrs, '--file', archive, '--directory', target], {diesWithUs: true});
+  await run('tar', [...extract, ...xattrs, '--file', archive, '--directory', target], {
+    diesWithUs: true,
+    isEndable: true,
+  });
   removeIfExists(archive);
 }
 

@@ -44,14 +44,16 @@ export function entriesOf(directory: BytePath): Dirent[] {
 /** With its end, the longest that a system call takes (path_resolution(7)). */
 const PATH_MAX = 4096;
 
-/** A directory and all that are in it, as deep as a path leads. */
-export function directoriesIn(directory: BytePath): BytePath[] {
+/** A directory and all that are in it, as deep as a path leads, with pauses. */
+export async function directoriesIn(directory: BytePath): Promise<BytePath[]> {
+  const pauses = new Pauses(endable());
   const found = [directory];
   for (const path of found) {
     for (const entry of entriesOf(path)) {
       const child = joinBytes(path, entry.name);
       if (entry.isDirectory() && child.length < PATH_MAX) found.push(child);
     }
+    if (pauses.isDue) await pauses.now();
   }
   return found;
 }
@@ -78,7 +80,7 @@ export async function* allDirectoriesIn(directory: BytePath): AsyncGenerator<Byt
     }
     for (const entry of entriesOf(path))
       if (entry.isDirectory()) ahead.push({path: joinBytes(path, entry.name), level: level + 1});
-    await pauses.now();
+    if (pauses.isDue) await pauses.now();
   }
   yield piece;
 }

@@ -19,6 +19,8 @@ export async function syncFileSystem(path: string): Promise<void> {
 
 /** Bytes on disk of the last of `trees`, beyond what it shares with those before it by hard links. */
 export async function bytesBeyond(trees: readonly string[]): Promise<number> {
-  const report = await run('du', ['--summarize', '--null', '--block-size=1', '--', ...trees]);
+  const report = await run('du', ['--summarize', '--null', '--block-size=1', '--', ...trees], {
+    isEndable: true,
+  });
   return Number(report.split('\0').at(-2)?.split('\t')[0]);
 }

@@ -284,20 +284,20 @@ describe('merged layers', () => {
 
 describe('the choice of layers to merge', () => {
   /** For layers of so many entries, top first. */
-  function choose(limit: number, ...sizes: number[]): number {
+  function choose(limit: number, ...sizes: number[]): Promise<number> {
     return chooseDepth(sizes.length, limit, (index, most) => Math.min(sizes[index] ?? 0, most + 1));
   }
 
-  test('nothing is merged within the limit', () => {
-    expect(choose(3, 1, 1, 1)).toBe(1);
+  test('nothing is merged within the limit', async () => {
+    expect(await choose(3, 1, 1, 1)).toBe(1);
   });
 
-  test('small layers are merged, a large one below them is not', () => {
-    expect(choose(5, 1, 2, 3, 1, 100, 5)).toBe(4);
+  test('small layers are merged, a large one below them is not', async () => {
+    expect(await choose(5, 1, 2, 3, 1, 100, 5)).toBe(4);
   });
 
-  test('a large one is merged when the stack would be too deep otherwise', () => {
-    expect(choose(3, 1, 50, 60, 500, 2000)).toBe(3);
+  test('a large one is merged when the stack would be too deep otherwise', async () => {
+    expect(await choose(3, 1, 50, 60, 500, 2000)).toBe(3);
   });
 
   test('layers of real directories are counted with all that is in them', async () => {
@@ -309,20 +309,22 @@ describe('the choice of layers to merge', () => {
     ];
     const ids = await commitAll(driver, [big, [write('b')], [write('c')]], 'v');
     const layers = [...ids].reverse().map((id) => `${id}/fs`);
-    expect([layersToMerge(volumes, layers, 2), layersToMerge(volumes, layers, 1)]).toEqual([2, 3]);
+    expect([await layersToMerge(volumes, layers, 2), await layersToMerge(volumes, layers, 1)]).toEqual([
+      2, 3,
+    ]);
   });
 
-  test('the depth stays within the limit, and few entries are merged again and again', () => {
-    fc.assert(
-      fc.property(
+  test('the depth stays within the limit, and few entries are merged again and again', async () => {
+    await fc.assert(
+      fc.asyncProperty(
         fc.integer({min: 2, max: 32}),
         fc.array(fc.integer({min: 1, max: 50}), {maxLength: 300}),
-        (limit, commits) => {
+        async (limit, commits) => {
           let stack = [10_000];
           let work = 0;
           for (const entries of commits) {
             stack = [entries, ...stack];
-            const count = choose(limit, ...stack);
+            const count = await choose(limit, ...stack);
             const merged = stack.slice(0, count).reduce((sum, size) => sum + size);
             if (count > 1) work += merged;
             stack = [merged, ...stack.slice(count)];
