@@ -1,19 +1,13 @@
 /** What run and update say of how it went. stdout is the command's: what we have to say goes beside it. */
 import {isatty} from 'node:tty';
 import {signalOf, type ReportFile} from '../../src/session/report.ts';
+import {commitLine, type CommitWords} from '../../src/session/failed-commit.ts';
 import {madeOf} from '../../src/session/publish.ts';
 import type {RunResult} from '../../src/session/run.ts';
 import {telling} from '../../src/store/commit-point.ts';
 import {BaseCommand} from './base.ts';
 import {describeCommit} from './commit-flags.ts';
 import {complain} from './output.ts';
-
-/** How the result was to be committed, as far as a later commit has to be told. */
-export interface Wanted {
-  tag?: string | undefined;
-  bump?: string | undefined;
-  force?: boolean | undefined;
-}
 
 interface RunnerFlags {
   json: boolean;
@@ -35,7 +29,7 @@ export abstract class RunnerCommand extends BaseCommand {
   }
 
   /** Ends with the command's exit code. */
-  protected report(flags: RunnerFlags, result: RunResult, wanted: Wanted): void {
+  protected report(flags: RunnerFlags, result: RunResult, wanted: CommitWords): void {
     const {committed, uncommitted, session, advice} = result;
     for (const line of limitsMet(flags, result)) this.remark(flags, line);
     if (advice !== undefined) this.remark(flags, advice);
@@ -73,7 +67,7 @@ export function isInteractive(): boolean {
   return isatty(0) && (isatty(1) || isatty(2));
 }
 
-function describeFailure({exitCode, timedOut, uncommitted, session}: RunResult, wanted: Wanted): string {
+function describeFailure({exitCode, timedOut, uncommitted, session}: RunResult, wanted: CommitWords): string {
   const signal = signalOf(exitCode);
   const cause = timedOut ? ' (timed out)' : signal === null ? '' : ` (${signal})`;
   const line = `not committed: the command ended with ${exitCode}${cause}`;
@@ -91,11 +85,9 @@ function limitsMet({memory, timeout}: RunnerFlags, {timedOut, outOfMemory = 0}: 
   ];
 }
 
-function waysOn(session: string, image: string, {tag, bump, force}: Wanted): string {
-  const target = tag === undefined ? '' : ` ${image}:${tag}`;
-  const step = bump === undefined ? '' : ` --bump ${bump}`;
+function waysOn(session: string, image: string, wanted: CommitWords): string {
   return (
-    `commit it (chrootctl commit ${session}${target}${step}${force === true ? ' --force' : ''}), ` +
+    `commit it (${commitLine(session, image, wanted)}), ` +
     `look at it (chrootctl diff ${session}), go on (chrootctl exec ${session}), ` +
     `or throw it away (chrootctl session rm ${session})`
   );

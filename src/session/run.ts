@@ -7,7 +7,7 @@ import {formatReference, type Reference} from '../reference.ts';
 import {certificatesHint} from '../sandbox/certificates.ts';
 import {launch} from '../sandbox/launch.ts';
 import type {SandboxResult} from '../sandbox/spec.ts';
-import {telling, type Tell} from '../store/commit-point.ts';
+import {Incomplete, telling, type Tell} from '../store/commit-point.ts';
 import type {RunOptions, SessionRecord} from '../store/records.ts';
 import {readReference} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
@@ -16,17 +16,11 @@ import {commitSession} from './commit.ts';
 import {isConflict, keptConflict} from './conflict.ts';
 import {discard} from './discard.ts';
 import {exec} from './exec.ts';
+import {committedAs, keptFailure} from './failed-commit.ts';
 import {isReadOnlyStore, pin, type Pinned} from './pin.ts';
 import {keepClone} from './keep.ts';
 import {removePlaces} from './places.ts';
-import {
-  checkExpected,
-  checkOwnTag,
-  publish,
-  publishedOf,
-  type CommitOptions,
-  type Committed,
-} from './publish.ts';
+import {checkExpected, checkOwnTag, madeOf, publish, type CommitOptions, type Committed} from './publish.ts';
 import {otherRoots} from './root.ts';
 import {limitOf, sandboxSpec} from './spec.ts';
 import {runUnrecorded} from './unrecorded.ts';
@@ -69,7 +63,7 @@ export interface Uncommitted {
   work: 'kept' | 'discarded' | 'unchanged';
 }
 
-/** @throws ChrootctlError; CONFLICT when a commit came too late: the result is then kept as a session */
+/** @throws ChrootctlError; when a commit fails, CONFLICT if it came too late: the result is then kept as a session */
 export async function run(store: Store, request: RunRequest): Promise<RunResult> {
   checkOwnTag(request.commit?.tag); // Before the command runs in vain.
   return request.keep === true || request.name !== undefined
@@ -168,10 +162,16 @@ async function runInClone(
     });
     return {...result, committed};
   } catch (error) {
-    // Whatever happens to what lost a race: it is somebody's work.
-    fate.isKept = request.onConflict !== 'discard' && isConflict(error);
-    if (fate.isKept) throw keptConflict(error, record.id, await keepClone(store, record));
-    if (fate.published.length === 0) fate.published = publishedOf(store, record.image, [record.volume]);
+    // What was told of is committed.
+    if (fate.published.length > 0) throw error;
+    if (isConflict(error) && request.onConflict === 'discard') throw error;
+    // Whatever it failed for: it is somebody's work.
+    fate.isKept = true;
+    const kept = await keepClone(store, record);
+    if (isConflict(error)) throw keptConflict(error, record.id, kept);
+    const committed = store.driver.ledger && committedAs(store, record);
+    if (committed === undefined) throw keptFailure(error, record, commit, kept);
+    tell(madeOf(committed));
     throw error;
   }
 }
@@ -220,9 +220,13 @@ async function runKept(store: Store, request: RunRequest): Promise<RunResult> {
     const uncommitted: Uncommitted = {image: record.image, parent: record.version, work: 'kept'};
     return {...result, uncommitted, session: record.id};
   }
-  const committed = await commitSession(store, record.id, {
-    message: request.command.join(' '),
-    ...request.commit,
-  });
-  return {...result, committed, session: record.id};
+  const {id} = record;
+  const options = {message: request.command.join(' '), ...request.commit};
+  try {
+    return {...result, committed: await commitSession(store, id, options), session: id};
+  } catch (error) {
+    // A conflict says it by itself.
+    if (isConflict(error) || error instanceof Incomplete) throw error;
+    throw keptFailure(error, record, request.commit, {isSession: true});
+  }
 }

@@ -25,10 +25,19 @@ export function failing(
   errno: Errno,
   mark?: string,
 ): Record<string, string> {
+  return failingAll(directory, [{name, occurrence, errno}], mark);
+}
+
+/** The same for several. */
+export function failingAll(
+  directory: string,
+  faults: readonly (Call & {errno: Errno})[],
+  mark?: string,
+): Record<string, string> {
   return {
     NODE_OPTIONS: `--require=${HOOK}`,
     CHROOTCTL_FAULTS_BELOW: directory,
-    CHROOTCTL_FAULT: `${occurrence} ${errno} ${name}`,
+    CHROOTCTL_FAULT: faults.map(({name, occurrence, errno}) => `${occurrence} ${errno} ${name}`).join('\n'),
     ...(mark === undefined ? {} : {CHROOTCTL_FAULT_MARK: mark}),
   };
 }

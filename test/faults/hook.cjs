@@ -4,7 +4,7 @@
  *
  *     CHROOTCTL_FAULTS_BELOW  only calls on paths below this directory count
  *     CHROOTCTL_FAULTS_TO     file to which the name of each call is added, one a line
- *     CHROOTCTL_FAULT         "N ERRNO NAME": the Nth call of this name fails, or all for N = 0
+ *     CHROOTCTL_FAULT         "N ERRNO NAME": the Nth call of this name fails, or all for N = 0; one a line
  *     CHROOTCTL_FAULT_MARK    file that is made when it does
  */
 'use strict';
@@ -19,7 +19,10 @@ const below = process.env['CHROOTCTL_FAULTS_BELOW'];
 const list = process.env['CHROOTCTL_FAULTS_TO'];
 const log = list === undefined ? undefined : openSync(list, 'a');
 const mark = process.env['CHROOTCTL_FAULT_MARK'];
-const [, number, errno, wanted] = /^(\d+) (\w+) (.*)$/.exec(process.env['CHROOTCTL_FAULT'] ?? '') ?? [];
+const faults = (process.env['CHROOTCTL_FAULT'] ?? '')
+  .split('\n')
+  .flatMap((line) => /^(?<number>\d+) (?<errno>\w+) (?<wanted>.*)$/.exec(line)?.groups ?? [])
+  .map((fault) => ({...fault, number: Number(fault.number), count: 0}));
 
 const READING = ['access', 'exists', 'lstat', 'open', 'read', 'readdir', 'readFile', 'readlink', 'realpath'];
 const TWO_PATHS = new Set(['copyFile', 'cp', 'link', 'rename', 'symlink']);
@@ -27,7 +30,6 @@ const CALLS = [...CHANGING, ...READING, 'stat', 'statfs', 'close', 'fstat'];
 
 /** Where the open files are; a number may come again for another file. */
 const paths = new Map();
-let count = 0;
 /** Node's own functions call each other: only what the program calls counts. */
 let isInside = false;
 
@@ -38,18 +40,21 @@ function place(target) {
 }
 
 /** As Node throws it; those on open files have no path. */
-function failure(syscall, target) {
+function failure(syscall, target, errno) {
   const where = typeof target === 'number' ? '' : ` '${target}'`;
   const error = new Error(`${errno}: injected, ${syscall}${where}`);
   const path = typeof target === 'number' ? {} : {path: String(target)};
   return Object.assign(error, {errno: -constants.errno[errno], code: errno, syscall}, path);
 }
 
-function isWanted(name) {
+/** What it is to fail with; undefined for one that is not to. */
+function errnoOf(name) {
   if (log !== undefined) writeSync(log, `${name}\n`);
-  if (name !== wanted || (Number(number) !== 0 && ++count !== Number(number))) return false;
-  if (mark !== undefined) writeFileSync(mark, '');
-  return true;
+  const due = faults
+    .filter(({wanted}) => wanted === name)
+    .find((fault) => ++fault.count === fault.number || fault.number === 0);
+  if (due !== undefined && mark !== undefined) writeFileSync(mark, '');
+  return due?.errno;
 }
 
 function unwatched(call) {
@@ -70,12 +75,12 @@ for (const call of CALLS) {
     const at = place(args[0]) ?? (TWO_PATHS.has(call) ? place(args[1]) : undefined);
     // To look whether something is there is one call, by whatever function.
     const name = call === 'exists' ? 'stat' : call;
-    const fails = at !== undefined && unwatched(() => isWanted(`${name} ${at}`));
-    if (fails && call === 'exists') return false;
+    const errno = at === undefined ? undefined : unwatched(() => errnoOf(`${name} ${at}`));
+    if (errno !== undefined && call === 'exists') return false;
     // What failed to close is closed all the same.
-    if (fails && call !== 'close') throw failure(call, args[0]);
+    if (errno !== undefined && call !== 'close') throw failure(call, args[0], errno);
     const result = unwatched(() => original.apply(this, args));
-    if (fails) throw failure(call, args[0]);
+    if (errno !== undefined) throw failure(call, args[0], errno);
     if (call === 'open' && at !== undefined) paths.set(result, at);
     else if (call === 'open') paths.delete(result);
     return result;
