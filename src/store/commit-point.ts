@@ -4,6 +4,7 @@
  */
 import {ChrootctlError, toChrootctlError} from '../errors.ts';
 import {Interrupted} from '../system/interruption.ts';
+import {Unconfirmed} from '../system/files.ts';
 
 /** What has happened for good. */
 export interface Done {
@@ -49,4 +50,15 @@ export async function telling<T>(work: (tell: Tell) => Promise<T>): Promise<T> {
   } catch (error) {
     throw done === undefined || error instanceof Incomplete ? error : new Incomplete(done, error);
   }
+}
+
+/** Runs the write that is the commit point, and tells as soon as that is passed, whether the disk has confirmed it or not. */
+export function passing(write: () => void, told: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (error instanceof Unconfirmed) told();
+    throw error;
+  }
+  told();
 }

@@ -1,7 +1,7 @@
 /** What the only writer of an image, who holds its lock, can do to its records: see image.ts. */
 import {renameSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
-import {ChrootctlError, errnoOf} from '../errors.ts';
+import {afterwards, ChrootctlError, errnoOf} from '../errors.ts';
 import type {LedgerEntry} from '../storage/ledger.ts';
 import {isoTime} from '../system/clock.ts';
 import {
@@ -12,10 +12,11 @@ import {
   syncDirectory,
   writeDurably,
 } from '../system/files.ts';
+import {passing} from './commit-point.ts';
 import {appendHistory, readWhatThereIs, writeHistory} from './history.ts';
 import type {Image} from './image.ts';
 import {GONE} from './layout.ts';
-import {hasPolicy, removePolicy, writePolicy, type Policy} from './policy.ts';
+import {removePolicy, writePolicy, type Policy} from './policy.ts';
 import {
   formatRecord,
   readRecord,
@@ -24,7 +25,7 @@ import {
   type HistoryEntry,
   type Refs,
 } from './records.ts';
-import {beginRefs, mendTornRefs, moved, writeRefs} from './refs.ts';
+import {beginRefs, mendTornRefs, moved, toldPolicy, writeRefs} from './refs.ts';
 
 /** A change to the tags: null drops one. */
 export type TagMoves = Readonly<Record<string, string | null>>;
@@ -119,13 +120,39 @@ export class ImageChange {
     writeRefs(this.#directory, {...refs, seq, tags: moved(refs.tags, entries)});
   }
 
-  /** Replaces what holds for the image; nothing that was said before holds any more. */
-  setPolicy(policy: Policy): void {
-    const {policy: _, ...refs} = this.image.refs();
-    const isEmpty = Object.keys(policy).length === 0;
-    if (!isEmpty) writePolicy(this.#directory, policy);
-    writeRefs(this.#directory, isEmpty ? refs : {...refs, policy: true});
-    if (isEmpty) removePolicy(this.#directory);
+  /**
+   * Replaces what holds for the image; nothing that was said before holds any more.
+   * @param told called as soon as it holds
+   * @throws Unconfirmed when it holds, but may not last
+   */
+  async setPolicy(policy: Policy, told: () => void): Promise<void> {
+    const {policy: before, ...refs} = this.image.refs();
+    if (Object.keys(policy).length === 0) {
+      passing(() => writeRefs(this.#directory, refs), told);
+      removePolicy(this.#directory);
+    } else if (before === true) {
+      passing(() => writePolicy(this.#directory, policy), told);
+    } else {
+      const fate = {holds: false};
+      try {
+        writePolicy(this.#directory, policy);
+        passing(
+          () => writeRefs(this.#directory, {...refs, policy: true}),
+          () => {
+            fate.holds = true;
+            told();
+          },
+        );
+      } catch (error) {
+        // One that does not hold would do so when the tags are made anew.
+        throw fate.holds ? error : await afterwards(error, () => removePolicy(this.#directory));
+      }
+    }
+  }
+
+  /** Removes a policy that does not hold: of a change that died. */
+  dropStrayPolicy(): void {
+    if (this.image.hasStrayPolicy()) removePolicy(this.#directory);
   }
 
   /**
@@ -149,13 +176,13 @@ export class ImageChange {
   replaceHistory(entries: readonly HistoryEntry[], seq: number): void {
     makeDirectoryDurably(this.#directory);
     writeHistory(this.image.historyFile, entries);
-    writeRefs(this.#directory, {seq, tags: moved({}, entries), ...hasPolicy(this.#directory)});
+    writeRefs(this.#directory, {seq, tags: moved({}, entries), ...toldPolicy(this.#directory)});
   }
 
   /** Makes the tags anew as the history has them; it stays as it is. What was there in their place is kept beside. */
   restoreRefs(entries: readonly HistoryEntry[]): void {
     const seq = entries.at(-1)?.seq ?? 0;
-    writeRefs(this.#directory, {seq, tags: moved({}, entries), ...hasPolicy(this.#directory)});
+    writeRefs(this.#directory, {seq, tags: moved({}, entries), ...toldPolicy(this.#directory)});
   }
 
   /** Puts a version's record in the place of one that cannot be read, or is not there. */

@@ -16,7 +16,7 @@ import {readHistory} from './history.ts';
 import {DROPPING, ImageChange, REMOVING} from './image-change.ts';
 import type {Layout} from './layout.ts';
 import {messageIfDamaged, readable, VersionRecord, type HistoryEntry, type Refs} from './records.ts';
-import {readPolicy, requirePolicy, type Policy} from './policy.ts';
+import {hasPolicy, readPolicy, requirePolicy, type Policy} from './policy.ts';
 import {filesIn, readNamed} from './record-files.ts';
 import {historyFile, readRefs, refsFile} from './refs.ts';
 import {isThere} from '../system/files.ts';
@@ -57,6 +57,11 @@ export class Image {
     if (policy !== undefined) return policy;
     // It may have been taken away since that look.
     return this.refs().policy === true ? requirePolicy(this.#directory) : {};
+  }
+
+  /** Whether there is the file of a policy that does not hold, as the death of who was setting it leaves. */
+  hasStrayPolicy(): boolean {
+    return hasPolicy(this.#directory).policy === true && this.refs().policy !== true;
   }
 
   version(id: string): VersionRecord | undefined {

@@ -44,12 +44,19 @@ export function mendTornRefs(directory: string): void {
   if (told !== undefined) writeRefs(directory, told);
 }
 
+/** Whether there is a policy, for tags that are made anew: as those before said, or in doubt that there is. */
+export function toldPolicy(directory: string): {policy?: true} {
+  const before = readable(() => readRecord(Refs, refsFile(directory)));
+  if (before === undefined) return hasPolicy(directory);
+  return before.policy === true ? {policy: true} : {};
+}
+
 function toldRefs(directory: string): Refs | undefined {
   const ids = versionFilesIn(directory).map((name) => name.slice(0, name.indexOf('.')));
   const moves = readUnconfirmed(historyFile(directory), (id) => ids.includes(id));
   const told = new Set(moves?.map(({to}) => to));
   if (moves === undefined || moves.length === 0 || !ids.every((id) => told.has(id))) return undefined;
-  return {seq: moves.at(-1)?.seq ?? 0, tags: moved({}, moves), ...hasPolicy(directory)};
+  return {seq: moves.at(-1)?.seq ?? 0, tags: moved({}, moves), ...toldPolicy(directory)};
 }
 
 /** The tags after these moves. */

@@ -97,6 +97,27 @@ export function withdrawnCommits(store: Store, versions: readonly VersionRecord[
   }));
 }
 
+/** Policies whose change died before it counted, or right after one was taken away: who sets one holds the image's lock. */
+export async function strayPolicies(store: Store): Promise<Leftover[]> {
+  const strays: Leftover[] = [];
+  for (const name of store.imageNames()) {
+    const image = store.image(name);
+    const isStray = (): boolean => readable(() => image.hasStrayPolicy()) === true;
+    if (!isStray() || !(await image.change(() => Promise.resolve(isStray())))) continue;
+    strays.push({
+      kind: 'stray-policy',
+      what: `image ${name}: a change of its policy died, and what it was to say does not hold`,
+      fix: 'remove it',
+      collect: () =>
+        image.change((change) => {
+          change.dropStrayPolicy();
+          return Promise.resolve();
+        }),
+    });
+  }
+  return strays;
+}
+
 /** What is left of an image when its first commit, or its removal, died halfway: no version, no tag. */
 export function emptyImages(store: Store): Leftover[] {
   return store
