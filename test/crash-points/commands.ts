@@ -107,7 +107,7 @@ async function tagged(world: World, source: string): Promise<void> {
   await tagVersion(await world.open(), 'base', 'named');
 }
 
-async function session(world: World, source: string): Promise<void> {
+export async function session(world: World, source: string): Promise<void> {
   await image(world, source);
   const store = await world.open();
   await begin(store, 'base', {name: 'work'});

@@ -82,7 +82,7 @@ async function endSessions(world: World): Promise<void> {
 }
 
 /** Has everything mended, by either of the two commands for it in turn; nothing may be left to mend then. */
-async function mend(world: World): Promise<string[]> {
+export async function mend(world: World): Promise<string[]> {
   const store = await world.open();
   const {problems} = await diagnose(store);
   const vague = problems.filter(({what, fix}) => what === '' || fix === '');
@@ -97,7 +97,7 @@ async function mend(world: World): Promise<string[]> {
 let mended = 0;
 
 /** Tags are the old ones or the new ones; of versions and sessions there are those that stay, and no others than new ones. */
-function differences(state: State, {before, after}: Specimen): string[] {
+export function differences(state: State, {before, after}: Pick<Specimen, 'before' | 'after'>): string[] {
   const problems: string[] = [];
   const isOld = isDeepStrictEqual(state.tags, before.tags);
   if (!isOld && !isDeepStrictEqual(state.tags, after.tags))
