@@ -29,6 +29,7 @@ xfsprogs mkfs.xfs
 btrfs-progs btrfs
 procps ps
 strace strace
+systemd-container systemd-nspawn
 tmux tmux
 busybox-static busybox
 qemu-system-x86 qemu-system-x86_64
