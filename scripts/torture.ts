@@ -4,6 +4,8 @@
 //     --seed     what is called, killed and filled when; what comes of it, the machine's timing decides too
 //     --workers  how many call at a time, for each driver (default: 4)
 //     --driver   overlay, btrfs, directory (default: all three, side by side)
+//     --containers    how many share each store with the host (default: 0); they are killed now and then, and begun anew
+//     --without-host  all calls come from containers
 // Ends with 1 when something was lost, torn, changed or left behind.
 import {parseArgs} from 'node:util';
 import {cleanUp} from '../test/cli/chrootctl.ts';
@@ -15,17 +17,21 @@ const {values} = parseArgs({
     seed: {type: 'string', default: `${Math.floor(Math.random() * 1e6)}`},
     workers: {type: 'string', default: '4'},
     driver: {type: 'string', multiple: true, default: [...DRIVERS]},
+    containers: {type: 'string', default: '0'},
+    'without-host': {type: 'boolean', default: false},
   },
 });
 const unknown = values.driver.find((name) => !(DRIVERS as readonly string[]).includes(name));
 if (unknown !== undefined) throw new Error(`the driver ${unknown} is not tortured`);
 const [seed, seconds, workers] = [Number(values.seed), Number(values.minutes) * 60, Number(values.workers)];
+const where = {containers: Number(values.containers), withoutHost: values['without-host']};
+if (where.withoutHost && where.containers === 0) throw new Error('--without-host needs --containers');
 console.error(`seed ${seed}`);
 try {
   const results = await Promise.all(
     (values.driver as Driver[]).map(async (driver) => ({
       driver,
-      ...(await torture({driver, seed, seconds, workers})),
+      ...(await torture({driver, seed, seconds, workers, ...where})),
     })),
   );
   const columns = results.map(

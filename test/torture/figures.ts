@@ -4,7 +4,9 @@ import type {Call} from './journal.ts';
 
 export interface Figures {
   commands: number;
+  'in containers': number;
   byKind: Record<string, number>;
+  'containers killed': number;
   killed: number;
   interrupted: number;
   paused: number;
@@ -25,6 +27,7 @@ export function figuresOf(
   calls: readonly Call[],
   rest: Pick<
     Figures,
+    | 'containers killed'
     | 'disk filled'
     | 'looks into versions'
     | 'versions looked into'
@@ -39,8 +42,9 @@ export function figuresOf(
   );
   return {
     commands: calls.length,
+    'in containers': count(({isElsewhere}) => isElsewhere),
     byKind: Object.fromEntries(byKind),
-    killed: count(({disturbance}) => disturbance === 'kill' || disturbance === 'kill-group'),
+    killed: count(({disturbance}) => disturbance.startsWith('kill')),
     interrupted: count(({disturbance}) => disturbance === 'interrupt' || disturbance === 'terminate'),
     paused: count(({disturbance}) => disturbance === 'pause'),
     'failed on a full disk': count((call) => call.isFull && failureOf(call)?.code === 'FAILED'),

@@ -1,7 +1,9 @@
 /** What was called, and what came of it: all that the checker has to go by. */
 import type {Outcome} from '../cli/chrootctl.ts';
 
-export type Disturbance = 'none' | 'pause' | 'kill' | 'kill-group' | 'interrupt' | 'terminate';
+/** `kill-container`: process 1 of the container that it ran in. */
+export type Disturbance =
+  'none' | 'pause' | 'kill' | 'kill-group' | 'kill-container' | 'interrupt' | 'terminate';
 
 /** What a call would do if it came to its end. */
 export type Intent =
@@ -41,6 +43,8 @@ export interface Call extends Plan, Outcome {
   began: number;
   ended: number;
   disturbance: Disturbance;
+  /** Whether it ran in a container. */
+  isElsewhere: boolean;
   /** Whether it had to be killed in the end, since it had none. */
   isHung: boolean;
   /** Whether the disk was full at any time meanwhile. */
@@ -95,6 +99,7 @@ export function describe({
   number,
   words,
   disturbance,
+  isElsewhere,
   isFull,
   outcome,
   code,
@@ -103,7 +108,8 @@ export function describe({
   stdout,
   stderr,
 }: Call): string {
-  const circumstances = [disturbance === 'none' ? '' : disturbance, isFull ? 'disk full' : ''].filter(
+  const where = isElsewhere ? 'in a container' : '';
+  const circumstances = [where, disturbance === 'none' ? '' : disturbance, isFull ? 'disk full' : ''].filter(
     Boolean,
   );
   const said = `${stdout}${stderr}`.replace(/\s+/g, ' ').slice(0, 300);

@@ -9,7 +9,7 @@ const RACES = ['NOT_FOUND', 'CONFLICT', 'BUSY'];
 /** How a full disk is told of. */
 const NO_SPACE = /no space left|ENOSPC/i;
 
-const FATAL: readonly Disturbance[] = ['kill', 'kill-group', 'interrupt', 'terminate'];
+const FATAL: readonly Disturbance[] = ['kill', 'kill-group', 'kill-container', 'interrupt', 'terminate'];
 
 export function outcomeOf({
   code,

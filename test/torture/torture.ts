@@ -15,9 +15,10 @@ import {Disturber} from './disturbed.ts';
 import {figuresOf, type Figures} from './figures.ts';
 import {finish} from './finish.ts';
 import {writeInto} from './generation.ts';
-import {describe, Journal, type Call, type Problem} from './journal.ts';
+import {describe, Journal, type Call, type Disturbance, type Plan, type Problem} from './journal.ts';
 import {judge, outcomeOf} from './judge.ts';
 import {choose} from './operations.ts';
+import {Places, type Place} from './places.ts';
 import {IMAGES, pick, World} from './world.ts';
 
 export type Driver = 'overlay' | 'btrfs' | 'directory';
@@ -29,6 +30,10 @@ export interface TortureOptions {
   /** How long the workers work. The last look takes more than a minute besides. */
   seconds: number;
   workers: number;
+  /** Containers from which a part of the calls comes. Default: none. */
+  containers?: number;
+  /** All calls come from containers. */
+  withoutHost?: boolean;
 }
 
 export interface TortureResult {
@@ -47,7 +52,14 @@ const ENOUGH_PROBLEMS = 10;
 /** The message of the versions that the images begin with. */
 export const START = 'start';
 
-export async function torture({driver, seed, seconds, workers}: TortureOptions): Promise<TortureResult> {
+export async function torture({
+  driver,
+  seed,
+  seconds,
+  workers,
+  containers = 0,
+  withoutHost = false,
+}: TortureOptions): Promise<TortureResult> {
   const directory = temporaryDirectory();
   const room = mountLoop(driver === 'btrfs' ? 'btrfs' : 'ext4', directory);
   const cli = new Cli({store: join(room, 'store')});
@@ -59,14 +71,20 @@ export async function torture({driver, seed, seconds, workers}: TortureOptions):
   writeInto(root, START);
   for (const image of IMAGES) world.sawVersion(image, await cli.ok('import', root, image, '-m', START));
 
+  // They have the mounts that there are now.
+  const places = await Places.start(containers);
+
   const deadline = Date.now() + seconds * 1000;
   const goesOn = (): boolean => Date.now() < deadline && journal.problems.length < ENOUGH_PROBLEMS;
   await Promise.all([
+    places.keepChanging(new Random(seed, driver, 'places'), goesOn, collectIn),
     ballast.keepComing(new Random(seed, driver, 'ballast'), goesOn),
     ...Array.from({length: workers}, (_, number) => work(`w${number}`)),
   ]);
+  await places.end();
   const finished = await finish({cli, journal, contents, directory});
   const figures = figuresOf(journal.calls, {
+    'containers killed': places.killed,
     'disk filled': ballast.times,
     'looks into versions': contents.looks,
     'versions looked into': contents.versions,
@@ -87,12 +105,25 @@ export async function torture({driver, seed, seconds, workers}: TortureOptions):
   async function callOne(worker: string, random: Random): Promise<void> {
     const number = journal.nextNumber();
     const plan = choose({random, world, worker, name: `${worker}-${number}`});
-    const disturbance = disturber.choose(random);
+    const place = await places.choose(random, {withoutHost});
+    await carryOut(number, plan, {disturbance: disturber.choose(random), random, place});
+  }
+
+  async function collectIn(place: Place): Promise<void> {
+    const plan: Plan = {kind: 'gc', words: ['gc', '--json'], intent: {type: 'none'}};
+    await carryOut(journal.nextNumber(), plan, {disturbance: 'none', random: new Random(seed), place});
+  }
+
+  async function carryOut(
+    number: number,
+    plan: Plan,
+    how: {disturbance: Disturbance; random: Random; place: Place | undefined},
+  ): Promise<void> {
     const began = Date.now();
-    const outcome = await disturber.call(plan.kind, plan.words, disturbance, random);
+    const outcome = await disturber.call(plan.kind, plan.words, how);
     const ended = Date.now();
     const isFull = ballast.wasFull(began, ended) || isNearlyFull();
-    const call = {...plan, ...outcome, number, began, ended, disturbance, isFull};
+    const call = {...plan, ...outcome, number, began, ended, isElsewhere: how.place !== undefined, isFull};
     const known: Call = {...call, outcome: outcomeOf(call)};
     journal.calls.push(known);
     judge(journal, known);
