@@ -65,26 +65,31 @@ export async function settle(store: Store, record: SessionRecord): Promise<Sessi
     store,
     {...settled, saved: became?.volume ?? settled.saved},
     became?.image === record.image ? became.id : version,
+    became === undefined ? [record.volume] : [],
   );
+  if (became !== undefined) return next;
   // One that became no version is needed by nobody but the clone, which outlives it.
-  if (became === undefined) await store.driver.remove(record.volume);
-  return next;
+  await store.driver.remove(record.volume);
+  const alone = {...next, pending: []};
+  store.sessions.replace(alone);
+  return alone;
 }
 
 /**
  * Gives a session whose volume was frozen a new volume on top of it, based on `version`. For the holder of the
- * session's lock.
+ * session's lock, who removes the volumes of `left` then: until that nothing else names them.
  */
 export async function continueInClone(
   store: Store,
   record: SessionRecord,
   version: string | null,
+  left: readonly string[] = [],
 ): Promise<SessionRecord> {
   const volume = randomId();
   store.sessions.replace({...record, pending: [volume]});
   await store.driver.create(volume, {parent: record.volume, ...limitOf(record.options)});
   // What a commit left out of the volume is not in the clone either.
-  const next = {...record, volume, pending: [], version, places: []};
+  const next = {...record, volume, pending: [...left], version, places: []};
   store.sessions.replace(next);
   return next;
 }

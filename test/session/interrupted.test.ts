@@ -1,5 +1,5 @@
 /** Sessions whose commit was killed: whatever comes next, what it published stays, and the session goes on. */
-import {describe, expect, test} from '@jest/globals';
+import {describe, expect, jest, test} from '@jest/globals';
 import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {randomId, versionId} from '../../src/ids.ts';
@@ -10,6 +10,7 @@ import {commitSession, endSession} from '../../src/session/commit.ts';
 import {removeSession} from '../../src/session/remove.ts';
 import {readyRoot, unmountRoot} from '../../src/session/root.ts';
 import {Store} from '../../src/store/store.ts';
+import {collect} from '../../src/upkeep/collect.ts';
 import {diagnose} from '../../src/upkeep/doctor.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
@@ -149,4 +150,21 @@ test('bringing a session back can be interrupted too', async () => {
   expect(store.image('base').version(version)?.volume).not.toBe(volume);
   await endSession(store, 'work');
   expect((await diagnose(store)).problems).toEqual([]);
+});
+
+test('what a session that was kept is cloned from is not left for ever when its removal is interrupted', async () => {
+  const store = await storeWithSession();
+  const record = store.sessions.get('work');
+  store.sessions.replace({...record, changing: true});
+  await unmountRoot(store, store.sessions.get('work'));
+  // As for a clone that is kept: it becomes no version, so nothing tells of one.
+  await store.driver.freeze(record.volume);
+  const remove = jest.spyOn(store.driver, 'remove').mockRejectedValueOnce(new Error('killed'));
+  await expect(readyRoot(store, 'work')).rejects.toThrow('killed');
+  remove.mockRestore();
+  expect((await collect(store)).left).toEqual([]);
+  await readyRoot(store, 'work');
+  expect(await volumes(store)).not.toContain(record.volume);
+  expect(store.sessions.get('work')).toMatchObject({pending: [], changing: false});
+  await endSession(store, 'work');
 });
