@@ -24,11 +24,15 @@ export async function remainingFiles(root: string): Promise<string[]> {
   const sessions = store.sessions.list();
   const versions = store.imageNames().flatMap((name) => store.image(name).versions());
   const named = new Set([...versions, ...sessions].map(({volume}) => volume));
+  // Whoever uses a session next deals with what an interrupted change of it was making.
+  const pending = new Set(sessions.flatMap((session) => session.pending));
   const volumes = await store.driver.list();
   const missing = [...named].filter((id) => !volumes.some((volume) => volume.id === id));
   const kept = sessions.map(({id}) => id);
   return [
-    ...volumes.filter(({id}) => !named.has(id)).map(({id, state}) => `volume ${id} (${state}) is nobody's`),
+    ...volumes
+      .filter(({id}) => !named.has(id) && !pending.has(id))
+      .map(({id, state}) => `volume ${id} (${state}) is nobody's`),
     ...missing.map((id) => `volume ${id} is gone`),
     ...sessions.filter((session) => session.ephemeral).map(({id}) => `session ${id} of a run`),
     ...readdirSync(store.layout.execs).map((name) => `execs/${name}`),
