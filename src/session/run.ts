@@ -11,6 +11,7 @@ import {Incomplete, telling, type Tell} from '../store/commit-point.ts';
 import type {RunOptions, SessionRecord} from '../store/records.ts';
 import {readReference} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
+import {Interrupted} from '../system/interruption.ts';
 import {begin} from './begin.ts';
 import {commitSession} from './commit.ts';
 import {isConflict, keptConflict} from './conflict.ts';
@@ -165,7 +166,9 @@ async function runInClone(
     // What was told of is committed.
     if (fate.published.length > 0) throw error;
     if (isConflict(error) && request.onConflict === 'discard') throw error;
-    // Whatever it failed for: it is somebody's work.
+    // As while the command runs: who ends it gives it up.
+    if (error instanceof Interrupted) throw error;
+    // Whatever else it failed for: it is somebody's work.
     fate.isKept = true;
     const kept = await keepClone(store, record);
     if (isConflict(error)) throw keptConflict(error, record.id, kept);

@@ -4,8 +4,9 @@
  */
 import {join} from 'node:path';
 import {seesEverybody} from '../../system/owners.ts';
+import type {SnapshotOptions} from '../driver.ts';
 import {isMountedElsewhere, layerOf} from '../on-disk/busy.ts';
-import {copyTree} from '../trees/copy.ts';
+import {copyTree, refuseUncopyable} from '../trees/copy.ts';
 import type {VolumeRecord} from '../on-disk/volume-record.ts';
 import type {Settled} from '../on-disk/volumes.ts';
 import {WholeTrees} from '../on-disk/whole-trees.ts';
@@ -34,7 +35,17 @@ export class DirectoryDriver extends WholeTrees {
     await this.writes.sync(record);
   }
 
+  protected override async settleCopy(
+    record: VolumeRecord,
+    ...rest: [copy: VolumeRecord, amend?: SnapshotOptions['amend']]
+  ): Promise<Settled> {
+    await refuseUncopyable(this.ownLayer(record));
+    return super.settleCopy(record, ...rest);
+  }
+
   protected async settle(record: VolumeRecord): Promise<Settled> {
+    // A version is there to be cloned.
+    await refuseUncopyable(this.ownLayer(record));
     await this.writes.sync(record);
     return {layers: record.layers};
   }

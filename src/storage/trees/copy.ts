@@ -1,4 +1,5 @@
 /** Copying trees exactly, and getting them onto the disk. */
+import {ChrootctlError} from '../../errors.ts';
 import {run} from '../../system/programs.ts';
 
 /**
@@ -10,6 +11,26 @@ import {run} from '../../system/programs.ts';
 export async function copyTree(from: string, to: string): Promise<void> {
   const words = ['-a', '--preserve=xattr', '--reflink=auto', '--no-target-directory', '--', from, to];
   await run('cp', words, {diesWithUs: true, isEndable: true});
+}
+
+/** PATH_MAX (limits.h), less the longest name of something in a directory and what ends a path. */
+const LONGEST_DIRECTORY = 4096 - 255 - 2;
+
+/**
+ * cp(1) goes by paths, and ends where they are longer than a system call takes. Copies of the tree will have paths of the
+ * same length.
+ * @throws ChrootctlError FAILED for a tree that could not be copied whole
+ */
+export async function refuseUncopyable(tree: string): Promise<void> {
+  const tooLong = `${'?'.repeat(LONGEST_DIRECTORY + 1)}*`;
+  const words = [tree, '-type', 'd', '-path', tooLong, '-print', '-quit'];
+  const found = await run('find', words, {isEndable: true});
+  if (found === '') return;
+  throw new ChrootctlError(
+    'FAILED',
+    `${found.slice(tree.length, tree.length + 100)}… is nested too deeply to be copied`,
+    {hint: `remove it (rm -rf inside takes it away), or use a store with another driver than directory`},
+  );
 }
 
 /** Everything written so far to the file system that holds `path` is on the disk afterwards: syncfs(2). */
