@@ -30,7 +30,7 @@ import {list, placeOf, volumesIn, type Dataset, type Place} from './listing.ts';
 import {datasetsIn, missing} from './contents.ts';
 import {describeRoom} from './description.ts';
 import {written, writtenBy} from './sizes.ts';
-import {liveName, PROPERTY, Room} from './names.ts';
+import {checkId, liveName, PROPERTY, Room} from './names.ts';
 import {perform} from './operations.ts';
 import {annotate, freeze} from './transaction.ts';
 import {Plan} from './removal-plan.ts';
@@ -165,7 +165,7 @@ export class ZfsDriver implements StorageDriver {
   }
 
   async remove(one: string | readonly string[]): Promise<void> {
-    const ids = new Set([one].flat());
+    const ids = new Set([one].flat().map(checkId));
     const [id = ''] = ids;
     if (ids.size === 1 && this.#made.get(id)?.ephemeral === true) {
       // The path of `run`: one call, where nothing has come of the volume.

@@ -58,6 +58,12 @@ export function checkDataset(name: string): string {
   return name;
 }
 
+/** @throws ChrootctlError BAD_INPUT */
+export function checkId(id: string): string {
+  if (isId(id)) return id;
+  throw new ChrootctlError('BAD_INPUT', `not a volume id: ${JSON.stringify(id)}`);
+}
+
 /** The part of a pool that is one store's. */
 export class Room {
   readonly dataset: string;
@@ -86,8 +92,7 @@ export class Room {
 
   /** @throws ChrootctlError BAD_INPUT: a name is never built from what is not an id */
   volume(id: string): string {
-    if (!isId(id)) throw new ChrootctlError('BAD_INPUT', `not a volume id: ${JSON.stringify(id)}`);
-    return `${this.volumes}/${id}`;
+    return `${this.volumes}/${checkId(id)}`;
   }
 
   /** Where the snapshot of a frozen volume is, unless somebody promoted a clone of it by hand. */
