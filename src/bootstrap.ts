@@ -9,6 +9,7 @@ import {lookUpSuite} from './bootstrap/suites.ts';
 import {ChrootctlError} from './errors.ts';
 import {missingCertificates} from './sandbox/certificates.ts';
 import {bound, separated} from './system/bubblewrap.ts';
+import {throwIfAborted} from './system/interruption.ts';
 import {attempt} from './system/programs.ts';
 
 export const VARIANTS = [
@@ -75,7 +76,7 @@ export async function bootstrap(
       },
     },
   );
-  options.signal?.throwIfAborted();
+  throwIfAborted(options.signal);
   if (code !== 0) throw bootstrapFailure(suite, stderr);
   removeDevices(join(target, 'dev'));
   for (const source of sources) copyKeyring(source, target);

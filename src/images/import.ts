@@ -10,6 +10,7 @@ import {pinNothing} from '../session/pin.ts';
 import {latestOf, type Committed} from '../session/publish.ts';
 import {STREAM_HEAD, streamDriverOf} from '../storage/registry.ts';
 import type {Store} from '../store/store.ts';
+import {throwIfAborted} from '../system/interruption.ts';
 import {newVersion, type NewImage} from './new-version.ts';
 import {receiveVersion} from './receive.ts';
 
@@ -71,12 +72,12 @@ async function begun(
   try {
     opened = await openSource(source);
     const begun = await peek(opened, STREAM_HEAD);
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     return begun;
   } catch (error) {
     // Else what reads a directory would wait for ever for somebody who takes it.
     if (opened !== undefined) closeSource(opened);
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     throw error;
   }
 }

@@ -11,7 +11,7 @@ import {Incomplete, telling, type Tell} from '../store/commit-point.ts';
 import type {RunOptions, SessionRecord} from '../store/records.ts';
 import {readReference} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
-import {Interrupted} from '../system/interruption.ts';
+import {Interrupted, toTheEnd} from '../system/interruption.ts';
 import {begin} from './begin.ts';
 import {commitSession} from './commit.ts';
 import {isConflict, keptConflict} from './conflict.ts';
@@ -93,10 +93,12 @@ async function runEphemeral(store: Store, request: RunRequest, tell: Tell): Prom
   const fate: Fate = {isKept: false, published: []};
   // From before the first write on.
   const endWatch = request.commit === undefined ? undefined : store.driver.watch?.();
-  const end = async (): Promise<void> => {
-    endWatch?.();
-    if (!fate.isKept) await discard(store, pinned.record, fate.published);
-  };
+  // Whoever asks to stop now has what he wants.
+  const end = (): Promise<void> =>
+    toTheEnd(async () => {
+      endWatch?.();
+      if (!fate.isKept) await discard(store, pinned.record, fate.published);
+    });
   let result: RunResult;
   try {
     result = await runInClone(store, request, pinned, {fate, tell});

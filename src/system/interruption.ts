@@ -44,10 +44,20 @@ export class Interrupted extends ChrootctlError {
 }
 
 let unendable = 0;
+let isTold = false;
 
-/** What ends work that begins now, if anything does: what begins after an interruption is there to clean up after it. */
+/**
+ * What ends work that begins now, if anything does: what begins when somebody has been told of an interruption is there to
+ * clean up after it. One that came between two pieces of work, when nobody listened, ends the next.
+ */
 export function endable(): AbortSignal | undefined {
-  return unendable > 0 || interruption.aborted ? undefined : interruption;
+  return unendable > 0 || isTold ? undefined : interruption;
+}
+
+/** @throws the signal's reason, once it is aborted */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal === interruption && signal.aborted) isTold = true;
+  signal?.throwIfAborted();
 }
 
 /** Runs what must come to its end once it has begun, whoever has asked to stop: an interruption ends nothing of it. */
@@ -63,6 +73,7 @@ export async function toTheEnd<T>(work: () => Promise<T>): Promise<T> {
 /** For work that leaves something to go on with; `hint` says how. @throws Interrupted */
 export function throwIfInterrupted(hint: string): void {
   if (!interruption.aborted) return;
+  isTold = true;
   throw interruption.reason instanceof Interrupted ? interruption.reason.withHint(hint) : interruption.reason;
 }
 
@@ -87,7 +98,7 @@ export class Pauses {
   async now(): Promise<void> {
     if (!this.isDue) return;
     await setImmediate();
-    this.#signal?.throwIfAborted();
+    throwIfAborted(this.#signal);
     this.#last = Date.now();
   }
 }
@@ -108,6 +119,6 @@ export async function stoppable<T>(
   } finally {
     signal.removeEventListener('abort', stop);
     // Whatever came of work that was stopped, this is why.
-    signal.throwIfAborted();
+    throwIfAborted(signal);
   }
 }

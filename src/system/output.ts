@@ -2,7 +2,7 @@
 import {closeSync, constants, fstatSync, openSync, writeSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {errnoOf} from '../errors.ts';
-import {endable} from './interruption.ts';
+import {endable, throwIfAborted} from './interruption.ts';
 
 /** How long to wait where a write does not wait by itself: somebody else has set the pipe or terminal so (O_NONBLOCK). */
 const PAUSE_MS = 5;
@@ -44,7 +44,7 @@ export class LongOutput {
       } catch (error) {
         if (errnoOf(error) !== 'EAGAIN') throw error;
         await sleep(PAUSE_MS);
-        signal?.throwIfAborted();
+        throwIfAborted(signal);
       }
     }
   }

@@ -15,7 +15,7 @@ import type {Options} from 'execa';
 import {constants} from 'node:os';
 import {ChrootctlError, errnoOf, remedyOf, whyOf} from '../errors.ts';
 import {dyingWithUs} from './die-with-parent.ts';
-import {endable, stoppable} from './interruption.ts';
+import {endable, stoppable, throwIfAborted} from './interruption.ts';
 import {isOfBuilders, refusalOf} from './refusal.ts';
 
 /** `env`: variables besides those of `environment`. */
@@ -126,7 +126,7 @@ export async function attempt(
     reject: false,
   });
   const result = await stoppable(started, signal, () => killGroup(started.pid));
-  options.cancelSignal?.throwIfAborted();
+  throwIfAborted(options.cancelSignal);
   if (result.exitCode === undefined && result.signal === undefined) throw notStarted(file, result.cause);
   return {
     code: result.exitCode ?? 128,
