@@ -11,8 +11,8 @@ import {endable, stoppable} from './interruption.ts';
 import {notStarted, start} from './programs.ts';
 
 /**
- * Runs `work` while holding an exclusive lock on `path`, which is made if missing. Waits as long as it takes, or until it is interrupted. Only the
- * holder may remove the file: those who wait for it then start again on a new one.
+ * Runs `work` while holding an exclusive lock on `path`, which is made if missing. Waits as long as it takes, or until it is
+ * interrupted. Only the holder may remove the file: those who wait for it then start again on a new one.
  */
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   for (;;) {

@@ -7,12 +7,17 @@ import {Store} from '../../src/store/store.ts';
 import {survey} from '../../src/upkeep/survey.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
-test('a prune that gets room only when it has begun tells of all that it removes, and ends it', async () => {
+async function storeWithThree(): Promise<Store> {
   const directory = temporaryDirectory();
   const root = join(directory, 'root');
   mkdirSync(join(root, 'etc'), {recursive: true});
   const store = await Store.open({root: join(directory, 'store'), driver: 'directory'});
   for (let n = 0; n < 3; n++) await importImage(store, root, {target: 'base'});
+  return store;
+}
+
+test('a prune that gets room only when it has begun tells of all that it removes, and ends it', async () => {
+  const store = await storeWithThree();
   const remove = store.driver.remove.bind(store.driver);
   store.driver.remove = () => {
     store.driver.remove = remove;
@@ -25,18 +30,14 @@ test('a prune that gets room only when it has begun tells of all that it removes
 });
 
 test('an image of which a tag names a version that has no record is left as it is', async () => {
-  const directory = temporaryDirectory();
-  const root = join(directory, 'root');
-  mkdirSync(join(root, 'etc'), {recursive: true});
-  const store = await Store.open({root: join(directory, 'store'), driver: 'directory'});
-  for (let n = 0; n < 3; n++) await importImage(store, root, {target: 'base'});
+  const store = await storeWithThree();
   const ids = store.image('base').versionIds();
   const latest = ids.at(-1) ?? '';
-  renameSync(join(store.root, `images/base/versions/${latest}.json`), join(directory, 'saved'));
+  renameSync(join(store.root, `images/base/versions/${latest}.json`), join(store.root, 'saved'));
   expect(await prune(store, {keep: 1})).toMatchObject({
     removed: [],
     left: [`image base is left: base:latest points to ${latest}, which has no record`],
   });
-  renameSync(join(directory, 'saved'), join(store.root, `images/base/versions/${latest}.json`));
+  renameSync(join(store.root, 'saved'), join(store.root, `images/base/versions/${latest}.json`));
   expect((await prune(store, {keep: 1})).removed).toHaveLength(2);
 });
