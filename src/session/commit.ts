@@ -3,11 +3,11 @@ import {afterwards, ChrootctlError} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {parseTarget} from '../reference.ts';
 import type {Note} from '../storage/ledger.ts';
-import {telling, type Tell} from '../store/commit-point.ts';
+import {telling, type Done, type Tell} from '../store/commit-point.ts';
 import type {SessionRecord} from '../store/records.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
-import {self} from '../system/identity.ts';
+import {isSelf, self} from '../system/identity.ts';
 import {describeOwner} from '../system/owners.ts';
 import {LostWrites} from '../system/write-back.ts';
 import {explainConflict, isConflict} from './conflict.ts';
@@ -67,7 +67,7 @@ export async function endSession(
         await unmountRoot(store, record);
         if (publication === undefined) {
           const made = isInterrupted(record) ? await versionsMade(store, record) : undefined;
-          await end(store, record, [...(made?.keys() ?? [])]);
+          await end(store, record, [...(made?.keys() ?? [])], () => tell(endOf(id)));
           return undefined;
         }
         if (isHeld) {
@@ -101,8 +101,20 @@ function assertUnused(store: Store, id: string): void {
   );
 }
 
-/** Throws an unmounted session away, those of its volumes excepted that became versions. */
-async function end(store: Store, record: SessionRecord, published: readonly string[]): Promise<void> {
+function endOf(id: string): Done {
+  return {words: `session ${id} is ended`, rest: 'chrootctl gc collects what is left', facts: {session: id}};
+}
+
+/**
+ * Throws an unmounted session away, those of its volumes excepted that became versions.
+ * @param told called when that fails, and its root has gone already
+ */
+async function end(
+  store: Store,
+  record: SessionRecord,
+  published: readonly string[],
+  told?: () => void,
+): Promise<void> {
   // Each step has the reserve for itself: a session that is half ended would not be ended again.
   const freeing = (step: () => void | Promise<void>): Promise<void> => withReserve(store.layout, step);
   // From here on it lives no longer than we do: if we die, it is collected.
@@ -112,10 +124,19 @@ async function end(store: Store, record: SessionRecord, published: readonly stri
   try {
     await freeing(() => discard(store, record, published));
   } catch (error) {
-    throw await afterwards(error, () => {
-      if (store.sessions.find(record.id) !== undefined) store.sessions.replace({...record, changing: true});
+    throw await afterwards(error, async () => {
+      const present = await store.driver.list();
+      // Without its root it is none any more: it is left for dead.
+      if (!present.some(({id}) => id === record.volume)) told?.();
+      else if (store.sessions.find(record.id) !== undefined)
+        store.sessions.replace({...record, changing: true});
     });
   }
+}
+
+/** Whether it lives no longer than we do: it could not be thrown away altogether. */
+function isEnding({ephemeral, owner}: SessionRecord): boolean {
+  return ephemeral && isSelf(owner);
 }
 
 async function explaining<T>(id: string, work: (tell: Tell) => Promise<T>): Promise<T> {
@@ -216,7 +237,7 @@ async function changing<T>(store: Store, record: SessionRecord, work: () => Prom
   } catch (error) {
     throw await afterwards(error, async () => {
       const after = store.sessions.find(record.id);
-      if (after !== undefined) await restoreRoot(store, {...after, changing: true});
+      if (after !== undefined && !isEnding(after)) await restoreRoot(store, {...after, changing: true});
     });
   }
   const after = store.sessions.find(record.id);

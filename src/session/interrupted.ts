@@ -16,28 +16,51 @@ export function isInterrupted({changing, pending}: SessionRecord): boolean {
  * The versions that the session's volumes have become, by volume: these are not the session's to throw away. One that no
  * tag has named is none; its commit was interrupted before, and its record goes. For the holder of the session's lock, or
  * anybody once it is dead.
+ * @throws ChrootctlError BUSY when a record cannot be read that may be of one of them
  */
 export async function versionsMade(store: Store, record: SessionRecord): Promise<Map<string, VersionRecord>> {
   const volumes = volumesOf(record);
   const made = new Map<string, VersionRecord>();
+  const known = new Set<string>();
+  const unread: {why: string}[] = [];
   // Where the storage has a ledger, that may know of the commit already.
   await catchUpOn(store, volumes);
   // A session can be committed to any image.
   for (const name of new Set([record.image, ...store.imageNames()])) {
     const image = store.image(name);
-    // `versions` says which record it is that cannot be read.
-    const versions = (image.allVersions() ?? image.versions()).filter(({volume}) => volumes.includes(volume));
+    const {versions: all, damaged} = image.records();
+    unread.push(...damaged);
+    const versions = all.filter(({volume}) => volumes.includes(volume));
     if (versions.length === 0) continue;
     await image.change((change) => {
       const published = image.published();
       for (const version of versions) {
+        known.add(version.volume);
         if (published.has(version.id)) made.set(version.volume, version);
         else change.withdrawVersion(version.id);
       }
       return Promise.resolve();
     });
   }
+  const [damage] = unread;
+  if (damage !== undefined) await refuseFrozen(store, record, known, damage.why);
   return made;
+}
+
+/** What is frozen, and no record that can be read knows, may be the version of one that cannot. */
+async function refuseFrozen(
+  store: Store,
+  record: SessionRecord,
+  known: ReadonlySet<string>,
+  why: string,
+): Promise<void> {
+  const own = new Set(volumesOf(record).filter((id) => !known.has(id)));
+  const volumes = await store.driver.list();
+  if (volumes.some(({id, state}) => own.has(id) && state === 'frozen')) {
+    throw new ChrootctlError('BUSY', `session ${record.id} may have become a version: ${why}`, {
+      hint: 'chrootctl doctor --fix mends it if it can',
+    });
+  }
 }
 
 /**

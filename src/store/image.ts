@@ -68,6 +68,11 @@ export class Image {
     return readNamed(VersionRecord, this.#versionFile(id), id);
   }
 
+  /** Whether there is a record of the version, be it out of sight or unreadable. */
+  hasRecord(id: string): boolean {
+    return isThere(this.#versionFile(id)) || isThere(this.#versionFile(id) + REMOVING);
+  }
+
   /** Ids of all versions, oldest first. */
   versionIds(): string[] {
     return (readable(() => this.#versionFiles()) ?? [])

@@ -2,7 +2,7 @@
 import type {GenericSchema} from 'valibot';
 import {errnoOf} from '../errors.ts';
 import {isThere, isTorn, namesIn, notADirectory, readText} from '../system/files.ts';
-import {damaged, isDamage, parseRecord, readRecord} from './records.ts';
+import {damaged, isDamage, isWithheld, parseRecord, readRecord} from './records.ts';
 
 /** A record that cannot be read. */
 export interface DamagedFile {
@@ -69,8 +69,7 @@ export function recordsIn<T extends object>(directory: string, schema: GenericSc
       if (text !== undefined) found.records.push(ofId(id, {id, ...parseRecord(schema, text, path)}, path));
     } catch (error) {
       if (!isDamage(error)) throw error;
-      const withheld = errnoOf(error.cause) === 'EIO';
-      found.damaged.push({path, torn: text !== undefined && isTorn(text), withheld});
+      found.damaged.push({path, torn: text !== undefined && isTorn(text), withheld: isWithheld(error)});
     }
   }
   return found;

@@ -3,7 +3,7 @@
  * person can also write them.
  */
 import * as v from 'valibot';
-import {ChrootctlError} from '../errors.ts';
+import {ChrootctlError, errnoOf} from '../errors.ts';
 import {readText} from '../system/files.ts';
 
 const ID = /^[0-9a-hjkmnp-tv-z]{1,32}$/;
@@ -223,6 +223,11 @@ export function readRecord<T>(schema: v.GenericSchema<unknown, T>, path: string)
 /** Whether something is there and cannot be read. */
 export function isDamage(error: unknown): error is ChrootctlError {
   return error instanceof ChrootctlError && error.code === 'BAD_INPUT';
+}
+
+/** Whether the disk does not give back what is there, and may yet: it says what it said. */
+export function isWithheld(error: unknown): boolean {
+  return isDamage(error) && errnoOf(error.cause) === 'EIO';
 }
 
 /** What is said of what cannot be read; undefined where it can. */

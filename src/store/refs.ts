@@ -11,7 +11,8 @@ import {filesIn} from './record-files.ts';
 import {
   bare,
   formatRecord,
-  messageIfDamaged,
+  isDamage,
+  isWithheld,
   readable,
   readRecord,
   Refs,
@@ -39,9 +40,21 @@ export function readRefs(directory: string): Refs {
  * were, since it explains all versions that there are. One that is gone altogether is for doctor to look at.
  */
 export function mendTornRefs(directory: string): void {
-  if (!isThere(refsFile(directory)) || messageIfDamaged(() => readRefs(directory)) === undefined) return;
+  if (!isTorn(directory)) return;
   const told = toldRefs(directory);
   if (told !== undefined) writeRefs(directory, told);
+}
+
+/** What the disk keeps back is not torn: it may yet say less than the history, of which the last line need not count. */
+function isTorn(directory: string): boolean {
+  if (!isThere(refsFile(directory))) return false;
+  try {
+    readRefs(directory);
+    return false;
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return !isWithheld(error);
+  }
 }
 
 /** Whether there is a policy, for tags that are made anew: as those before said, or in doubt that there is. */

@@ -14,7 +14,7 @@ export interface CollectOptions extends SurveyOptions {
 export interface Collected {
   collected: Leftover[];
   failed: {leftover: Leftover; error: unknown}[];
-  /** Volumes that nobody is found to name and that stay, since somebody may: a line each. */
+  /** Volumes that nobody is found to name and that stay, since somebody may, and what else cannot be read: a line each. */
   left: string[];
 }
 
@@ -56,9 +56,12 @@ async function found(
   store: Store,
   {giveUp = [], ...options}: CollectOptions,
 ): Promise<{leftovers: Leftover[]; left: string[]}> {
-  const {leftovers, left} = await survey(store, options);
+  const {leftovers, left, roots} = await survey(store, options);
+  const undecided = left.filter(({volume}) => !giveUp.includes(volume.id)).map(({what}) => what);
+  // Also what is left because of what it names itself: a dead session whose record cannot be read.
+  const unread = roots.unread.map(({what}) => `${what}: what it may name is left`);
   return {
     leftovers: [...leftovers, ...givenUp(store, left, giveUp)],
-    left: left.filter(({volume}) => !giveUp.includes(volume.id)).map(({what}) => what),
+    left: left.length > 0 ? undecided : unread,
   };
 }

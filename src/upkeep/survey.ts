@@ -3,6 +3,7 @@
  * A live command's things are always named by its record; and what cannot be read may name what it could.
  */
 import {leftoverLimits, removeLimits} from '../sandbox/limits.ts';
+import {ChrootctlError} from '../errors.ts';
 import {discardDead} from '../session/discard.ts';
 import {imagesAhead} from '../store/catch-up.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
@@ -74,15 +75,16 @@ export async function survey(store: Store, options: SurveyOptions = {}): Promise
   });
 
   const isForgotten = ({volume}: VersionRecord): boolean => !remembered.has(volume);
-  const unfinished = unpublished(store, roots.versions, roots.dead).filter(isForgotten);
-  const withdrawn = unpublished(store, roots.versions, alive).filter(isForgotten);
+  const ofDead = unpublished(store, roots.versions, roots.dead);
+  const unfinished = ofDead.never.filter(isForgotten);
+  const withdrawn = unpublished(store, roots.versions, alive).never.filter(isForgotten);
 
   const leftovers = [
     ...interruptedRemovals(store),
     ...interruptedCommits(store, ahead),
     ...unfinishedCommits(store, unfinished),
     ...withdrawnCommits(store, await whoseCommitEnded(store, withdrawn)),
-    ...(await deadSessions(store, {roots, volumes, unfinished, remembered})),
+    ...(await deadSessions(store, {roots, volumes, unfinished, unsure: ofDead.unsure, remembered})),
     ...deadExecs(store),
     ...orphans(
       store,
@@ -117,36 +119,53 @@ async function deadSessions(
     roots,
     volumes,
     unfinished,
+    unsure,
     remembered,
   }: {
     roots: Roots;
     volumes: readonly VolumeInfo[];
     unfinished: readonly VersionRecord[];
+    unsure: readonly VersionRecord[];
     remembered: ReadonlySet<string>;
   },
 ): Promise<Leftover[]> {
   // What became a version is known by that version's record; so while one cannot be read, what a dead session has frozen
   // may belong to it.
-  const unsure = new Set(await inDoubt(store, roots, volumes));
+  const undecided = new Set([...(await inDoubt(store, roots, volumes)), ...unsure.map(({volume}) => volume)]);
   const never = new Set(unfinished);
   // What became a version that a tag has named belongs to that version.
   const published = new Set(
     roots.versions.filter((version) => !never.has(version)).map(({volume}) => volume),
   );
   return roots.dead
-    .filter((record) => !volumesOf(record).some((id) => unsure.has(id)))
+    .filter((record) => !volumesOf(record).some((id) => undecided.has(id)))
     .map((record) => ({
       kind: 'dead-session',
       what: `session ${record.id} of ${record.image}: its process (pid ${record.owner.pid}) is gone`,
       fix: 'remove its clone',
-      collect: () =>
-        discardDead(
+      collect: () => {
+        refuseUndone(store, record, unfinished);
+        return discardDead(
           store,
           record,
           volumesOf(record).filter((id) => published.has(id) || remembered.has(id)),
           {wait: true},
-        ),
+        );
+      },
     }));
+}
+
+/**
+ * A version that never happened goes before its session. Where it cannot, its record may yet bring it into being, as when
+ * tags are made anew; so its volume stays, and the session that says that it never happened. @throws ChrootctlError BUSY
+ */
+function refuseUndone(store: Store, record: SessionRecord, unfinished: readonly VersionRecord[]): void {
+  const own = volumesOf(record);
+  const undone = unfinished.find(
+    ({image, id, volume}) => own.includes(volume) && store.image(image).hasRecord(id),
+  );
+  if (undone !== undefined)
+    throw new ChrootctlError('BUSY', `its commit of ${undone.image}@${undone.id} has not been taken back`);
 }
 
 function deadExecs({execs}: Store): Leftover[] {

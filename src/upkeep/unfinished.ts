@@ -36,18 +36,29 @@ export function interruptedCommits(store: Store, ahead: readonly Ahead[]): Lefto
     }));
 }
 
-/** Those of the versions that one of the sessions was making, and that no tag has named: they never happened. */
+/** Versions that sessions were making. */
+export interface Unpublished {
+  /** No tag has named them: they never happened. */
+  never: VersionRecord[];
+  /** Whether one has cannot be read. */
+  unsure: VersionRecord[];
+}
+
+/** Those of the versions that one of the sessions was making, and that are not known to have happened. */
 export function unpublished(
   store: Store,
   versions: readonly VersionRecord[],
   sessions: readonly SessionRecord[],
-): VersionRecord[] {
+): Unpublished {
   const volumes = new Set(sessions.flatMap(volumesOf));
   const suspects = versions.filter(({volume}) => volumes.has(volume));
-  return [...Map.groupBy(suspects, ({image}) => image)].flatMap(([image, ofImage]) => {
+  const found: Unpublished = {never: [], unsure: []};
+  for (const [image, ofImage] of Map.groupBy(suspects, ({image: name}) => name)) {
     const published = readable(() => store.image(image).published());
-    return ofImage.filter(({id}) => published?.has(id) === false);
-  });
+    if (published === undefined) found.unsure.push(...ofImage);
+    else found.never.push(...ofImage.filter(({id}) => !published.has(id)));
+  }
+  return found;
 }
 
 /** Those whose commit is not at work any more: it holds the image's lock, so when we have that it has ended. */

@@ -1,6 +1,6 @@
 /** Sessions whose commit was killed: whatever comes next, what it published stays, and the session goes on. */
 import {describe, expect, jest, test} from '@jest/globals';
-import {mkdirSync} from 'node:fs';
+import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {randomId, versionId} from '../../src/ids.ts';
 import {importImage} from '../../src/images/import.ts';
@@ -84,6 +84,21 @@ describe.each(['base', 'other'])('a commit to %s that was killed after it had mo
   test.each(ENDS)('while something ran in the session keeps it when that is %s', async (_, end) => {
     const store = await storeWithSession();
     const volume = await killedLive(store, image);
+    await end(store);
+    expect(await volumes(store)).toContain(volume);
+    expect((await diagnose(store)).problems).toEqual([]);
+  });
+
+  test.each(ENDS)('and whose record is torn keeps its volume when the session is %s', async (_, end) => {
+    const store = await storeWithSession();
+    const volume = await killedIdle(store, image);
+    const {latest = ''} = store.image(image).refs().tags;
+    const record = join(store.layout.image(image), 'versions', `${latest}.json`);
+    const text = readFileSync(record, 'utf8');
+    writeFileSync(record, '');
+    await expect(end(store)).rejects.toMatchObject({code: 'BUSY'});
+    expect(await volumes(store)).toContain(volume);
+    writeFileSync(record, text);
     await end(store);
     expect(await volumes(store)).toContain(volume);
     expect((await diagnose(store)).problems).toEqual([]);

@@ -21,6 +21,7 @@ import {commitSession, endSession} from '../../src/session/commit.ts';
 import {removeSession} from '../../src/session/remove.ts';
 import {readyRoot, unmountRoot} from '../../src/session/root.ts';
 import {pin, pinNothing} from '../../src/session/pin.ts';
+import {appendHistory} from '../../src/store/history.ts';
 import {Store} from '../../src/store/store.ts';
 import {self, startOf} from '../../src/system/identity.ts';
 import {collect} from '../../src/upkeep/collect.ts';
@@ -143,6 +144,53 @@ describe('collecting', () => {
     await collect(store);
     expect(listVersions(store)).toEqual([first]);
     expect(volumesOf(store)).toEqual([known!.volume]);
+  });
+
+  test('while such a commit cannot be taken back, its session stays with the volume', async () => {
+    const store = await storeWithImage();
+    const image = store.image('base');
+    const known = image.versions()[0]!;
+    const dead = deadSession(store);
+    await store.driver.create(dead.volume);
+    await store.driver.freeze(dead.volume);
+    const next = {...known, id: versionId(known.id), volume: dead.volume};
+    await image.change((change) => {
+      change.addVersion(next);
+      const {entries} = change.prepareMoves({latest: next.id}, {action: 'commit', by: 'test', message: ''});
+      appendHistory(image.historyFile, image.refs().seq, entries);
+      return Promise.resolve();
+    });
+    const {sessions} = store;
+    const pins = sessions.pins.bind(sessions);
+    sessions.pins = () => {
+      throw new Error('the disk fails');
+    };
+    const {collected, failed} = await collect(store);
+    expect(collected).toEqual([]);
+    expect(failed.map(({leftover}) => leftover.kind)).toEqual(['unfinished-commit', 'dead-session']);
+    expect(volumesOf(store).sort()).toEqual([known.volume, dead.volume].sort());
+    sessions.pins = pins;
+    expect((await diagnose(store, {fix: true})).problems).toEqual([]);
+    expect([image.versionIds(), image.refs().tags]).toEqual([[known.id], {latest: known.id}]);
+    expect(volumesOf(store)).toEqual([known.volume]);
+  });
+
+  test('a session stays while it cannot be read whether its commit happened', async () => {
+    const store = await storeWithImage();
+    const image = store.image('base');
+    const known = image.versions()[0]!;
+    const dead = deadSession(store);
+    await store.driver.create(dead.volume);
+    await store.driver.freeze(dead.volume);
+    await image.change((change) => {
+      change.addVersion({...known, id: versionId(known.id), volume: dead.volume});
+      return Promise.resolve();
+    });
+    const text = readFileSync(image.historyFile, 'utf8');
+    writeFileSync(image.historyFile, '');
+    expect(await kinds(store)).toEqual([]);
+    writeFileSync(image.historyFile, text);
+    expect(await kinds(store)).toEqual(['unfinished-commit', 'dead-session']);
   });
 
   test.each([
