@@ -32,14 +32,19 @@ export const DESCRIPTORS = {
   /** The command's own standard input and error. */
   stdin: 4,
   stderr: 5,
+  /**
+   * Where the innermost shell is answered. Not on the descriptor that it is set up on: what lies there unread when its last
+   * end is closed makes the kernel tell us of a broken connection, before and in the place of what was said on it.
+   */
+  answer: 6,
   /** The first that is the chain's own. */
-  first: 6,
+  first: 7,
 } as const;
 
 /** Said on the set-up descriptor when the command is about to run. */
 export const STARTED = 'chrootctl: started';
 
-/** The answer to it that the innermost shell waits for, on the same descriptor (a socket). */
+/** The answer to it that the innermost shell waits for. */
 export const PROCEED = 'proceed\n';
 
 /**
@@ -52,13 +57,13 @@ export const PROCEED = 'proceed\n';
  * A group in braces: it is read to its end before any of it is done.
  */
 export function innerScript(env: Readonly<Record<string, string>>, words: readonly string[]): string {
-  const {setup, status, stdin, stderr, first} = DESCRIPTORS;
+  const {setup, status, stdin, stderr, answer, first} = DESCRIPTORS;
   // Two more are the chain's own: bwrap's filter and options.
-  const rest = [status, stdin, stderr, first, first + 1];
+  const rest = [status, stdin, stderr, answer, first, first + 1];
   const variables = Object.entries(env).map(([name, value]) => `${name}=${quoted(value)}`);
   return [
     '{',
-    `echo '${STARTED}' >&${setup} && read -r chrootctl_answer <&${setup} || exit 1`,
+    `echo '${STARTED}' >&${setup} && read -r chrootctl_answer <&${answer} || exit 1`,
     `exec <&${stdin} 2>&${stderr} ${rest.map((fd) => `${fd}>&-`).join(' ')}`,
     'umask 022',
     'unset PWD OLDPWD SHLVL chrootctl_answer',

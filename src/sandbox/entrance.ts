@@ -16,6 +16,7 @@
  * but bwrap's own is inside yet when its child comes there, and itself it is in no namespace that can be seen from inside.
  */
 import {ALL_CAPABILITIES, type Capability} from './capabilities.ts';
+import {DESCRIPTORS} from './chain.ts';
 
 export interface Entrance {
   /** What the shell holds, as bwrap would leave it. */
@@ -41,7 +42,8 @@ export function rootFlags({readOnly, hasDevices}: {readOnly: boolean; hasDevices
 
 /** The words of the stand-in. What the terminal sends to the whole group it is told to ignore before it starts. */
 export function standIn(sh: readonly string[]): string[] {
-  return [...sh, '-c', 'echo ready; exec >&- 2>&- 3>&- 4>&- 5>&-; read -r ended; exit "${ended:-1}"'];
+  const rest = Array.from({length: DESCRIPTORS.first}, (_, fd) => `${fd}>&-`).slice(1);
+  return [...sh, '-c', `echo ready; exec ${rest.join(' ')}; read -r ended; exit "\${ended:-1}"`];
 }
 
 /** As the program reads it. */

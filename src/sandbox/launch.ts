@@ -2,7 +2,7 @@
 import type {ChildProcess} from 'node:child_process';
 import {mkdirSync} from 'node:fs';
 import {constants} from 'node:os';
-import type {Duplex, Readable} from 'node:stream';
+import type {Readable, Writable} from 'node:stream';
 import {ChrootctlError, toChrootctlError} from '../errors.ts';
 import {notStarted, start as startProgram, systemPath} from '../system/programs.ts';
 import {requireRights} from '../system/refusal.ts';
@@ -135,7 +135,9 @@ async function runChain(
   try {
     const child = start(streams, spec, options);
     delivery.begin(child.pid);
-    const told = child.stdio[DESCRIPTORS.told] as Duplex;
+    const ends: readonly unknown[] = child.stdio;
+    const told = ends[DESCRIPTORS.told] as Writable;
+    const answer = ends[DESCRIPTORS.answer] as Writable;
     let failure: Error | undefined;
     const orEnd = (work: () => void) => {
       try {
@@ -151,8 +153,7 @@ async function runChain(
       send(told, input.outer());
       if (isPiped) send(told, input.innermost());
     });
-    const setupStream = child.stdio[DESCRIPTORS.setup] as Duplex;
-    const setup = collect(setupStream, (text) => {
+    const setup = collect(ends[DESCRIPTORS.setup] as Readable, (text) => {
       if (!isPiped && text.includes(PIPED)) {
         isPiped = true;
         orEnd(() => {
@@ -163,11 +164,11 @@ async function runChain(
       if (hasStarted(text)) options.onReady?.();
     });
     let isAnswered = false;
-    const status = collect(child.stdio[DESCRIPTORS.status] as Readable, (text) => {
+    const status = collect(ends[DESCRIPTORS.status] as Readable, (text) => {
       if (isAnswered || !isBorn(text)) return;
       isAnswered = true;
       delivery.open();
-      send(setupStream, PROCEED);
+      send(answer, PROCEED);
     });
     const signal = await ended(child, options.onStart).finally(() => streams.end());
     if (failure !== undefined) throw failure;
@@ -195,13 +196,14 @@ function start(
   const streams: ('pipe' | number)[] = ['pipe', stdout, 'pipe', 'pipe'];
   streams[DESCRIPTORS.stdin] = stdin;
   streams[DESCRIPTORS.stderr] = stderr;
+  streams[DESCRIPTORS.answer] = 'pipe';
   if (lifeline !== undefined) streams[DESCRIPTORS.first] = lifeline;
   const [file = '', ...args] = outerWords({enters: newPrivileges === true});
   return startProgram(file, args, {stdio: streams, env: {PATH: systemPath()}, cwd: '/'});
 }
 
 /** A chain that fails early closes its end (EPIPE); its failure is reported from the set-up descriptor. */
-function send(stream: Duplex, data: string | Buffer): void {
+function send(stream: Writable, data: string | Buffer): void {
   stream.on('error', () => undefined).write(data);
 }
 

@@ -3,10 +3,12 @@ import {expect, test} from '@jest/globals';
 import fc from 'fast-check';
 import {spawnSync} from 'node:child_process';
 import {readdirSync} from 'node:fs';
+import {messageOf} from '../../src/errors.ts';
 import {innerScript} from '../../src/sandbox/chain.ts';
+import {launch} from '../../src/sandbox/launch.ts';
 import {outerWords} from '../../src/sandbox/outer-program.ts';
 import {mountArguments} from '../../src/system/mount-plan.ts';
-import {runIn, sandbox, sh, start, end} from './sandbox.ts';
+import {CACHE, runIn, sandbox, sh, start, end} from './sandbox.ts';
 
 test('words and variables come out of the innermost script as they went in', () => {
   // Without the handshake, for which there is nobody here.
@@ -94,4 +96,17 @@ test('as many words as the kernel takes', async () => {
   const words = Array.from({length: 60_000}, (_, index) => String(index));
   const {stdout} = await runIn(['sh', '-c', 'echo $#', 'sh', ...words]);
   expect(stdout).toBe('60000\n');
+});
+
+test('why a sandbox could not be set up is told however late we come to hear of it', async () => {
+  const told: unknown[] = [];
+  for (let blocked = 0; blocked < 40; blocked++) {
+    const spec = await sandbox(['true'], {workdir: '/proc/not-there'});
+    const busy = setInterval(() => {
+      for (const end = Date.now() + (blocked % 20); Date.now() <= end;);
+    }, 1);
+    told.push(await launch(spec, {stdio: 'ignore', cacheDirectory: CACHE}).catch(messageOf));
+    clearInterval(busy);
+  }
+  expect(told).toEqual(told.map(() => expect.stringContaining('/proc/not-there')));
 });
