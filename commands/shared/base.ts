@@ -7,7 +7,7 @@ import {boolean, string} from '@oclif/core/flags';
 import {parse, type ArgInput, type FlagInput, type Input, type ParserOutput} from '@oclif/core/parser';
 import {ChrootctlError} from '../../src/errors.ts';
 import {Store} from '../../src/store/store.ts';
-import {complain, print, printEach, Untold} from './output.ts';
+import {complain, markDone, print, printEach, Untold} from './output.ts';
 import {passthrough} from './passthrough.ts';
 
 /** What the parser knows of flags and arguments of any shape. */
@@ -110,15 +110,21 @@ export abstract class BaseCommand {
    */
   protected done(
     flags: {json: boolean; 'dry-run'?: boolean},
-    value: unknown,
+    value: object,
     lines: () => string | readonly string[],
   ): void {
+    const isDone = flags['dry-run'] !== true;
+    if (isDone) markDone();
     try {
       this.answer(flags, value, lines);
     } catch (error) {
-      if (!(error instanceof Untold) || flags['dry-run'] === true) throw error;
+      if (!(error instanceof Untold) || !isDone) throw error;
       const [what] = [lines()].flat();
-      throw new Untold(error.cause, `it is done all the same${what === undefined ? '' : `: ${what}`}`);
+      throw new Untold(
+        error.cause,
+        `it is done all the same${what === undefined ? '' : `: ${what}`}`,
+        Array.isArray(value) ? {done: value} : value,
+      );
     }
   }
 

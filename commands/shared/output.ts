@@ -2,7 +2,7 @@
  * What we print, written at once and looked at: a full disk or a reader that has gone is an error like any other, where
  * a stream of Node's would tell of it later, to nobody. A `run` whose command has the output makes no stream at all.
  */
-import {ChrootctlError, errnoOf, whyOf} from '../../src/errors.ts';
+import {ChrootctlError, errnoOf, EXIT_CODES, whyOf} from '../../src/errors.ts';
 import {LongOutput, writeAll} from '../../src/system/output.ts';
 
 const STDOUT = 1;
@@ -10,8 +10,17 @@ const STDERR = 2;
 
 /** An answer that could not be written. */
 export class Untold extends ChrootctlError {
-  constructor(cause: unknown, hint: string) {
-    super('FAILED', `cannot write to standard output: ${whyOf(cause)}`, {hint, cause});
+  readonly #facts: object;
+
+  /** @param done what it was to tell, where that is done all the same */
+  constructor(cause: unknown, hint: string, done?: object) {
+    const code = done === undefined ? 'FAILED' : 'INCOMPLETE';
+    super(code, `cannot write to standard output: ${whyOf(cause)}`, {hint, cause});
+    this.#facts = done ?? {};
+  }
+
+  override toJSON(): ReturnType<ChrootctlError['toJSON']> {
+    return {...this.#facts, ...super.toJSON()};
   }
 }
 
@@ -70,6 +79,12 @@ export async function printEach(pieces: AsyncIterable<string>): Promise<void> {
 }
 
 let isUnheard = false;
+let isDone = false;
+
+/** From here on something is done for good, and whoever hears of nothing but a failure would do it again. */
+export function markDone(): void {
+  isDone = true;
+}
 
 /** Writes to standard error. Nothing is left undone where that fails; the exit code tells, see `exitCodeAtEnd`. */
 export function complain(text: string): void {
@@ -83,5 +98,6 @@ export function complain(text: string): void {
 
 /** The exit code, when all else is done: not that of a success where something could not be said. */
 export function exitCodeAtEnd(code: number, failed: number): number {
-  return isUnheard && code === 0 ? failed : code;
+  if (!isUnheard || code !== 0) return code;
+  return isDone ? EXIT_CODES.INCOMPLETE : failed;
 }

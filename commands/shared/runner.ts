@@ -7,7 +7,7 @@ import type {RunResult} from '../../src/session/run.ts';
 import {telling} from '../../src/store/commit-point.ts';
 import {BaseCommand} from './base.ts';
 import {describeCommit} from './commit-flags.ts';
-import {complain} from './output.ts';
+import {complain, markDone} from './output.ts';
 
 interface RunnerFlags {
   json: boolean;
@@ -34,6 +34,7 @@ export abstract class RunnerCommand extends BaseCommand {
     for (const line of limitsMet(flags, result)) this.remark(flags, line);
     if (advice !== undefined) this.remark(flags, advice);
     if (committed !== undefined) {
+      markDone();
       if (flags.json) this.outcome(committed);
       else this.remark(flags, describeCommit(committed));
     }
