@@ -22,7 +22,7 @@ export type ErrorCode = keyof typeof EXIT_CODES;
 
 export interface ErrorDetails {
   /** What the user can do now, one line, without a full stop at the end. */
-  hint?: string;
+  hint?: string | undefined;
   cause?: unknown;
 }
 
@@ -140,6 +140,27 @@ export function toChrootctlError(error: unknown): ChrootctlError {
 /** What a known errno asks the user to do. */
 export function remedyOf(error: unknown): string | undefined {
   return SYSTEM_ERRORS[errnoOf(error) ?? '']?.hint();
+}
+
+/** The C library's words for some of them, as programs have them in what they say. */
+const WORDS: readonly (readonly [text: string, errno: string])[] = [
+  ['no space left on device', 'ENOSPC'],
+  ['disk quota exceeded', 'EDQUOT'],
+  ['input/output error', 'EIO'],
+  ['too many open files in system', 'ENFILE'],
+  ['too many open files', 'EMFILE'],
+  ['resource temporarily unavailable', 'EAGAIN'],
+  ['cannot allocate memory', 'ENOMEM'],
+  ['file too large', 'EFBIG'],
+  // As a shell tells of a program that died of it.
+  ['file size limit exceeded', 'EFBIG'],
+];
+
+/** The same for what a program said that could not go on. */
+export function remedyIn(complaint: string): string | undefined {
+  const text = complaint.toLowerCase();
+  const errno = WORDS.find(([words]) => text.includes(words))?.[1];
+  return errno === undefined ? undefined : SYSTEM_ERRORS[errno]?.hint();
 }
 
 /** What happened, in the system's words: 'no space left on device'. */

@@ -1,6 +1,7 @@
 /** What run and update say of how it went. stdout is the command's: what we have to say goes beside it. */
 import {isatty} from 'node:tty';
-import {signalOf, type ReportFile} from '../../src/session/report.ts';
+import type {ReportFile} from '../../src/session/report.ts';
+import {signalOf} from '../../src/system/death.ts';
 import {commitLine, type CommitWords} from '../../src/session/failed-commit.ts';
 import {madeOf} from '../../src/session/publish.ts';
 import type {RunResult} from '../../src/session/run.ts';

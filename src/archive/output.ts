@@ -14,7 +14,8 @@ import {basename, dirname, join, resolve} from 'node:path';
 import type {Writable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
 import {isatty} from 'node:tty';
-import {afterwards, ChrootctlError, errnoOf, toChrootctlError} from '../errors.ts';
+import {afterwards, ChrootctlError, errnoOf, remedyIn, toChrootctlError} from '../errors.ts';
+import {deathOf} from '../system/death.ts';
 import {BROKEN_PIPE, isFull, type Child, type Ended} from '../system/child.ts';
 import {syncDirectory, temporaryBeside, Unconfirmed} from '../system/files.ts';
 import {stoppable} from '../system/interruption.ts';
@@ -162,11 +163,16 @@ export function checkEnded({code, stderr}: Ended, compressor: string | undefined
   // A full disk comes first: the programs before the one that meets it see a broken pipe.
   if (!isFull(stderr) && (code === BROKEN_PIPE || stderr.includes('Broken pipe')))
     throw readerGone(undefined);
+  const death = deathOf(failing, {code, stderr});
+  if (death !== undefined) throw death;
   const notAllowed = isFull(stderr) ? undefined : refusalOf(failing, stderr);
   if (notAllowed !== undefined) throw notAllowed;
+  const lines = stderr.split('\n');
+  // A limit: what tar(1) meets then is what it meets on a full disk.
+  const met = lines.find((text) => !isFull(text) && remedyIn(text) !== undefined);
+  if (met !== undefined) throw new ChrootctlError('FAILED', `${failing}: ${met}`, {hint: remedyIn(met)});
   const line =
-    stderr.split('\n').find((text) => (isFull(stderr) ? isFull(text) : text.includes(': Cannot '))) ??
-    lastLine(stderr);
+    lines.find((text) => (isFull(stderr) ? isFull(text) : text.includes(': Cannot '))) ?? lastLine(stderr);
   throw new ChrootctlError('FAILED', `${failing}: ${line}`, {
     ...(isFull(stderr) ? {hint: 'free some space where the archive is to be, or choose another place'} : {}),
   });

@@ -6,7 +6,8 @@ import {ChrootctlError, errnoOf, messageOf, toChrootctlError} from '../errors.ts
 import {lastLine} from '../system/programs.ts';
 import {isOfBuilders, refusalOf} from '../system/refusal.ts';
 import {moreRights} from '../system/rights.ts';
-import {Child} from '../system/child.ts';
+import {Child, type Ended} from '../system/child.ts';
+import {deathOf} from '../system/death.ts';
 import {compressionOfBytes, type Compression} from './compression.ts';
 import {startPacking} from './confined-tar.ts';
 import {refusal} from './refusal.ts';
@@ -194,18 +195,25 @@ async function* explaining(
 }
 
 function fromDecompressor(compression: Compression, child: Child): TarStream {
-  return fromChild(child, (stderr) => corrupt(compression, lastLine(stderr)));
+  return fromChild(
+    child,
+    (stderr, code) =>
+      deathOf(`the ${compression} compressed input is not read`, {code, stderr}) ??
+      corrupt(compression, lastLine(stderr)),
+  );
 }
 
 function fromDirectory(directory: string): TarStream {
   return fromChild(startPacking(directory, 'pipe'), (stderr, code) =>
     // tar(1) ends with 1 when files changed or vanished under it, as in the root of a running system.
-    code === 1 && !isOfBuilders(stderr) ? undefined : unreadable(directory, stderr),
+    code === 1 && !isOfBuilders(stderr) ? undefined : unreadable(directory, {code, stderr}),
   );
 }
 
-function unreadable(directory: string, stderr: string): ChrootctlError {
+function unreadable(directory: string, {code, stderr}: Ended): ChrootctlError {
   const failing = `${directory} cannot be read`;
+  const death = deathOf(failing, {code, stderr});
+  if (death !== undefined) return death;
   const line = stderr.split('\n').find((text) => text.includes(': Cannot ')) ?? lastLine(stderr);
   return refusalOf(failing, stderr) ?? new ChrootctlError('FAILED', `${failing}: ${line}`);
 }

@@ -1,9 +1,10 @@
 /** Root file system archives in. */
 import {chmodSync} from 'node:fs';
-import {ChrootctlError} from '../errors.ts';
+import {ChrootctlError, remedyIn} from '../errors.ts';
 import {lastLine} from '../system/programs.ts';
 import {ArchiveCheck, checkFile, type Unpacked} from './check.ts';
 import {isFull, type Child, type Ended} from '../system/child.ts';
+import {deathOf} from '../system/death.ts';
 import {startExtracting} from './confined-tar.ts';
 import {isOfBuilders, refusalOf} from '../system/refusal.ts';
 import {refusal} from './refusal.ts';
@@ -123,7 +124,7 @@ function accept({code, stderr}: Ended, options: UnpackOptions): void {
       hint: 'free some space (chrootctl prune, chrootctl gc) and try again; nothing was imported',
     });
   }
-  if (code !== 0) throw failure(stderr);
+  if (code !== 0) throw deathOf('the archive is not unpacked', {code, stderr}) ?? failure(stderr);
   for (const line of stderr.split('\n')) if (line !== '') options.onWarning?.(line);
 }
 
@@ -138,6 +139,8 @@ function failure(stderr: string): ChrootctlError {
   }
   const notAllowed = refusalOf('the archive cannot be unpacked', line);
   if (notAllowed !== undefined) return notAllowed;
-  if (/Read-only file system|Input\/output error/.test(line)) return new ChrootctlError('FAILED', line);
+  const hint = remedyIn(line);
+  if (hint !== undefined || line.includes('Read-only file system'))
+    return new ChrootctlError('FAILED', line, {hint});
   return refusal(`the archive cannot be unpacked (${line})`);
 }

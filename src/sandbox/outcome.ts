@@ -1,5 +1,5 @@
 /** How a sandbox ended, from what bubblewrap reported and what was said while it was set up. */
-import {ChrootctlError, FREE_SPACE} from '../errors.ts';
+import {ChrootctlError, remedyIn} from '../errors.ts';
 import {lastLine} from '../system/programs.ts';
 import {refusalOf} from '../system/refusal.ts';
 import {STARTED} from './chain.ts';
@@ -43,9 +43,7 @@ export function failureOf(said: string, signal: NodeJS.Signals | null): Chrootct
   const failing = 'cannot set up the sandbox';
   const refusal = refusalOf(failing, said);
   if (refusal !== undefined) return refusal;
-  return new ChrootctlError(
-    'FAILED',
-    `${failing}: ${line === '' ? 'no reason was given' : line}`,
-    /no space left/i.test(said) ? {hint: FREE_SPACE} : {},
-  );
+  return new ChrootctlError('FAILED', `${failing}: ${line === '' ? 'no reason was given' : line}`, {
+    hint: remedyIn(said),
+  });
 }

@@ -1,7 +1,7 @@
 /** `--report FILE`: how a command ended and what it took, as JSON for programs. */
 import {closeSync, openSync, writeFileSync} from 'node:fs';
-import {constants} from 'node:os';
 import type {SandboxResult} from '../sandbox/spec.ts';
+import {signalOf} from '../system/death.ts';
 import {naming} from '../system/files.ts';
 
 export class ReportFile {
@@ -35,9 +35,4 @@ export class ReportFile {
     naming(this.#path, () => writeFileSync(this.#fd, `${JSON.stringify(report, null, 2)}\n`));
     closeSync(this.#fd);
   }
-}
-
-/** The name of the signal that a shell reports by this code; null for none. */
-export function signalOf(exitCode: number): string | null {
-  return Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0] ?? null;
 }

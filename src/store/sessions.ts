@@ -62,7 +62,8 @@ export class Sessions {
       else linkSync(temporary, path);
     } catch (error) {
       if (open !== undefined) closeSync(open);
-      removeIfExists(temporary);
+      // Who may not make it may not look for it either.
+      if (errnoOf(error) !== 'EACCES') removeIfExists(temporary);
       if (errnoOf(error) === 'EEXIST') return false;
       // Somebody has collected it meanwhile, as that of a writer who died.
       if (errnoOf(error) === 'ENOENT') return this.add(record);

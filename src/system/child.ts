@@ -1,6 +1,7 @@
 /** A program at one end of a stream: started, watched, and certainly ended. */
 import type {ChildProcess, StdioOptions} from 'node:child_process';
 import type {Readable, Writable} from 'node:stream';
+import {codeOf} from './death.ts';
 import {notStarted, start} from './programs.ts';
 
 export interface Ended {
@@ -13,7 +14,6 @@ export interface Ended {
 const SIGPIPE = 13;
 /** Exit code of a program whose reader went away. */
 export const BROKEN_PIPE = 128 + SIGPIPE;
-const KILLED = 128 + 9;
 const MOST_STDERR = 64 * 1024;
 /** Bytes that may wait to be written: enough that neither side has to wait for the other's every step. */
 const MOST_WAITING = 4 * 1024 * 1024;
@@ -41,7 +41,7 @@ export class Child {
       });
       // Not `exit`: what the program started may outlive it by a moment, and still hold standard error.
       this.#process.once('close', (code, signal) => {
-        resolve({code: code ?? (signal === 'SIGPIPE' ? BROKEN_PIPE : KILLED), stderr: this.#stderr});
+        resolve({code: code ?? codeOf(signal), stderr: this.#stderr});
       });
     });
     // Whoever awaits it gets the error; nobody need.

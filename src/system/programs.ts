@@ -13,7 +13,8 @@ import {delimiter} from 'node:path';
 import type {Readable, Writable} from 'node:stream';
 import type {Options} from 'execa';
 import {constants} from 'node:os';
-import {ChrootctlError, errnoOf, remedyOf, whyOf} from '../errors.ts';
+import {ChrootctlError, errnoOf, remedyIn, remedyOf, whyOf} from '../errors.ts';
+import {codeOf, deathOf} from './death.ts';
 import {dyingWithUs} from './die-with-parent.ts';
 import {endable, stoppable, throwIfAborted} from './interruption.ts';
 import {isOfBuilders, refusalOf} from './refusal.ts';
@@ -129,7 +130,7 @@ export async function attempt(
   throwIfAborted(options.cancelSignal);
   if (result.exitCode === undefined && result.signal === undefined) throw notStarted(file, result.cause);
   return {
-    code: result.exitCode ?? 128,
+    code: result.exitCode ?? codeOf(result.signal),
     stdout: typeof result.stdout === 'string' ? result.stdout : '',
     stderr: typeof result.stderr === 'string' ? result.stderr : '',
   };
@@ -158,7 +159,11 @@ export async function run(
     options.diesWithUs === true && isOfBuilders(stderr)
       ? `cannot start ${file}`
       : `${file} failed (exit code ${code})`;
-  throw refusalOf(failing, stderr) ?? new ChrootctlError('FAILED', `${failing}: ${lastLine(stderr)}`);
+  throw (
+    deathOf(failing, {code, stderr}) ??
+    refusalOf(failing, stderr) ??
+    new ChrootctlError('FAILED', `${failing}: ${lastLine(stderr)}`, {hint: remedyIn(stderr)})
+  );
 }
 
 export function lastLine(text: string): string {

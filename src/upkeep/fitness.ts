@@ -5,7 +5,7 @@ import {launch} from '../sandbox/launch.ts';
 import type {SandboxSpec} from '../sandbox/spec.ts';
 import {detectDriver, requireDriver} from '../storage/detect.ts';
 import {checkDriverName, type Store} from '../store/store.ts';
-import {inUserNamespace, missingRights, shortage} from '../system/rights.ts';
+import {inUserNamespace, lack, missingRights, shortage} from '../system/rights.ts';
 
 export interface Hindrance {
   /** `permission`: somebody must allow it; `sandbox`: something else is missing. */
@@ -14,8 +14,12 @@ export interface Hindrance {
   fix: string;
 }
 
-/** What keeps the commands of a store from running in this place, or from all that they may ask for. For root. */
+/** What keeps the commands of a store from running in this place, or from all that they may ask for. */
 export async function hindrances(store: Store): Promise<Hindrance[]> {
+  const isRoot = process.geteuid?.() === 0;
+  const lacking = isRoot ? undefined : lack();
+  if (lacking !== undefined)
+    return [{kind: 'permission', what: `no command can run here: ${lacking.what}`, fix: lacking.remedy}];
   const missing = missingRights();
   const short = shortage(missing);
   const isHopeless = missing.includes('SYS_ADMIN');

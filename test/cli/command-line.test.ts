@@ -222,6 +222,12 @@ describe('stores', () => {
     });
     expect(call('ps', '--root', cli.store)).toEqual({status: 6, stderr: expect.stringMatching(/root/)});
     expect(call('rm', '--force', 'base', '--root', cli.store).status).toBe(6);
+    const run = call('run', 'base', '--root', cli.store, '--', 'true');
+    expect(run).toEqual({
+      status: 125,
+      stderr: expect.stringMatching(/permission denied, open .*\n {2}run as root/),
+    });
+    expect(call('init', '--root', cli.store).stderr).toMatch(/only root may do that\n {2}run as root/);
     await cli.ok('run', 'base', '--', 'true');
   });
 });

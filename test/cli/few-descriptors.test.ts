@@ -96,3 +96,27 @@ test.each(['', "trap '' XFSZ; "])('no file may grow%s', async (trap) => {
   expect(await cli.json<unknown[]>('images')).toEqual(before);
   expect(await cli.ok('doctor')).toBe('all is well');
 });
+
+test.each(['', "trap '' XFSZ; "])('no file may grow above half a megabyte%s', async (trap) => {
+  const cli = new Cli();
+  await cli.importRoot();
+  const root = join(cli.directory, 'root.tar');
+  await cli.ok('export', 'base', root);
+  execFileSync('zstd', ['-q', root]);
+  const through = ['sh', '-c', `${trap}ulimit -f 1024; exec "$@"`, 'sh'];
+  for (const words of [
+    ['import', root, 'other'],
+    ['import', `${root}.zst`, 'other'],
+    ...['out.tar', 'out.tar.zst', 'out.tar.gz', 'out.tar.xz'].map((name) => [
+      'export',
+      'base',
+      join(cli.directory, name),
+    ]),
+  ]) {
+    const outcome = await cli.call(words, {through});
+    expectOneLine(words, outcome);
+    // What meets a limit is neither a damaged archive nor a full disk.
+    expect({words, ...outcome}).toMatchObject({words, code: 1, stderr: expect.stringMatching(/ulimit -f/)});
+  }
+  expect(await cli.ok('doctor')).toBe('all is well');
+});

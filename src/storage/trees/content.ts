@@ -1,7 +1,8 @@
 /** Comparing the contents of files. */
 import {closeSync, openSync, readSync, type Stats} from 'node:fs';
-import {ChrootctlError} from '../../errors.ts';
+import {ChrootctlError, remedyIn} from '../../errors.ts';
 import {Child} from '../../system/child.ts';
+import {deathOf} from '../../system/death.ts';
 import {endable, Pauses, stoppable} from '../../system/interruption.ts';
 import {asBytes, type BytePath} from './bytes.ts';
 
@@ -83,6 +84,10 @@ while ($at < $size) {
 async function sameData([stdin, stdout]: readonly [number, number]): Promise<boolean> {
   const child = new Child('perl', ['-e', COMPARE], [stdin, stdout]);
   const {code, stderr} = await stoppable(child.ended, endable(), () => child.kill());
-  if (code > 1) throw new ChrootctlError('FAILED', `two files cannot be compared: ${stderr.trim()}`);
+  const failing = 'two files cannot be compared';
+  if (code > 1) {
+    const death = deathOf(failing, {code, stderr});
+    throw death ?? new ChrootctlError('FAILED', `${failing}: ${stderr.trim()}`, {hint: remedyIn(stderr)});
+  }
   return code === 0;
 }

@@ -5,6 +5,7 @@
  */
 import {ChrootctlError} from '../../errors.ts';
 import {Child} from '../../system/child.ts';
+import {deathOf} from '../../system/death.ts';
 import {stoppable} from '../../system/interruption.ts';
 import type {Incoming, StreamSource} from '../stream-contract.ts';
 import {isBusy, isMissing, isTaken, refusal, tryZfs, zfs} from './command.ts';
@@ -82,7 +83,7 @@ async function pass(source: StreamSource, child: Child): Promise<void> {
 
 async function succeeded(child: Child): Promise<void> {
   const {code, stderr} = await child.ended;
-  if (code !== 0) throw failure(stderr);
+  if (code !== 0) throw deathOf('the zfs stream is not received', {code, stderr}) ?? failure(stderr);
 }
 
 /** From here on it is a volume like any other that was frozen without a note. */
