@@ -102,6 +102,9 @@ export interface StorageDriver {
    */
   holder?(id: string, options?: {patient?: boolean}): Promise<VolumeHolder | undefined>;
 
+  /** Where active volumes are mounted, in our own mount namespace: which one, by mount points. */
+  mountPoints(ids: readonly string[]): Map<string, string>;
+
   /**
    * Whether somebody may write to an active volume after it is unmounted here and frozen, so that only a copy of it is sure
    * to stay as it is. Where freezing does not make another tree by itself.

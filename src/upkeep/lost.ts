@@ -1,6 +1,6 @@
 /** Records that are lost, made anew from what else names the same; and what is not ours. */
 import {lstatSync, mkdirSync, readdirSync} from 'node:fs';
-import {join} from 'node:path';
+import {basename, dirname, join} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {GONE} from '../store/layout.ts';
@@ -144,8 +144,7 @@ export function leftVolumes(store: Store, left: readonly Left[], roots: Roots): 
   // It says that one of the volumes is its session's, once the disk gives it back.
   const withheld = damaged.find((record) => record.withheld);
   const isSession = ({volume}: Left): boolean => volume.state === 'active' && !volume.ephemeral;
-  const count = left.filter(isSession).length;
-  const names = count === 1 ? damagedSessionNames(store) : [];
+  const nameOf = sessionNames(store, left.filter(isSession));
   const versions = new Map(roots.versions.map((version) => [version.volume, version]));
   return left.map((one) => {
     const {volume, what, lost} = one;
@@ -179,8 +178,7 @@ export function leftVolumes(store: Store, left: readonly Left[], roots: Roots): 
         fix: `look at the disk (dmesg), or give the record up: chrootctl gc --give-up ${withheld.path}; the volume stays`,
         collect: undefined,
       };
-    // Where one record cannot be read and one volume has no session, they belong together.
-    const [name = `recovered-${randomId(6)}`] = names.length === 1 ? names : [];
+    const name = nameOf(volume.id) ?? `recovered-${randomId(6)}`;
     return {
       ...problem,
       fix: `make it a session again: ${name}`,
@@ -209,8 +207,23 @@ export function namedBySessions({sessions}: Store): (volume: string) => boolean 
   };
 }
 
-function damagedSessionNames({sessions, layout}: Store): string[] {
-  return sessions.damaged().map(({path}) => path.slice(layout.sessions.length + 1, -'.json'.length));
+/**
+ * Tells what session a volume is of that none has: one that cannot be read or is gone, and at whose place it is mounted. And
+ * where there is one record that cannot be read and one such volume, they belong together.
+ */
+function sessionNames(
+  {sessions, layout, driver}: Store,
+  left: readonly Left[],
+): (volume: string) => string | undefined {
+  const known = new Set(sessions.list().map(({id}) => id));
+  const named = new Map(
+    [...driver.mountPoints(left.map(({volume}) => volume.id))]
+      .filter(([place]) => dirname(place) === layout.mounts && !known.has(basename(place)))
+      .map(([place, volume]) => [volume, basename(place)]),
+  );
+  const unread = sessions.damaged().map(({path}) => basename(path, '.json'));
+  const [only] = left.length === 1 && unread.length === 1 ? unread : [];
+  return (volume) => named.get(volume) ?? only;
 }
 
 /** An active volume that was made to be kept is somebody's work: it is a session again. */

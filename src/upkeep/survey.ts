@@ -3,6 +3,7 @@
  * A live command's things are always named by its record; and what cannot be read may name what it could.
  */
 import {leftoverLimits, removeLimits} from '../sandbox/limits.ts';
+import {basename} from 'node:path';
 import {ChrootctlError} from '../errors.ts';
 import {discardDead} from '../session/discard.ts';
 import {imagesAhead} from '../store/catch-up.ts';
@@ -90,7 +91,7 @@ export async function survey(store: Store, options: SurveyOptions = {}): Promise
       store,
       unnamed.filter(({id}) => !doubts.has(id)),
     ),
-    ...strayMounts(store, without(mountPoints, alive)),
+    ...strayMounts(store, nobodys(store, without(mountPoints, alive), left)),
     ...deadLimits(),
     ...(await strayPolicies(store)),
     ...emptyImages(store),
@@ -111,6 +112,18 @@ function livingIn({sessions, dead}: Roots): SessionRecord[] {
 function without(ids: readonly string[], sessions: readonly SessionRecord[]): string[] {
   const taken = new Set(sessions.map(({id}) => id));
   return ids.filter((id) => !taken.has(id));
+}
+
+/** Without those that show what may be somebody's: they tell whose. And those of sessions whose records cannot be read. */
+function nobodys(
+  {driver, layout, sessions}: Store,
+  mounts: readonly string[],
+  left: readonly Left[],
+): string[] {
+  if (mounts.length === 0) return [];
+  const undecided = driver.mountPoints(left.map(({volume}) => volume.id));
+  const unread = new Set(sessions.damaged().map(({path}) => basename(path, '.json')));
+  return mounts.filter((id) => !undecided.has(layout.mount(id)) && !unread.has(id));
 }
 
 async function deadSessions(

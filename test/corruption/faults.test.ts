@@ -9,7 +9,7 @@ import {removeReference} from '../../src/images/remove.ts';
 import {tagVersion, untagVersion} from '../../src/images/tags.ts';
 import {begin} from '../../src/session/begin.ts';
 import {endSession} from '../../src/session/commit.ts';
-import {unmountRoot} from '../../src/session/root.ts';
+import {readyRoot, unmountRoot} from '../../src/session/root.ts';
 import {Store} from '../../src/store/store.ts';
 import {temporaryBeside} from '../../src/system/files.ts';
 import {collect} from '../../src/upkeep/collect.ts';
@@ -207,4 +207,35 @@ test('a session whose record is lost or torn is one again, with its work', async
   await later(() => diagnose(store, {fix: true}));
   expect(store.sessions.list()).toEqual([expect.objectContaining({volume, ephemeral: false})]);
   expect(readFileSync(work, 'utf8')).toBe('of a day');
+});
+
+describe.each(['overlay', 'directory'])('several sessions that are mounted (%s)', (driver) => {
+  const NAMES = ['one', 'other', 'third'];
+
+  async function storeWithSessions(): Promise<Store> {
+    const store = await storeWith(1, driver);
+    for (const name of NAMES) {
+      await begin(store, 'a', {name});
+      writeFileSync(join(store.layout.mount(name), 'own'), name);
+    }
+    return store;
+  }
+
+  test.each([
+    ['torn', (path: string) => writeFileSync(path, '')],
+    ['gone', (path: string) => rmSync(path)],
+  ])('and whose records are %s get their names back from where they are mounted', async (_, damage) => {
+    const store = await storeWithSessions();
+    for (const name of NAMES) damage(store.layout.session(name));
+    // It is the mounts that tell.
+    await collect(store);
+    expect((await diagnose(store, {fix: true})).problems).toEqual([]);
+    expect(store.sessions.list().map(({id}) => id)).toEqual(NAMES);
+    for (const name of NAMES) {
+      const root = await readyRoot(store, name);
+      expect(readFileSync(join(root, 'own'), 'utf8')).toBe(name);
+      await endSession(store, name);
+    }
+    expect((await diagnose(store)).problems).toEqual([]);
+  });
 });

@@ -119,6 +119,18 @@ function mountOf(sought: readonly Sought[], pid: number): {id: string; mount: Mo
   return undefined;
 }
 
+/** Where the volumes are mounted, in our own mount namespace: which one, by mount points. */
+export function mountPointsOf(sought: readonly Sought[]): Map<string, string> {
+  if (sought.length === 0) return new Map();
+  return new Map(
+    mountsOf().flatMap((mount): [string, string][] => {
+      const words = [mount.source, `${mount.root}/`, ...mount.options].join(' ');
+      const found = sought.find(({text, matches}) => words.includes(text) && matches(mount));
+      return found === undefined ? [] : [[mount.mountPoint, found.id]];
+    }),
+  );
+}
+
 /** A volume in a directory: mounts that show its own layer. */
 export function layerOf(volumes: string, id: string): Sought {
   // Overlay names the layer in its options, as it was given it, and the store by its source; see the plan. A bind

@@ -17,7 +17,7 @@ import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {syncDirectory, temporaryBeside} from '../../system/files.ts';
 import {self} from '../../system/identity.ts';
 import {withMounted} from '../../system/view.ts';
-import {assertMountedNowhere, layerOf, type Sought} from './busy.ts';
+import {assertMountedNowhere, layerOf, mountPointsOf, type Sought} from './busy.ts';
 import {changesBetween, type ComparisonOptions} from '../trees/changes.ts';
 import {checkVolumes, type CheckedRoom, type Finding} from './inspection.ts';
 import {Writes} from './writes.ts';
@@ -83,6 +83,10 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
   /** What the mounts of an active volume look like. */
   sought({id}: VolumeRecord): Sought {
     return layerOf(this.volumes, id);
+  }
+
+  mountPoints(ids: readonly string[]): Map<string, string> {
+    return mountPointsOf(ids.map((id) => layerOf(this.volumes, id)));
   }
 
   watch(): () => void {

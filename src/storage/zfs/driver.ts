@@ -5,7 +5,7 @@
 import {ChrootctlError} from '../../errors.ts';
 import type {Mount} from '../../system/mounts.ts';
 import {stepByStep, withMounted} from '../../system/view.ts';
-import {assertMountedNowhere, type Sought} from '../on-disk/busy.ts';
+import {assertMountedNowhere, mountPointsOf, type Sought} from '../on-disk/busy.ts';
 import {changesBetween} from '../trees/changes.ts';
 import {syncFileSystem} from '../trees/copy.ts';
 import type {
@@ -286,6 +286,10 @@ export class ZfsDriver implements StorageDriver {
     const dataset = this.#room.volume(id);
     const quota = await zfs('get', '-Hp', '-o', 'value', 'quota', dataset);
     if (Number(quota) > 0) await zfs('set', 'quota=none', dataset);
+  }
+
+  mountPoints(ids: readonly string[]): Map<string, string> {
+    return mountPointsOf(ids.map((id) => this.#sought(id)));
   }
 
   /** All that is in the room. @throws ChrootctlError NOT_FOUND, FAILED */
