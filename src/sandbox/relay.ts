@@ -1,6 +1,5 @@
 /** Between a file of the host and the pipe that the command has instead (streams.ts). */
-import {closeSync, constants, openSync, readSync, write, writeSync} from 'node:fs';
-import {Socket} from 'node:net';
+import {closeSync, constants, openSync, read, readSync, write, writeSync} from 'node:fs';
 import {ChrootctlError, errnoOf, FREE_SPACE, messageOf} from '../errors.ts';
 import {openFile} from './descriptors.ts';
 import {runAtOnce} from '../system/programs.ts';
@@ -85,26 +84,50 @@ export class OutputRelay {
 
   /** @param pipe path by which the pipe can be opened */
   constructor(file: number, name: string, pipe: string) {
-    const socket = new Socket({fd: openSync(pipe, O_RDONLY | O_NONBLOCK), readable: true, writable: false});
-    this.#done = new Promise((resolve, reject) => {
-      socket.once('error', reject);
-      socket.once('close', () => resolve());
-      socket.on('data', (data: Buffer) => {
-        try {
-          for (let at = 0; at < data.length;) at += writeSync(file, data, at);
-        } catch (error) {
-          // The command is told by SIGPIPE.
-          socket.destroy();
-          reject(failed(`cannot write ${name}`, error));
-        }
-      });
-    });
+    this.#done = drain(openToRead(pipe), file, name);
     this.#done.catch(() => undefined); // It is awaited at the end.
   }
 
   finish(): Promise<void> {
     return this.#done;
   }
+}
+
+/** A reading end on which a read waits. To open it waits for a writer, so that there has to be one: for a moment ours. */
+function openToRead(pipe: string): number {
+  const reader = openSync(pipe, O_RDONLY | O_NONBLOCK);
+  try {
+    const writer = openSync(pipe, O_WRONLY);
+    try {
+      return openSync(pipe, O_RDONLY);
+    } finally {
+      closeSync(writer);
+    }
+  } finally {
+    closeSync(reader);
+  }
+}
+
+async function drain(pipe: number, file: number, name: string): Promise<void> {
+  const chunk = Buffer.allocUnsafe(CHUNK);
+  try {
+    for (let count = await readFrom(pipe, chunk); count > 0; count = await readFrom(pipe, chunk)) {
+      try {
+        for (let at = 0; at < count;) at += writeSync(file, chunk, at, count - at);
+      } catch (error) {
+        throw failed(`cannot write ${name}`, error);
+      }
+    }
+  } finally {
+    closeSync(pipe); // Where that is before its end, the command is told by SIGPIPE.
+  }
+}
+
+/** 0 at the end. */
+function readFrom(fd: number, into: Buffer): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(fd, into, 0, into.length, null, (error, count) => (error === null ? resolve(count) : reject(error)));
+  });
 }
 
 function writeTo(fd: number, data: Buffer): Promise<number> {

@@ -180,7 +180,7 @@ test.each(['overlay', 'directory'])(
       ),
     );
   },
-  120_000,
+  300_000,
 );
 
 test('no directory of records does either', async () => {
@@ -202,4 +202,4 @@ test('no directory of records does either', async () => {
       ]),
     ),
   );
-}, 120_000);
+}, 300_000);
