@@ -9,7 +9,7 @@ import {changeTree, readyUmoci} from './peers/umoci.ts';
 import {call} from './processes.ts';
 import {unpack} from './programs.ts';
 import type {Comparison, Ground, Section, SectionMaker} from './section.ts';
-import {addFiles} from './stores.ts';
+import {addFiles} from '../../test/cli/stores.ts';
 
 const MEGABYTES = 100;
 const SYNC = 'sync of a small file';

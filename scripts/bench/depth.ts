@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {busyboxRoot} from '../../test/cli/chrootctl.ts';
 import {chrootctl} from './programs.ts';
 import {A_THIRD, type Section, type SectionMaker} from './section.ts';
-import {addVersion, openStore} from './stores.ts';
+import {addVersion, openStore} from '../../test/cli/stores.ts';
 
 const DEPTHS = [1, 50, 300] as const;
 

@@ -5,7 +5,7 @@ import {busyboxRoot} from '../../test/cli/chrootctl.ts';
 import type {Case} from './case.ts';
 import {callChrootctl, chrootctl} from './programs.ts';
 import {A_THIRD, type Section, type SectionMaker} from './section.ts';
-import {addFiles, addVersion, openStore} from './stores.ts';
+import {addFiles, addVersion, openStore} from '../../test/cli/stores.ts';
 
 const FEW = 1_000;
 

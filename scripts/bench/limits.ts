@@ -10,7 +10,7 @@ import {call, failure, footprintOf} from './processes.ts';
 import {callChrootctl, chrootctl} from './programs.ts';
 import {number} from './report.ts';
 import type {Ground, Section, SectionMaker} from './section.ts';
-import {addEarlierVersions, addFiles, openStore} from './stores.ts';
+import {addEarlierVersions, addFiles, openStore} from '../../test/cli/stores.ts';
 
 /** What there is much of, and in a quick benchmark. */
 const SESSIONS = {many: 1_000, quick: 50};

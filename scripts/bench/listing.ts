@@ -2,7 +2,7 @@ import {join} from 'node:path';
 import {busyboxRoot} from '../../test/cli/chrootctl.ts';
 import {callChrootctl, chrootctl} from './programs.ts';
 import type {Section, SectionMaker} from './section.ts';
-import {addEarlierVersions, openStore} from './stores.ts';
+import {addEarlierVersions, openStore} from '../../test/cli/stores.ts';
 
 const COUNTS = [10, 1_000, 10_000] as const;
 

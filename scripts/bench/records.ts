@@ -3,7 +3,7 @@ import {busyboxRoot} from '../../test/cli/chrootctl.ts';
 import type {Case} from './case.ts';
 import {callChrootctl, chrootctl} from './programs.ts';
 import {A_TENTH, A_THIRD, type Section, type SectionMaker} from './section.ts';
-import {addEarlierVersions, addImages, addSessions, openStore} from './stores.ts';
+import {addEarlierVersions, addImages, addSessions, openStore} from '../../test/cli/stores.ts';
 
 const FEW = 10;
 const MANY = 10_000;

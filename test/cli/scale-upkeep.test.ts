@@ -5,13 +5,7 @@
 import {expect, test} from '@jest/globals';
 import {mkdirSync, renameSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {
-  addEarlierVersions,
-  addImages,
-  addSessions,
-  addVersion,
-  openStore,
-} from '../../scripts/bench/stores.ts';
+import {addEarlierVersions, addImages, addSessions, addVersion, openStore} from './stores.ts';
 import {randomId, versionId} from '../../src/ids.ts';
 import {formatRecord} from '../../src/store/records.ts';
 import type {Store} from '../../src/store/store.ts';

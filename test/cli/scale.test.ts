@@ -6,14 +6,7 @@ import {expect, test} from '@jest/globals';
 import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {
-  addEarlierVersions,
-  addFiles,
-  addImages,
-  addSessions,
-  addVersion,
-  openStore,
-} from '../../scripts/bench/stores.ts';
+import {addEarlierVersions, addFiles, addImages, addSessions, addVersion, openStore} from './stores.ts';
 import {busyboxRoot, Cli} from './chrootctl.ts';
 import {fileWork, looksAtMounts} from './traced.ts';
 

@@ -4,7 +4,12 @@ import {join} from 'node:path';
 import {randomId, versionId} from '../../src/ids.ts';
 import {publish, type Committed} from '../../src/session/publish.ts';
 import {writeRecord} from '../../src/storage/on-disk/volume-record.ts';
-import {formatRecord, type SessionRecord, type VersionRecord} from '../../src/store/records.ts';
+import {
+  formatRecord,
+  type HistoryEntry,
+  type SessionRecord,
+  type VersionRecord,
+} from '../../src/store/records.ts';
 import {Store} from '../../src/store/store.ts';
 import {self} from '../../src/system/identity.ts';
 
@@ -63,6 +68,24 @@ function addEmptyVolume(store: Store, state: 'active' | 'frozen'): string {
   return id;
 }
 
+/** Writes version number `seq` of an image, without files, made from `parent`; gives its move of `latest`. */
+function addVersionRecord(
+  store: Store,
+  image: string,
+  {seq, time, parent}: {seq: number; time: number; parent: string | null},
+): HistoryEntry & {to: string} {
+  const id = versionId(null, time);
+  const created = new Date(time).toISOString();
+  const message = `change number ${seq}`;
+  const volume = addEmptyVolume(store, 'frozen');
+  const version: VersionRecord = {
+    ...{id, image, parent, created, message, labels: {}, config: CONFIG, volume, size: 4096},
+  };
+  writeFileSync(join(store.layout.image(image), 'versions', `${id}.json`), formatRecord(version));
+  const action = parent === null ? 'import' : 'commit';
+  return {seq, time: created, tag: 'latest', from: parent, to: id, by: 'root', action, message};
+}
+
 /**
  * Gives an image `count` earlier versions, each with its volume and its move of `latest` in the history, and a semver
  * tag to one in ten.
@@ -70,63 +93,29 @@ function addEmptyVolume(store: Store, state: 'active' | 'frozen'): string {
 export function addEarlierVersions(store: Store, name: string, count: number): void {
   const image = store.image(name);
   const refs = image.refs();
-  const present = image.history();
+  const later = image.history().map((entry) => ({...entry, seq: entry.seq + count}));
   const begin = Date.now() - count * 60_000;
-  const versions: VersionRecord[] = [];
+  const moves: ReturnType<typeof addVersionRecord>[] = [];
   for (let number = 0; number < count; number++) {
-    const time = begin + number * 60_000;
-    versions.push({
-      id: versionId(null, time),
-      image: name,
-      parent: versions.at(-1)?.id ?? null,
-      created: new Date(time).toISOString(),
-      message: `change number ${number}`,
-      labels: {},
-      config: CONFIG,
-      volume: addEmptyVolume(store, 'frozen'),
-      size: 4096,
-    });
+    const parent = moves.at(-1)?.to ?? null;
+    moves.push(addVersionRecord(store, name, {seq: number + 1, time: begin + number * 60_000, parent}));
   }
-  const directory = store.layout.image(name);
-  for (const version of versions)
-    writeFileSync(join(directory, 'versions', `${version.id}.json`), formatRecord(version));
-  const moves = versions.map(({id, parent, created, message}, index) => ({
-    seq: index + 1,
-    time: created,
-    tag: 'latest',
-    from: parent,
-    to: id,
-    by: 'root',
-    action: 'commit',
-    message,
-  }));
-  const later = present.map((entry) => ({...entry, seq: entry.seq + count}));
-  writeFileSync(
-    image.historyFile,
-    [...moves, ...later].map((entry) => `${JSON.stringify(entry)}\n`).join(''),
-  );
-  const tagged = versions.flatMap(({id}, index) => (index % 10 === 0 ? [[`1.${index / 10}.0`, id]] : []));
+  const lines = [...moves, ...later].map((entry) => `${JSON.stringify(entry)}\n`);
+  writeFileSync(image.historyFile, lines.join(''));
+  const tagged = moves.flatMap(({to}, index) => (index % 10 === 0 ? [[`1.${index / 10}.0`, to]] : []));
   const tags = {...Object.fromEntries(tagged), ...refs.tags} as Record<string, string>;
-  writeFileSync(join(directory, 'refs.json'), formatRecord({seq: refs.seq + count, tags}));
+  writeFileSync(join(store.layout.image(name), 'refs.json'), formatRecord({seq: refs.seq + count, tags}));
 }
 
 /** `count` more images of one version each. */
 export function addImages(store: Store, count: number): void {
   for (let number = 0; number < count; number++) {
     const name = `other-${number}`;
-    const id = versionId();
     const directory = store.layout.image(name);
     mkdirSync(join(directory, 'versions'), {recursive: true});
-    const time = new Date().toISOString();
-    const message = 'import';
-    const version: VersionRecord = {
-      ...{id, image: name, parent: null, created: time, message, labels: {}, config: CONFIG, size: 4096},
-      volume: addEmptyVolume(store, 'frozen'),
-    };
-    writeFileSync(join(directory, 'versions', `${id}.json`), formatRecord(version));
-    const move = {seq: 1, time, tag: 'latest', from: null, to: id, by: 'root', action: 'import', message};
+    const move = addVersionRecord(store, name, {seq: 1, time: Date.now(), parent: null});
     writeFileSync(join(directory, 'history.jsonl'), `${JSON.stringify(move)}\n`);
-    writeFileSync(join(directory, 'refs.json'), formatRecord({seq: 1, tags: {latest: id}}));
+    writeFileSync(join(directory, 'refs.json'), formatRecord({seq: 1, tags: {latest: move.to}}));
   }
 }
 
