@@ -1,19 +1,20 @@
 /** Peers come from Debian, and only when a section needs them. */
-import {execFileSync, spawnSync} from 'node:child_process';
+import {spawnSync} from 'node:child_process';
 import {existsSync, rmSync, writeFileSync} from 'node:fs';
+import {call} from '../harness/processes.ts';
 
 const POLICY = '/usr/sbin/policy-rc.d';
-let isListFresh = false;
+const wanted = new Set<string>();
 
 /**
  * Installs those of the Debian packages that are missing. No service that comes with them is started, now or at boot.
  * @throws Error with the last words of apt
  */
 export function installPackages(names: readonly string[]): void {
+  for (const name of names) wanted.add(name);
   const missing = names.filter((name) => versionOf(name) === undefined);
   if (missing.length === 0) return;
-  if (!isListFresh) apt('update', '-qq');
-  isListFresh = true;
+  apt('update', '-qq');
   // Asked by everything that would start a service (invoke-rc.d(8)); some hosts have one that forbids it anyway.
   const isOurs = !existsSync(POLICY);
   if (isOurs) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', {mode: 0o755});
@@ -25,8 +26,12 @@ export function installPackages(names: readonly string[]): void {
   if (existsSync('/run/systemd/system')) disableUnits(missing);
 }
 
-/** Undefined when it is not installed. */
-export function versionOf(name: string): string | undefined {
+/** Of all that was wanted and could be had. */
+export function describePackages(): string[] {
+  return [...wanted].map((name) => `${name} ${versionOf(name) ?? '(not installed)'}`);
+}
+
+function versionOf(name: string): string | undefined {
   const format = '${db:Status-Status} ${Version}';
   const {status, stdout} = spawnSync('dpkg-query', ['-W', '-f', format, name], {encoding: 'utf8'});
   const [state, version] = stdout.split(' ');
@@ -34,18 +39,12 @@ export function versionOf(name: string): string | undefined {
 }
 
 function apt(...args: readonly string[]): void {
-  const env = {...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C'};
-  const {status, stderr} = spawnSync('apt-get', args, {
-    encoding: 'utf8',
-    env,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  if (status !== 0) throw new Error(stderr.trim().split('\n').at(-1) ?? 'apt-get failed');
+  call({words: ['apt-get', ...args], env: {DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C'}});
 }
 
 /** What the packages brought would be started at the next boot. */
 function disableUnits(packages: readonly string[]): void {
-  const files = execFileSync('dpkg', ['-L', ...packages], {encoding: 'utf8'}).split('\n');
+  const files = call({words: ['dpkg', '-L', ...packages]}).split('\n');
   const units = files.flatMap(
     (file) => /\/systemd\/system\/([^/@]+\.(?:service|socket|timer))$/.exec(file)?.[1] ?? [],
   );

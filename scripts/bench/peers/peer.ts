@@ -1,43 +1,27 @@
-/** What chrootctl is measured beside. */
-import type {Command} from '../case.ts';
-import type {Ground} from '../section.ts';
+/** What chrootctl is measured beside. Each has one Debian root. */
+import type {Command, Ground} from '../harness/section.ts';
 
-export interface Peer {
+export interface Peer<Can extends Runner = Runner> {
   name: string;
-  /** Of Debian; the first one's version is the peer's. */
+  /** Of Debian. */
   packages: readonly string[];
   /** Starts what it needs, and sees to it that this ends with the section. */
-  makeReady: (ground: Ground) => ReadyPeer;
+  makeReady: (ground: Ground) => Can;
 }
 
-export interface ReadyPeer {
-  /** Makes the root that is in a tar known as `root`. */
-  addRoot: (root: string, tar: string) => void;
+export interface Runner {
   /** A command in a throw-away clone. */
-  run: (root: string, ...words: string[]) => Command;
-  /** False when a daemon, or a process that nobody waits for, does the work. */
-  hasCpu: boolean;
-  sessions?: Sessions;
-  commits?: Commits;
-  archives?: Archives;
+  run: (...words: string[]) => Command;
 }
 
-/** Clones that are kept until they are ended. */
-export interface Sessions {
-  begin: (root: string, session: string) => Command;
+/** Has clones that are kept until they are ended. */
+export interface SessionKeeper extends Runner {
+  begin: (session: string) => Command;
   exec: (session: string, ...words: string[]) => Command;
   end: (session: string) => Command;
 }
 
-export interface Commits {
-  /** What was changed in a session becomes a new root. */
-  commit: (session: string, root: string) => Command;
-  /** A run whose result becomes a new root. */
-  runAndCommit: (from: string, to: string, ...words: string[]) => Command;
-}
-
-export interface Archives {
-  importTar: (root: string, tar: string) => Command;
-  /** Of a session of its own, where it takes one. */
-  exportTar: (root: string, tar: string) => Command;
+export interface ImageKeeper extends SessionKeeper {
+  /** What was changed in a session becomes a new image. */
+  commit: (session: string, image: string) => Command;
 }
