@@ -7,7 +7,6 @@ import {ChrootctlError, errnoOf} from '../errors.ts';
 import {randomId} from '../ids.ts';
 import {formatReference, type Reference} from '../reference.ts';
 import {optionsUnder} from '../store/policy.ts';
-import {makeReserve, withReserve} from '../store/reserve.ts';
 import type {SessionRecord, VersionRecord} from '../store/records.ts';
 import type {ImageChange} from '../store/image.ts';
 import {resolveReference, resolveUnderPolicy} from '../store/resolve.ts';
@@ -57,21 +56,12 @@ export interface PinnedToRead {
   release: () => void;
 }
 
-/**
- * For who only reads. In a store that is read-only nothing goes by this way, so there nothing need be written; in a full one
- * the reserve has room for it, since to take things elsewhere is a way out.
- */
+/** For who only reads. In a store that is read-only nothing goes by this way, so there nothing need be written. */
 export async function pinToRead(store: Store, reference: Reference, command: string): Promise<PinnedToRead> {
   const fields: PinFields = {kind: 'run', ephemeral: true, command: [command], labels: {}, options: {}};
   try {
-    const {record, version} = await withReserve(store.layout, () =>
-      pinned(store, reference, fields, withoutPolicy),
-    );
-    const release = (): void => {
-      store.sessions.drop(record.id);
-      makeReserve(store.layout);
-    };
-    return {version, release};
+    const {record, version} = await pinned(store, reference, fields, withoutPolicy);
+    return {version, release: () => store.sessions.drop(record.id)};
   } catch (error) {
     if (errnoOf(error) !== 'EROFS') throw error;
     return {version: resolveReference(store, reference), release: () => undefined};

@@ -273,31 +273,6 @@ test('a full disk fails an import and a commit, loses nothing, and leaves the st
   expect(existsSync(join(cli.store, 'images/big'))).toBe(false);
 });
 
-test.each(['directory', 'overlay'])(
-  'what is in a full store on %s can be taken elsewhere, and then removed',
-  async (driver) => {
-    const mounted = mountLoop('ext4', temporaryDirectory(), {bytes: 64 << 20, options: ['-m', '0']});
-    const cli = new Cli({store: join(mounted, 'store'), driver});
-    await cli.importRoot();
-    await cli.ok('session', 'begin', 'base', '--name', 'work');
-    await cli.ok('exec', 'work', '--', 'touch', '/root/x');
-    execFileSync(
-      'sh',
-      ['-c', `dd if=/dev/zero of=${mounted}/fill bs=1M; dd if=/dev/zero of=${mounted}/rest bs=1k; true`],
-      {
-        stdio: 'ignore',
-      },
-    );
-    const archive = join(cli.directory, 'saved.tar');
-    await cli.ok('export', 'base', archive);
-    expect(execFileSync('tar', ['-tf', archive], {encoding: 'utf8'})).toContain('bin/sh');
-    expect(await cli.ok('diff', 'work')).toContain('/root/x');
-    await cli.ok('session', 'rm', 'work');
-    await cli.ok('rm', '--force', 'base');
-    expect(await cli.ok('doctor')).toBe('all is well');
-  },
-);
-
 test('with room for a few files only, a run writes or says that there is no room', async () => {
   const mounted = mountLoop('ext4', temporaryDirectory(), {bytes: 64 << 20, options: ['-N', '256']});
   const cli = new Cli({store: join(mounted, 'store'), driver: 'overlay'});

@@ -40,7 +40,7 @@ export function judge(journal: Journal, call: Call): void {
     // Somebody else may have killed the session that it ran in.
     const isEnded = call.words[0] === 'exec' && code === 125;
     if (!isUnwritten && !isEnded) problem(`ended with ${code} and said no reason`);
-  } else if (failure.code === 'FAILED') {
+  } else if (failure.code === 'FAILED' || failure.code === 'INCOMPLETE') {
     if (!isFull || !NO_SPACE.test(failure.message)) problem(`failed: ${failure.message}`);
   } else if (!(call.mayFail ?? RACES).includes(failure.code)) {
     problem(`${failure.code}: ${failure.message}`);
