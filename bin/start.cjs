@@ -22,4 +22,9 @@ if (compiled.enableCompileCache) {
   compiled.enableCompileCache(dist + '/.cache');
   process.umask(umask);
 }
-require(dist + '/main.cjs');
+require(dist + '/main.cjs').start({
+  directory: dist,
+  load: function (name) {
+    return require(dist + '/' + name + '.cjs');
+  },
+});

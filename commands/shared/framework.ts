@@ -2,14 +2,21 @@
 import {run} from '@oclif/core/run';
 import {closest, distance} from 'fastest-levenshtein';
 import {ChrootctlError} from '../../src/errors.ts';
+import {RUNTIME} from '../../src/system/runtime.ts';
 import {VERSION} from '../../src/version.ts';
 import {reportFailure} from './failure.ts';
 import {asksForHelp, findCommand, isTopic} from './find-command.ts';
 import {print} from './output.ts';
 import {watchForTheUnforeseen} from './unforeseen.ts';
 
-/** `words`: the command line up to a `--`; `ids`: all commands. */
-export async function answerWithoutCommand(words: readonly string[], ids: readonly string[]): Promise<void> {
+/**
+ * `words`: the command line up to a `--`; `ids`: all commands; `directory`: where the framework's settings and manifest are.
+ */
+export async function answerWithoutCommand(
+  words: readonly string[],
+  ids: readonly string[],
+  directory: string,
+): Promise<void> {
   watchForTheUnforeseen(words);
   // What the framework says goes where all goes that we say.
   // eslint-disable-next-line no-console -- by which it says it
@@ -19,7 +26,7 @@ export async function answerWithoutCommand(words: readonly string[], ids: readon
     .slice(words[0] === 'help' ? 1 : 0);
   try {
     if (words[0] === '--version') {
-      print(`chrootctl/${VERSION} ${process.platform}-${process.arch} node-${process.version}\n`);
+      print(`chrootctl/${VERSION} ${process.platform}-${process.arch} ${RUNTIME.name}-v${RUNTIME.version}\n`);
       return;
     }
     const isKnown =
@@ -29,8 +36,7 @@ export async function answerWithoutCommand(words: readonly string[], ids: readon
           // A topic alone lists its commands; with a word more, that word is wrong.
           (isTopic(subject[0], ids) && (subject[1]?.startsWith('-') ?? true));
     if (!isKnown) throw noSuchCommand(subject, ids);
-    // The framework's settings and manifest are beside this file.
-    await run([...subject, '--help'], {root: import.meta.dirname});
+    await run([...subject, '--help'], {root: directory});
   } catch (error) {
     process.exitCode = reportFailure(error, words);
   }

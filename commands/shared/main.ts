@@ -16,21 +16,24 @@ interface FrameworkBundle {
   answerWithoutCommand: typeof answerWithoutCommand;
 }
 
-export async function main(argv: readonly string[]): Promise<void> {
+/** Where the rest of the program is. */
+export interface Parts {
+  /** Gives what a bundle exports: `framework`, or `commands/` and a command's id with dots in it. */
+  load: (name: string) => unknown;
+  /** Has the framework's settings and manifest. */
+  directory: string;
+}
+
+export async function main(argv: readonly string[], {load, directory}: Parts): Promise<void> {
   const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
   const words = commandFirst(argv.slice(0, end), CHROOTCTL_COMMANDS);
   const found =
     words[0] === '--version' || asksForHelp(words) ? undefined : findCommand(words, CHROOTCTL_COMMANDS);
   if (found === undefined) {
-    const {answerWithoutCommand} = (await import(bundle('framework'))) as FrameworkBundle;
-    await answerWithoutCommand(words, CHROOTCTL_COMMANDS);
+    const {answerWithoutCommand} = load('framework') as FrameworkBundle;
+    await answerWithoutCommand(words, CHROOTCTL_COMMANDS, directory);
     return;
   }
-  const {start} = (await import(bundle(`commands/${found.id.replace(':', '.')}`))) as CommandBundle;
+  const {start} = load(`commands/${found.id.replace(':', '.')}`) as CommandBundle;
   await start([...words, ...argv.slice(end)], found.depth);
-}
-
-/** A variable path, so that the build leaves the import alone. */
-function bundle(name: string): string {
-  return `./${name}.cjs`;
 }

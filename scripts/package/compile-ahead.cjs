@@ -36,7 +36,10 @@ process.on('exit', () => {
 const dist = join(tree, 'dist');
 if (words.length > 0) {
   process.argv.splice(1, 2, join(tree, 'chrootctl'));
-  require(join(dist, 'main.cjs'));
+  require(join(dist, 'main.cjs')).start({
+    directory: dist,
+    load: (name) => require(join(dist, `${name}.cjs`)),
+  });
 } else {
   for (const file of readdirSync(dist, {recursive: true}).sort())
     if (file.endsWith('.cjs') && !existsSync(join(dist, `${file}.compiled`))) require(join(dist, file));

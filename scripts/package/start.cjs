@@ -57,4 +57,4 @@ function moduleSearch() {
   return search;
 }
 
-load(`${dist}/main.cjs`);
+load(`${dist}/main.cjs`).start({directory: dist, load: (name) => load(`${dist}/${name}.cjs`)});

@@ -41,6 +41,18 @@ export const DESCRIPTORS = {
   first: 7,
 } as const;
 
+/**
+ * The same as the first link gets them, which swaps what differs before anything else: the command's streams where every
+ * program has its own, since not every runtime can hand them over by other numbers.
+ */
+export const AT_START = {
+  ...DESCRIPTORS,
+  stdin: DESCRIPTORS.told,
+  told: DESCRIPTORS.stdin,
+  stderr: DESCRIPTORS.setup,
+  setup: DESCRIPTORS.stderr,
+} as const;
+
 /** Said on the set-up descriptor when the command is about to run. */
 export const STARTED = 'chrootctl: started';
 

@@ -7,7 +7,7 @@ import {ChrootctlError, toChrootctlError} from '../errors.ts';
 import {notStarted, start as startProgram, systemPath} from '../system/programs.ts';
 import {requireRights} from '../system/refusal.ts';
 import {withMounted} from '../system/view.ts';
-import {DESCRIPTORS, PROCEED} from './chain.ts';
+import {AT_START, PROCEED} from './chain.ts';
 import {NEEDED_TO_SWITCH} from './confinement.ts';
 import {killedFor, peakOf, usageOf} from './consumption.ts';
 import {Delivery} from './delivery.ts';
@@ -136,8 +136,8 @@ async function runChain(
     const child = start(streams, spec, options);
     delivery.begin(child.pid);
     const ends: readonly unknown[] = child.stdio;
-    const told = ends[DESCRIPTORS.told] as Writable;
-    const answer = ends[DESCRIPTORS.answer] as Writable;
+    const told = ends[AT_START.told] as Writable;
+    const answer = ends[AT_START.answer] as Writable;
     let failure: Error | undefined;
     const orEnd = (work: () => void) => {
       try {
@@ -153,7 +153,7 @@ async function runChain(
       send(told, input.outer());
       if (isPiped) send(told, input.innermost());
     });
-    const setup = collect(ends[DESCRIPTORS.setup] as Readable, (text) => {
+    const setup = collect(ends[AT_START.setup] as Readable, (text) => {
       if (!isPiped && text.includes(PIPED)) {
         isPiped = true;
         orEnd(() => {
@@ -164,7 +164,7 @@ async function runChain(
       if (hasStarted(text)) options.onReady?.();
     });
     let isAnswered = false;
-    const status = collect(ends[DESCRIPTORS.status] as Readable, (text) => {
+    const status = collect(ends[AT_START.status] as Readable, (text) => {
       if (isAnswered || !isBorn(text)) return;
       isAnswered = true;
       delivery.open();
@@ -193,11 +193,11 @@ function start(
   {newPrivileges}: SandboxSpec,
   {lifeline}: LaunchOptions,
 ): ChildProcess {
-  const streams: ('pipe' | number)[] = ['pipe', stdout, 'pipe', 'pipe'];
-  streams[DESCRIPTORS.stdin] = stdin;
-  streams[DESCRIPTORS.stderr] = stderr;
-  streams[DESCRIPTORS.answer] = 'pipe';
-  if (lifeline !== undefined) streams[DESCRIPTORS.first] = lifeline;
+  const streams: ('pipe' | number)[] = [];
+  [streams[AT_START.stdin], streams[1], streams[AT_START.stderr]] = [stdin, stdout, stderr];
+  for (const number of [AT_START.told, AT_START.setup, AT_START.status, AT_START.answer])
+    streams[number] = 'pipe';
+  if (lifeline !== undefined) streams[AT_START.first] = lifeline;
   const [file = '', ...args] = outerWords({enters: newPrivileges === true});
   return startProgram(file, args, {stdio: streams, env: {PATH: systemPath()}, cwd: '/'});
 }

@@ -3,7 +3,7 @@
  * util-linux programs that would do the same, and Debian is never without it (perl-base).
  */
 import {ChrootctlError} from '../errors.ts';
-import {DESCRIPTORS} from './chain.ts';
+import {AT_START, DESCRIPTORS} from './chain.ts';
 import {LOCKED_MODE} from '../system/life.ts';
 import {ENTER} from './entrance.ts';
 
@@ -140,6 +140,11 @@ sub closed {
 BEGIN { $^H |= 0x400000 }
 $^F = 1024;
 syscall(PRCTL, 1, 9);
+for (SWAPPED) {
+  my ($one, $other) = @$_;
+  for ([$one, SPARE], [$other, $one], [SPARE, $other]) { syscall(DUP3, @$_, 0) == $_->[1] or fail('stream') }
+}
+open $first, '<&=', SPARE and close $first;
 my (
   $words, $made, $terminal, $groups, $detach, $mounts, $directories, $files, $ulimits, $pipes, $filter, $options, $command,
   $entrance
@@ -254,6 +259,8 @@ export function outerWords({
   const calls = callsOf(architecture);
   const program = PROGRAM.replace('ENTER', () => (enters ? ENTER : ''))
     .replace('PIPED', PIPED)
+    .replace('SWAPPED', `[${DESCRIPTORS.told}, ${AT_START.told}], [${DESCRIPTORS.setup}, ${AT_START.setup}]`)
+    .replaceAll('SPARE', String(DESCRIPTORS.first + 1))
     .replace('STREAMS', `${DESCRIPTORS.stdin}, ${DESCRIPTORS.stderr}`)
     .replace('LOCKED', `0${LOCKED_MODE.toString(8)}`)
     .replace('STATUS', String(DESCRIPTORS.status))

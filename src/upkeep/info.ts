@@ -3,6 +3,7 @@ import {listVersions} from '../images/list.ts';
 import {listSessions, type ListedSession} from '../session/list.ts';
 import type {Store} from '../store/store.ts';
 import {attempt} from '../system/programs.ts';
+import {RUNTIME} from '../system/runtime.ts';
 import {VERSION} from '../version.ts';
 import {diagnose, type Problem} from './doctor.ts';
 import {reasonForDriver} from './fitness.ts';
@@ -58,7 +59,7 @@ export async function storeInfo(store: Store): Promise<StoreInfo> {
 }
 
 async function programVersions(): Promise<Record<string, string>> {
-  const versions: Record<string, string> = {chrootctl: VERSION, node: process.versions.node};
+  const versions: Record<string, string> = {chrootctl: VERSION, [RUNTIME.name]: RUNTIME.version};
   for (const program of ['bwrap', 'mmdebstrap', 'tar', 'zstd']) versions[program] = await versionOf(program);
   return versions;
 }

@@ -10,7 +10,8 @@ import {Terminal} from '../terminal.ts';
 export {cleanUp} from '../temporary.ts';
 
 export const CHECKOUT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-export const BINARY = join(CHECKOUT, 'bin', 'chrootctl');
+/** The checkout's, or another one that is to be tested. */
+export const BINARY = process.env['CHROOTCTL_TEST_PROGRAM'] ?? join(CHECKOUT, 'bin', 'chrootctl');
 
 const started: ChildProcess[] = [];
 
