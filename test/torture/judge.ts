@@ -6,6 +6,9 @@ import type {Call, Disturbance, Journal} from './journal.ts';
 /** What happens to calls that race each other. */
 const RACES = ['NOT_FOUND', 'CONFLICT', 'BUSY'];
 
+/** The code of a call that ended by a signal. */
+const SIGNALLED = -1;
+
 /** How a full disk is told of. */
 const NO_SPACE = /no space left|ENOSPC/i;
 
@@ -17,7 +20,7 @@ export function outcomeOf({
   isFull,
 }: Pick<Call, 'code' | 'disturbance' | 'isFull'>): Call['outcome'] {
   if (code === 0) return 'done';
-  return FATAL.includes(disturbance) || isFull ? 'unknown' : 'failed';
+  return FATAL.includes(disturbance) || isFull || code === SIGNALLED ? 'unknown' : 'failed';
 }
 
 export function judge(journal: Journal, call: Call): void {
@@ -37,8 +40,8 @@ export function judge(journal: Journal, call: Call): void {
   const failure = failureOf(call);
   if (failure === undefined) {
     const isUnwritten = code === NOT_WRITTEN && isFull;
-    // Somebody else may have killed the session that it ran in.
-    const isEnded = call.words[0] === 'exec' && code === 125;
+    // `session rm --force` kills it: it, or first what it runs.
+    const isEnded = call.words[0] === 'exec' && (code === 125 || code === SIGNALLED);
     if (!isUnwritten && !isEnded) problem(`ended with ${code} and said no reason`);
   } else if (failure.code === 'FAILED' || failure.code === 'INCOMPLETE') {
     if (!isFull || !NO_SPACE.test(failure.message)) problem(`failed: ${failure.message}`);
