@@ -1,6 +1,7 @@
 /** @type {import('jest').Config} */
 export default {
   roots: ['<rootDir>/test'],
+  globalSetup: '<rootDir>/test/program.js',
   testMatch: ['**/*.test.ts'],
   // They run in a guest, see test/vm/zfs.test.ts.
   testPathIgnorePatterns: ['/test/vm/suites/', '/test/vm/crash-points/'],

@@ -3,51 +3,18 @@
 // need are files of their own. The library (index.js) is a module with chunks. Types are checked elsewhere
 // (npm run typecheck).
 import {execFileSync} from 'node:child_process';
-import {existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {createRequire, enableCompileCache, flushCompileCache} from 'node:module';
 import {basename, dirname, join, relative} from 'node:path';
-import {fileURLToPath} from 'node:url';
 import {Plugin} from '@oclif/core/config';
 import {build} from 'esbuild';
+import {commandEntries, commands, common, name, oclif, program, top, version} from './bundles.js';
 import {lazyRequires} from './lazy-requires.js';
 
-const top = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Directories of the npm packages that are in what was bundled, as paths from the top. */
 const bundled = new Set();
-const {name, version, oclif} = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
 const dist = join(top, 'dist');
 const made = `${dist}.${process.pid}`;
-
-const commands = readdirSync(join(top, 'commands'), {recursive: true})
-  .filter((file) => file.endsWith('.ts') && !file.startsWith('shared/'))
-  .map((file) => file.slice(0, -'.ts'.length))
-  .sort()
-  .map((path) => ({path, id: path.replaceAll('/', ':'), file: path.replaceAll('/', '.')}));
-
-const common = {
-  absWorkingDir: top,
-  bundle: true,
-  platform: 'node',
-  target: 'node22',
-  define: {
-    CHROOTCTL_VERSION: JSON.stringify(version),
-    CHROOTCTL_COMMANDS: JSON.stringify(commands.map(({id}) => id)),
-  },
-  // The framework loads them only to run commands from TypeScript sources, which the build makes needless.
-  external: ['typescript', 'ts-node', 'tsx'],
-  logLevel: 'warning',
-};
-
-const program = {
-  ...common,
-  format: 'cjs',
-  outExtension: {'.js': '.cjs'},
-  minifySyntax: true,
-  minifyWhitespace: true,
-  define: {...common.define, 'import.meta.dirname': '__dirname'},
-  // An import at run time becomes require(): the loader of modules is not started at all.
-  supported: {'dynamic-import': false},
-};
 
 try {
   await buildProgram();
@@ -134,28 +101,6 @@ function partsApart(apart) {
           ? setApart(`oclif-${basename(dirname(importer))}-${basename(path)}`, join(dirname(importer), path))
           : undefined,
       );
-    },
-  };
-}
-
-/** The entry of each command's bundle: its class, and a start that runs it. */
-function commandEntries() {
-  return {
-    name: 'command-entries',
-    setup(build) {
-      build.onResolve({filter: /^command:/}, ({path}) => ({path, namespace: 'command'}));
-      build.onLoad({filter: /^command:/, namespace: 'command'}, ({path}) => {
-        const command = path.slice('command:'.length);
-        return {
-          resolveDir: top,
-          contents: `
-            import Command from './commands/${command}.ts';
-            import {execute} from './commands/shared/execute.ts';
-            Command.id = '${command.replaceAll('/', ':')}';
-            export const start = (argv, depth) => execute(Command, argv, depth);
-          `,
-        };
-      });
     },
   };
 }

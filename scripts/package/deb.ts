@@ -20,18 +20,10 @@ import {gzipSync} from 'node:zlib';
 import type {Architecture} from './architecture.ts';
 import {CHECKOUT, manifest, sourceDate} from './checkout.ts';
 import {copyright, debianChangelog, MAINTAINER} from './documents.ts';
-import {nodeFor} from './node.ts';
 import {stageProgram} from './program.ts';
 
-/** What the programs need that chrootctl calls, beyond what is essential; and what Node is linked with. */
-const DEPENDS = [
-  'libc6 (>= 2.28)',
-  'libgcc-s1 (>= 3.4)',
-  'libstdc++6 (>= 6)',
-  'bubblewrap (>= 0.8)',
-  'attr',
-  'mount',
-];
+/** What the programs need that chrootctl calls, beyond what is essential; and what its runtime is linked with. */
+const DEPENDS = ['libc6 (>= 2.17)', 'bubblewrap (>= 0.8)', 'attr', 'mount'];
 /** For `bootstrap`, and for archives that are compressed so. */
 const RECOMMENDS = ['mmdebstrap', 'xz-utils', 'zstd'];
 /** The drivers of these names. */
@@ -71,7 +63,7 @@ export async function buildDeb(
     mkdirSync(join(root, 'usr/bin'));
     symlinkSync('../lib/chrootctl/chrootctl', join(root, 'usr/bin/chrootctl'));
     cpSync(join(CHECKOUT, 'systemd'), join(root, 'usr/lib/systemd/system'), {recursive: true});
-    await stageDocuments(architecture, version, root);
+    stageDocuments(version, root);
     const files = settle(root);
     describe(architecture, version, root, files);
     const file = join(directory, `${manifest().name}_${version}_${architecture}.deb`);
@@ -86,11 +78,10 @@ export async function buildDeb(
   }
 }
 
-async function stageDocuments(architecture: Architecture, version: string, root: string): Promise<void> {
+function stageDocuments(version: string, root: string): void {
   const documents = join(root, 'usr/share/doc/chrootctl');
   mkdirSync(documents, {recursive: true});
-  const nodeLicence = readFileSync(join(await nodeFor(architecture), 'LICENSE'), 'utf8');
-  writeFileSync(join(documents, 'copyright'), copyright(nodeLicence));
+  writeFileSync(join(documents, 'copyright'), copyright());
   const changelog = gzipSync(debianChangelog(version, sourceDate()), {level: 9});
   writeFileSync(join(documents, 'changelog.gz'), changelog);
   copyFileSync(join(CHECKOUT, 'README.md'), join(documents, 'README.md'));

@@ -36,19 +36,18 @@ export function thirdPartyLicences(): string {
 }
 
 /** debian/copyright, in the machine-readable form (DEP-5). */
-export function copyright(nodeLicence: string): string {
+export function copyright(): string {
   const own = `Files: *
 Copyright: the chrootctl developers
 License: Apache-2.0
 `;
-  const node = `Files: usr/lib/chrootctl/chrootctl
-Copyright: Node.js contributors, and those whom the licence names
-License: Node.js
-${field(nodeLicence)}
-`;
-  const others = `Files: usr/lib/chrootctl/dist/*
-Copyright: the chrootctl developers, and those whom the licences of the npm packages name
-License: Apache-2.0 and npm-packages
+  const runtime = readFileSync(join(CHECKOUT, 'scripts/package/runtime-licence.txt'), 'utf8');
+  const program = `Files: usr/lib/chrootctl/chrootctl
+Copyright: the chrootctl developers, those of Bun, and those whom the licences of the npm packages name
+License: Apache-2.0 and Bun and npm-packages
+
+License: Bun
+${field(runtime)}
 
 License: npm-packages
 ${field(bundledPackages().map(licenceText).join('\n\n'))}
@@ -59,9 +58,9 @@ ${field(bundledPackages().map(licenceText).join('\n\n'))}
 `;
   const head = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: chrootctl
-Comment: The package holds a Node.js and, in its bundles, some npm packages.
+Comment: The program holds Bun, which runs it, and some npm packages.
 `;
-  return [head, own, node, others, apache].join('\n');
+  return [head, own, program, apache].join('\n');
 }
 
 /** What is said of a package; the Apache License itself is in every Debian. */

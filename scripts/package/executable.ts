@@ -1,54 +1,75 @@
-/**
- * Node and the start script in one file, which Node calls a single executable application
- * (https://nodejs.org/api/single-executable-applications.html). It starts faster than a script: no module is searched
- * for, and any number of options for Node fit in, where the first line of a script has room for one.
- *
- * Compiled code is in files beside it; a start-up snapshot in it made it slower (docs/benchmarks.md).
- */
+/** The whole program and its runtime in one file, with the code compiled ahead (https://bun.com/docs/bundler/executables). */
 import {execFileSync} from 'node:child_process';
-import {copyFileSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
-import {basename, join, resolve} from 'node:path';
-import {ownArchitecture} from './architecture.ts';
+import {join} from 'node:path';
+import {ownArchitecture, strip, type Architecture} from './architecture.ts';
+import {bunFor, targetOf} from './bun.ts';
 import {CHECKOUT} from './checkout.ts';
-import {nodeFor} from './node.ts';
 
-/** Marks the place in Node that says whether there is a program in it. */
-const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
-
-/** Some others make Node refuse all code that was compiled without them, its own too. */
-export const OPTIONS = [
-  // Room for all that a run allocates (MiB), so that no garbage is collected on the way.
-  '--min-semi-space-size=2',
-  // Threads are made at every start, and a run has next to no work for them.
-  '--v8-pool-size=1',
-];
-
-/** Puts `script` into the Node in `file`, which may be of another architecture but not of another version than ours. */
-export async function makeExecutable(file: string, script: string): Promise<void> {
+/** Makes the executable `file` for `architecture`. */
+export async function makeExecutable(architecture: Architecture, file: string): Promise<void> {
+  // Names of files in it go with the executable, so they are the same wherever it is made.
   const place = mkdtempSync(join(tmpdir(), 'chrootctl-executable-'));
   try {
-    copyFileSync(script, join(place, basename(script)));
-    const settings = {
-      // The name goes with it, so not a path.
-      main: basename(script),
-      output: 'blob',
-      disableExperimentalSEAWarning: true,
-      execArgv: OPTIONS,
-      // Options in NODE_OPTIONS are meant for other programs.
-      execArgvExtension: 'none',
-    };
-    writeFileSync(join(place, 'settings.json'), JSON.stringify(settings));
-    const node = join(await nodeFor(ownArchitecture()), 'bin/node');
-    call(place, node, '--experimental-sea-config', 'settings.json');
-    const postject = join(CHECKOUT, 'node_modules/postject/dist/cli.js');
-    call(place, node, postject, resolve(file), 'NODE_SEA_BLOB', settings.output, '--sentinel-fuse', FUSE);
+    execFileSync(process.execPath, [join(CHECKOUT, 'scripts/bundle.js'), join(place, 'chrootctl.cjs')]);
+    const runtime = join(place, 'runtime');
+    copyFileSync(await bunFor(architecture), runtime);
+    strip(architecture, runtime);
+    writeFileSync(runtime, withAdvice(withoutVariables(readFileSync(runtime))));
+    const words = [
+      'build',
+      'chrootctl.cjs',
+      '--compile',
+      '--bytecode',
+      '--format=cjs',
+      '--outfile=chrootctl',
+    ];
+    const base = [`--target=${targetOf(architecture)}`, '--compile-executable-path=runtime'];
+    // Else it would read .env and bunfig.toml where it is started.
+    const closed = ['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig'];
+    // What it says is of no interest unless it fails; then it is in the error.
+    execFileSync(await bunFor(ownArchitecture()), [...words, ...base, ...closed], {
+      cwd: place,
+      stdio: 'pipe',
+      env: {PATH: process.env['PATH'], HOME: place},
+    });
+    copyFileSync(join(place, 'chrootctl'), file);
+    chmodSync(file, 0o755);
   } finally {
     rmSync(place, {recursive: true, force: true});
   }
 }
 
-/** What they say, of no interest unless they fail, is then in the error. */
-function call(cwd: string, file: string, ...words: string[]): void {
-  execFileSync(file, words, {cwd, stdio: 'pipe'});
+/**
+ * Takes the names of the runtime's environment variables away: with BUN_BE_BUN it would be Bun itself and not our program,
+ * with BUN_OPTIONS or BUN_INSPECT do what others of its kind are to do. No shell sets a variable with the names that stay.
+ */
+function withoutVariables(runtime: Buffer): Buffer {
+  const result = Buffer.from(runtime);
+  const name = Buffer.from('BUN_');
+  for (let at = result.indexOf(name); at >= 0; at = result.indexOf(name, at)) {
+    const next = result[at + name.length] ?? 0;
+    if (next >= 0x41 && next <= 0x5a) result[at] = 0x24;
+    at += name.length;
+  }
+  return result;
+}
+
+/** What the runtime says when it cannot even start, or go on. */
+const CRASH =
+  "Bun has crashed. This indicates a bug in Bun, not your code.\n\nTo send a redacted crash report to Bun's team,\n" +
+  'please file a GitHub issue using the link below:\n\n';
+/** Nobody who runs chrootctl knows what Bun is; most often it is one of these. */
+const ADVICE =
+  'chrootctl cannot run here. It needs /proc (mount -t proc proc /proc)\nand room in memory (ulimit -v unlimited). ' +
+  'Where it has both, please\nreport this, and say:';
+
+/** @throws Error for a runtime that has not these words */
+function withAdvice(runtime: Buffer): Buffer {
+  const result = Buffer.from(runtime);
+  const advice = Buffer.from(ADVICE.padEnd(CRASH.length));
+  if (!result.includes(CRASH)) throw new Error('this Bun says something else when it crashes');
+  for (let at = result.indexOf(CRASH); at >= 0; at = result.indexOf(CRASH, at)) advice.copy(result, at);
+  return result;
 }

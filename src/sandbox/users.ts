@@ -1,6 +1,7 @@
 /** Who the command runs as, from the root's own /etc/passwd and /etc/group (passwd(5), group(5)), as docker does it. */
 import {lstatSync, readFileSync} from 'node:fs';
 import {ChrootctlError} from '../errors.ts';
+import {parseGroup, parseId, parsePasswd, type GroupEntry, type PasswdEntry} from '../system/accounts.ts';
 import {lookUp, type View} from './in-root.ts';
 
 export interface Account {
@@ -14,25 +15,8 @@ export interface Account {
   shell: string;
 }
 
-export interface PasswdEntry {
-  name: string;
-  uid: number;
-  gid: number;
-  home: string;
-  shell: string;
-}
-
-export interface GroupEntry {
-  name: string;
-  gid: number;
-  members: readonly string[];
-}
-
 /** Of an account file; the largest that are known have some MB. */
 const MAX_BYTES = 64 * 2 ** 20;
-
-/** The largest id that the kernel lets a process have; 2^32-1 means "leave it" to setresuid(2). */
-const MAX_ID = 2 ** 32 - 2;
 
 /**
  * The account of `USER[:GROUP]`, names or numbers. A number needs no entry. A named group replaces the user's own,
@@ -74,39 +58,6 @@ function gidOf(group: string, entries: readonly GroupEntry[]): number {
     });
   }
   return gid;
-}
-
-/** Lines that are no entries (comments, NIS' +, damage) are passed over, as the C library does. */
-export function parsePasswd(text: string): PasswdEntry[] {
-  return text.split('\n').flatMap((line) => {
-    const [name = '', , uid = '', gid = '', , home = '', shell = ''] = line.split(':');
-    const ids = [parseId(uid), parseId(gid)];
-    if (name === '' || ids[0] === undefined || ids[1] === undefined) return [];
-    return [
-      {
-        name,
-        uid: ids[0],
-        gid: ids[1],
-        home: home === '' ? '/' : home,
-        shell: shell === '' ? '/bin/sh' : shell,
-      },
-    ];
-  });
-}
-
-export function parseGroup(text: string): GroupEntry[] {
-  return text.split('\n').flatMap((line) => {
-    const [name = '', , gid = '', members = ''] = line.split(':');
-    const id = parseId(gid);
-    if (name === '' || id === undefined) return [];
-    return [{name, gid: id, members: members.split(',').filter((member) => member !== '')}];
-  });
-}
-
-function parseId(text: string): number | undefined {
-  if (!/^\d{1,10}$/.test(text)) return undefined;
-  const id = Number(text);
-  return id <= MAX_ID ? id : undefined;
 }
 
 function splitOnce(spec: string): [string, string | undefined] {

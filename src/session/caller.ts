@@ -1,9 +1,7 @@
 /** Who called: behind sudo the user that sudo was called by. */
 import {existsSync} from 'node:fs';
-import {parsePasswd, type PasswdEntry} from '../sandbox/users.ts';
 import type {RunOptions} from '../store/records.ts';
-import {readIfExists} from '../system/files.ts';
-import {ownUser, type OwnUser} from '../system/user.ts';
+import {entryInFile, ownUser, type OwnUser} from '../system/user.ts';
 
 /** As schroot has it: the command is the caller, in his home, where he is. */
 export function asCaller(): RunOptions {
@@ -13,7 +11,7 @@ export function asCaller(): RunOptions {
   const start = isBelow(process.cwd(), home) ? process.cwd() : home;
   return {
     // By number alone: the groups come from the host's files, which the root is shown.
-    user: entryOf(uid) === undefined ? `${uid}:${gid}` : String(uid),
+    user: entryInFile(uid) === undefined ? `${uid}:${gid}` : String(uid),
     workdir: hasHome ? start : '/',
     env: {HOME: home, USER: name, LOGNAME: name},
     volumes: hasHome ? [{source: home, target: home, readOnly: false}] : [],
@@ -29,17 +27,12 @@ function caller(): OwnUser {
     env['SUDO_GID'] !== undefined &&
     env['SUDO_USER'] !== undefined
   ) {
-    const home = entryOf(Number(env['SUDO_UID']))?.home;
+    const home = entryInFile(Number(env['SUDO_UID']))?.home;
     if (home !== undefined) {
       return {uid: Number(env['SUDO_UID']), gid: Number(env['SUDO_GID']), name: env['SUDO_USER'], home};
     }
   }
   return own;
-}
-
-/** Of the host's passwd(5). */
-function entryOf(uid: number): PasswdEntry | undefined {
-  return parsePasswd(readIfExists('/etc/passwd') ?? '').find((entry) => entry.uid === uid);
 }
 
 function isBelow(path: string, directory: string): boolean {

@@ -71,9 +71,14 @@ export function naming<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (errnoOf(error) !== undefined && (error as NodeJS.ErrnoException).path === undefined)
-      Object.assign(error as Error, {path, message: `${messageOf(error)} '${path}'`});
-    throw error;
+    const {code, errno, syscall, path: known} = error as NodeJS.ErrnoException;
+    if (errnoOf(error) === undefined || known !== undefined) throw error;
+    throw Object.assign(new Error(`${messageOf(error)} '${path}'`, {cause: error}), {
+      code,
+      errno,
+      syscall,
+      path,
+    });
   }
 }
 

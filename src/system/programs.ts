@@ -103,6 +103,16 @@ export function runAtOnce(file: string, args: readonly string[], stdio: StdioOpt
   return status;
 }
 
+/** What one that takes next to no time prints; undefined when it fails, or is not there. */
+export function outputOf(file: string, args: readonly string[]): string | undefined {
+  const {status, stdout} = spawnSync(file, args, {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    encoding: 'utf8',
+    env: environment(),
+  });
+  return status === 0 ? stdout : undefined;
+}
+
 /**
  * Runs a program and returns how it ended, whatever its exit code.
  * @throws ChrootctlError FAILED when it cannot be started; the hint names the Debian package where known. The reason of

@@ -1,37 +1,38 @@
 /** Who we are, also where the system's files tell of no such user: in a container there may be none of our number. */
-import {homedir, userInfo} from 'node:os';
+import {parsePasswd, type PasswdEntry} from './accounts.ts';
+import {readIfExists} from './files.ts';
+import {outputOf} from './programs.ts';
 
 export interface OwnUser {
   uid: number;
   gid: number;
   /** Its number, where it has no name. */
   name: string;
-  /** Absolute; what HOME says where nothing else tells. */
+  /** Absolute. */
   home: string;
 }
 
 export function ownUser(): OwnUser {
-  try {
-    const {uid, gid, username, homedir: home} = userInfo();
-    return {uid, gid, name: username, home};
-  } catch (error) {
-    if (!isUnknown(error)) throw error;
-    const uid = process.getuid?.() ?? 0;
-    return {uid, gid: process.getgid?.() ?? 0, name: String(uid), home: ownHome()};
-  }
+  const uid = process.geteuid?.() ?? 0;
+  return entryOf(uid) ?? {uid, gid: process.getegid?.() ?? 0, name: String(uid), home: ownHome()};
 }
 
 /** Where our user keeps what is his: as HOME says, else where the system's files have his home, else `/`. */
 export function ownHome(): string {
-  try {
-    return homedir();
-  } catch (error) {
-    if (!isUnknown(error)) throw error;
-    return '/';
-  }
+  const home = process.env['HOME'] ?? '';
+  return home === '' ? (entryOf(process.geteuid?.() ?? 0)?.home ?? '/') : home;
 }
 
-/** What Node throws when getpwuid(3) knows nothing of a number. */
-function isUnknown(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ERR_SYSTEM_ERROR';
+/** What the host's passwd(5) has on a user. */
+export function entryInFile(uid: number): PasswdEntry | undefined {
+  return find(uid, readIfExists('/etc/passwd'));
+}
+
+/** What the host knows of a user, there or wherever else it asks (nsswitch.conf(5)). */
+function entryOf(uid: number): PasswdEntry | undefined {
+  return entryInFile(uid) ?? find(uid, outputOf('getent', ['passwd', String(uid)]));
+}
+
+function find(uid: number, passwd = ''): PasswdEntry | undefined {
+  return parsePasswd(passwd).find((entry) => entry.uid === uid);
 }

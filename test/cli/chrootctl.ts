@@ -10,8 +10,15 @@ import {Terminal} from '../terminal.ts';
 export {cleanUp} from '../temporary.ts';
 
 export const CHECKOUT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-/** The checkout's, or another one that is to be tested. */
-export const BINARY = process.env['CHROOTCTL_TEST_PROGRAM'] ?? join(CHECKOUT, 'bin', 'chrootctl');
+/** The checkout's, which Node runs. */
+export const ON_NODE = join(CHECKOUT, 'bin', 'chrootctl');
+/** The program that is tested: what ships, where the suite runs (test/program.js). */
+export const BINARY = process.env['CHROOTCTL_TEST_PROGRAM'] ?? ON_NODE;
+
+/** The one that does what these variables say: what is hooked into a program by NODE_OPTIONS is for Node. */
+export function programFor(env: Readonly<Record<string, string>> = {}): string {
+  return env['NODE_OPTIONS'] === undefined ? BINARY : ON_NODE;
+}
 
 const started: ChildProcess[] = [];
 
@@ -37,6 +44,8 @@ export interface CallOptions {
   detached?: boolean;
   /** Words of a program that starts it. */
   through?: readonly string[];
+  /** Default: see programFor(). */
+  program?: string;
 }
 
 /** What a container is here: a pid namespace with a /proc of its own. All in it end when what is started with this does. */
@@ -65,7 +74,8 @@ export class Cli {
   }
 
   start(args: readonly string[], options: CallOptions = {}): ChildProcess {
-    const [file = BINARY, ...words] = [...(options.through ?? []), BINARY, ...args];
+    const program = options.program ?? programFor({...this.#environment, ...options.env});
+    const [file = program, ...words] = [...(options.through ?? []), program, ...args];
     const child = spawn(file, words, {
       cwd: options.cwd ?? this.directory,
       env: {PATH: process.env['PATH'], HOME: this.directory, ...this.#environment, ...options.env},

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
-import {BINARY, callAsNobody, CHECKOUT, Cli} from './chrootctl.ts';
+import {BINARY, callAsNobody, CHECKOUT, Cli, ON_NODE} from './chrootctl.ts';
 import {mountLoop} from '../contract/loop.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
@@ -139,23 +139,26 @@ async function storeWithBase(): Promise<Cli> {
 }
 
 describe('the launcher', () => {
-  test('works through a symlink, from any directory, whatever node is on PATH', () => {
-    const directory = temporaryDirectory();
-    symlinkSync(BINARY, join(directory, 'link'));
-    symlinkSync('link', join(directory, 'chain'));
-    mkdirSync(join(directory, 'path'));
-    writeFileSync(join(directory, 'path/node'), '#!/bin/sh\necho wrong node >&2; exit 9\n', {mode: 0o755});
-    const stdout = execFileSync('./chain', ['--version'], {
-      cwd: directory,
-      env: {PATH: `${join(directory, 'path')}:/usr/bin:/bin`},
-      encoding: 'utf8',
-    });
-    expect(stdout).toMatch(/^chrootctl\/\d/);
-  });
+  test.each([BINARY, ON_NODE])(
+    '%s works through a symlink, from any directory, whatever node is on PATH',
+    (program) => {
+      const directory = temporaryDirectory();
+      symlinkSync(program, join(directory, 'link'));
+      symlinkSync('link', join(directory, 'chain'));
+      mkdirSync(join(directory, 'path'));
+      writeFileSync(join(directory, 'path/node'), '#!/bin/sh\necho wrong node >&2; exit 9\n', {mode: 0o755});
+      const stdout = execFileSync('./chain', ['--version'], {
+        cwd: directory,
+        env: {PATH: `${join(directory, 'path')}:/usr/bin:/bin`},
+        encoding: 'utf8',
+      });
+      expect(stdout).toMatch(/^chrootctl\/\d/);
+    },
+  );
 
   test('without its own node it says in one line what is missing', () => {
     const directory = temporaryDirectory();
-    cpSync(join(BINARY, '..'), join(directory, 'bin'), {recursive: true});
+    cpSync(join(ON_NODE, '..'), join(directory, 'bin'), {recursive: true});
     const run = (path: string): {status: number; stderr: string} => {
       try {
         execFileSync(join(directory, 'bin/chrootctl'), ['ps'], {env: {PATH: path}, stdio: 'pipe'});

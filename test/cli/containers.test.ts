@@ -3,7 +3,7 @@ import {afterEach, beforeAll, describe, expect, test} from '@jest/globals';
 import {existsSync, readdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {keepForAllTests, temporaryDirectory} from '../temporary.ts';
-import {busyboxRoot, Cli, cleanUp, type CallOptions, type Outcome} from './chrootctl.ts';
+import {busyboxRoot, type CallOptions, cleanUp, Cli, ON_NODE, type Outcome} from './chrootctl.ts';
 import {after, IN_NAMESPACES, IN_USER_NAMESPACE, without, withoutCall} from './lesser-root.ts';
 
 afterEach(cleanUp);
@@ -221,12 +221,16 @@ test('too many namespaces are no full disk', async () => {
 test('without /proc it is that which is missing', async () => {
   const through = after('umount -l /proc');
   for (const args of [['run', 'base', '--', 'true'], ['doctor'], ['session', 'begin', 'base']]) {
-    const {code, stderr} = await stores.get('overlay')!.call(args, {through});
+    const {code, stderr} = await stores.get('overlay')!.call(args, {through, program: ON_NODE});
     expect([args, code, stderr]).toEqual([
       args,
       args[0] === 'run' ? 125 : 1,
       'chrootctl: /proc is not mounted\n  mount -t proc proc /proc\n',
     ]);
+    // What ships has a runtime that cannot even start there. It says so in its own way.
+    const shipped = await stores.get('overlay')!.call(args, {through});
+    expect(shipped.code).not.toBe(0);
+    expect(shipped.stderr).toContain('mount -t proc proc /proc');
   }
 });
 

@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {commandFirst, findCommand} from '../../commands/shared/find-command.ts';
 import {temporaryDirectory} from '../temporary.ts';
-import {callAsNobody, CHECKOUT, Cli, cleanUp} from './chrootctl.ts';
+import {callAsNobody, CHECKOUT, Cli, cleanUp, ON_NODE} from './chrootctl.ts';
 
 afterEach(cleanUp);
 
@@ -250,8 +250,11 @@ describe('help and version', () => {
 
   test('--version', async () => {
     const {version} = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8')) as {version: string};
-    expect(await new Cli().ok('--version')).toBe(
-      `chrootctl/${version} ${process.platform}-${process.arch} node-${process.version}`,
+    const words = `chrootctl/${version} ${process.platform}-${process.arch}`;
+    const {stdout} = await new Cli().call(['--version'], {program: ON_NODE});
+    expect(stdout.trimEnd()).toBe(`${words} node-${process.version}`);
+    expect(await new Cli().ok('--version')).toMatch(
+      new RegExp(`^${words} (?:node|bun)-v\\d+\\.\\d+\\.\\d+$`),
     );
   });
 });

@@ -4,7 +4,7 @@ import {mkdtempSync} from 'node:fs';
 import {join} from 'node:path';
 import {Store} from '../../src/index.ts';
 import {mountsOf} from '../../src/system/mounts.ts';
-import {BINARY, outcomeOf, type Outcome} from '../cli/chrootctl.ts';
+import {outcomeOf, programFor, type Outcome} from '../cli/chrootctl.ts';
 import {removeTree, temporaryDataset} from '../temporary.ts';
 
 export class World {
@@ -30,7 +30,7 @@ export class World {
 
   /** Calls the real binary; what it prints on standard output is all read. */
   async call(words: readonly string[], variables: Record<string, string> = {}): Promise<Outcome> {
-    const child = spawn(BINARY, words, {
+    const child = spawn(programFor(variables), words, {
       cwd: this.directory,
       env: {
         PATH: process.env['PATH'],

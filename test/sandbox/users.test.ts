@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import {execFileSync} from 'node:child_process';
 import {mkdirSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {parseGroup, parsePasswd, resolveUser} from '../../src/sandbox/users.ts';
+import {resolveUser} from '../../src/sandbox/users.ts';
+import {parseGroup, parsePasswd} from '../../src/system/accounts.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
 function rootWith(files: Record<string, string>) {
