@@ -3,13 +3,14 @@
 // need are files of their own. The library (index.js) is a module with chunks. Types are checked elsewhere
 // (npm run typecheck).
 import {execFileSync} from 'node:child_process';
-import {existsSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {createRequire, enableCompileCache, flushCompileCache} from 'node:module';
 import {basename, dirname, join, relative} from 'node:path';
 import {Plugin} from '@oclif/core/config';
 import {build} from 'esbuild';
 import {commandEntries, commands, common, name, oclif, program, top, version} from './bundles.js';
 import {lazyRequires} from './lazy-requires.js';
+import {compileNative} from './native.js';
 
 /** Directories of the npm packages that are in what was bundled, as paths from the top. */
 const bundled = new Set();
@@ -20,6 +21,7 @@ try {
   await buildProgram();
   await buildLibrary();
   await describeCommands();
+  buildNative();
   // Whose licences go with the bundles.
   writeFileSync(join(made, 'packages.json'), JSON.stringify([...bundled].sort()));
   // In place only when it is complete: a build that fails leaves the last one working.
@@ -145,6 +147,13 @@ async function describeCommands() {
   writeFileSync(join(made, 'oclif.manifest.json'), JSON.stringify(plugin.manifest));
   // From now on nobody loads a class through the framework.
   rmSync(classes);
+}
+
+/** The programs in C, where there is a compiler for them; the engine does without. */
+function buildNative() {
+  mkdirSync(join(made, 'native'));
+  const left = compileNative(process.arch, join(made, 'native'));
+  if (left !== undefined) process.stderr.write(`build: ${left}, so runs start a little slower\n`);
 }
 
 /**

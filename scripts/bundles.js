@@ -52,7 +52,7 @@ export function commandEntries() {
             import Command from './commands/${command}.ts';
             import {execute} from './commands/shared/execute.ts';
             Command.id = '${command.replaceAll('/', ':')}';
-            export const start = (argv, depth) => execute(Command, argv, depth);
+            export const start = (argv, depth, directory) => execute(Command, argv, depth, directory);
           `,
         };
       });

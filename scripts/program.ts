@@ -12,7 +12,7 @@ const scripts = join(CHECKOUT, 'scripts');
 /** All that it is made of: a build is a directory that was renamed when its files had been written. */
 const sources = [
   DIST,
-  ...['bundle.js', 'bundles.js', 'lazy-requires.js'].map((file) => join(scripts, file)),
+  ...['bundle.js', 'bundles.js', 'lazy-requires.js', 'native.js'].map((file) => join(scripts, file)),
   ...readdirSync(join(scripts, 'package')).map((file) => join(scripts, 'package', file)),
 ];
 

@@ -1,4 +1,6 @@
 /** chrootctl as a library: what the commands are made of. */
+import {installedIn} from './system/installed.ts';
+
 export {ChrootctlError, EXIT_CODES, type ErrorCode} from './errors.ts';
 export {parseReference, parseTarget, type Reference} from './reference.ts';
 export {Store, storeRoot, type StoreOptions} from './store/store.ts';
@@ -23,3 +25,6 @@ export {removeReference} from './images/remove.ts';
 export {rollback, tagVersion, untagVersion} from './images/tags.ts';
 export {collect} from './upkeep/collect.ts';
 export {diagnose, type Diagnosis} from './upkeep/doctor.ts';
+
+// Beside the build of it are programs in C.
+installedIn(import.meta.dirname);

@@ -1,4 +1,5 @@
 /** One command from its words to its exit code: what the bundle of each command starts. */
+import {installedIn} from '../../src/system/installed.ts';
 import {watchForInterruption} from '../../src/system/interruption.ts';
 import {failedCode, reportFailure} from './failure.ts';
 import {exitCodeAtEnd} from './output.ts';
@@ -11,8 +12,14 @@ export interface Executable {
   run(argv: readonly string[]): Promise<void>;
 }
 
-/** `argv`: all words of the command line; `depth` of them name the command. */
-export async function execute(command: Executable, argv: readonly string[], depth: number): Promise<void> {
+/** `argv`: all words of the command line; `depth` of them name the command. `directory`: where the program's other files are. */
+export async function execute(
+  command: Executable,
+  argv: readonly string[],
+  depth: number,
+  directory: string,
+): Promise<void> {
+  installedIn(directory);
   const own = takePassthrough(argv);
   watchForTheUnforeseen(own);
   watchForInterruption();

@@ -9,7 +9,7 @@ import {asksForHelp, commandFirst, findCommand} from './find-command.ts';
 declare const CHROOTCTL_COMMANDS: readonly string[];
 
 interface CommandBundle {
-  start: (argv: readonly string[], depth: number) => Promise<void>;
+  start: (argv: readonly string[], depth: number, directory: string) => Promise<void>;
 }
 
 interface FrameworkBundle {
@@ -20,7 +20,7 @@ interface FrameworkBundle {
 export interface Parts {
   /** Gives what a bundle exports: `framework`, or `commands/` and a command's id with dots in it. */
   load: (name: string) => unknown;
-  /** Has the framework's settings and manifest. */
+  /** Has the framework's settings and manifest, and what else is no bundle. */
   directory: string;
 }
 
@@ -35,5 +35,5 @@ export async function main(argv: readonly string[], {load, directory}: Parts): P
     return;
   }
   const {start} = load(`commands/${found.id.replace(':', '.')}`) as CommandBundle;
-  await start([...words, ...argv.slice(end)], found.depth);
+  await start([...words, ...argv.slice(end)], found.depth, directory);
 }

@@ -1,6 +1,8 @@
-/** The architectures that packages are made for, and how another one's programs are stripped here. */
-import {execFileSync} from 'node:child_process';
-import {say} from './checkout.ts';
+/** The architectures that packages are made for, and how another one's programs are made and stripped here. */
+import {execFileSync, spawnSync} from 'node:child_process';
+import {mkdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {CHECKOUT, say} from './checkout.ts';
 import {isThere, provide} from './host.ts';
 
 export const ARCHITECTURES = ['amd64', 'arm64'] as const;
@@ -27,6 +29,20 @@ export function ownArchitecture(): Architecture {
   const own = ARCHITECTURES.find(isOwn);
   if (own === undefined) throw new Error(`no packages are made for ${process.arch}`);
   return own;
+}
+
+/** Makes the programs in C in `directory`, when there is a compiler for them; without, chrootctl does without. */
+export function makeNative(architecture: Architecture, directory: string): void {
+  const {gnu, node} = NAMES[architecture];
+  mkdirSync(directory, {recursive: true});
+  if (isOwn(architecture)) provide({'musl-gcc': 'musl-tools'});
+  else {
+    const library = `/usr/${gnu}/lib/libc.a`;
+    provide({[`${gnu}-gcc`]: `gcc-${gnu.replace('_', '-')}`, [library]: `libc6-dev-${architecture}-cross`});
+  }
+  const words = [join(CHECKOUT, 'scripts/native.js'), node, directory];
+  const {status, stderr} = spawnSync(process.execPath, words, {encoding: 'utf8'});
+  if (status !== 0) say(`${architecture}: ${stderr.trim()}, so runs start a little slower`);
 }
 
 /** Takes the symbols away, which are for debuggers, when there is a strip(1) for it. */

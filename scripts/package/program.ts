@@ -1,7 +1,7 @@
 /** The program as a Debian package has it in /usr/lib/chrootctl. It runs from any other place as well. */
 import {copyFileSync, existsSync, mkdirSync} from 'node:fs';
 import {join} from 'node:path';
-import type {Architecture} from './architecture.ts';
+import {makeNative, type Architecture} from './architecture.ts';
 import {DIST} from './checkout.ts';
 import {makeExecutable} from './executable.ts';
 
@@ -14,6 +14,7 @@ export async function stageProgram(architecture: Architecture, tree: string): Pr
     throw new Error('there is no build to make a package of: npm run build');
   mkdirSync(join(tree, 'dist'), {recursive: true});
   for (const file of BESIDE) copyFileSync(join(DIST, file), join(tree, 'dist', file));
+  makeNative(architecture, join(tree, 'dist/native'));
   await makeExecutable(architecture, programOf(tree));
 }
 

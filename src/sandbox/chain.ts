@@ -1,9 +1,9 @@
 /**
  * The programs that lead to the command, each ending in an exec of the next:
  *
- *     perl           dies when chrootctl dies, kill -9 included (PR_SET_PDEATHSIG, prctl(2)); makes a private mount
+ *     supervisor     dies when chrootctl dies, kill -9 included (PR_SET_PDEATHSIG, prctl(2)); makes a private mount
  *                    namespace, and a process id namespace for its child; waits (outer.ts)
- *      └ perl        process 1 of the outer namespace: joins the control groups, mounts the root
+ *      └ supervisor  process 1 of the outer namespace: joins the control groups, mounts the root
  *        bwrap       makes the sandbox, reports how the command ended (--json-status-fd), then ends everything
  *         └ bwrap    process 1 of the inner namespace, inside the root: reaps
  *            └ sh    from the host's toolbox: takes the command's own streams, closes the rest
@@ -11,20 +11,20 @@
  *              the command
  *
  * Two process id namespaces, for two reasons. The outer one makes bubblewrap's watching process a process 1, which
- * no terminal signal ends, and with which the kernel ends all others before the waiting perl sees it go: when the
+ * no terminal signal ends, and with which the kernel ends all others before the waiting supervisor sees it go: when the
  * chain has ended, nothing of it runs, and no mount of it is left. The inner one keeps that process, which still
  * sees the host's files, out of the command's sight: through /proc/1/root or ptrace(2) it would be the way out.
  * (Without one of its own bwrap also binds the /proc of the host.)
  *
  * Where the command gets a terminal of its own, one process more stands beside the chain (terminal-program.ts).
  *
- * No words of the caller's are words of one of these programs, which everybody on the host can read in ps(1): perl reads
- * what it is told, and the shell its script, from a socket of ours. So nothing but execve(2) limits a command's length.
+ * No words of the caller's are words of one of these programs, which everybody on the host can read in ps(1): the
+ * supervisor reads what it is told, and the shell its script, from a socket of ours. So nothing but execve(2) limits a command's length.
  */
 
 /** Numbers of the descriptors that the chain is started with, beside stdout (1). */
 export const DESCRIPTORS = {
-  /** What perl and the innermost shell are told. */
+  /** What the supervisor and the innermost shell are told. */
   told: 0,
   /** What goes wrong before the command runs is told here, so that it is not mixed up with what the command says. */
   setup: 2,

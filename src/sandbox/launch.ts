@@ -2,6 +2,7 @@
 import type {ChildProcess} from 'node:child_process';
 import {mkdirSync} from 'node:fs';
 import {constants} from 'node:os';
+import {basename} from 'node:path';
 import type {Readable, Writable} from 'node:stream';
 import {ChrootctlError, toChrootctlError} from '../errors.ts';
 import {notStarted, start as startProgram, systemPath} from '../system/programs.ts';
@@ -19,6 +20,7 @@ import {prepare, type Prepared} from './prepare.ts';
 import {relaySignals} from './signals.ts';
 import type {SandboxRoot, SandboxResult, SandboxSpec} from './spec.ts';
 import {Streams, type Stdio} from './streams.ts';
+import {supervisorWords} from './supervisor.ts';
 import {terminalFor} from './terminal.ts';
 import {startTimer} from './timeout.ts';
 import {toolbox} from './toolbox.ts';
@@ -133,7 +135,10 @@ async function runChain(
   const stopRelay = relaySignals(delivery);
   const timer = startTimer(spec.timeout, delivery);
   try {
-    const child = start(streams, spec, options);
+    // perl does what the supervisor does not.
+    const enters = spec.newPrivileges === true;
+    const words = (input.sharesKeys && !enters ? supervisorWords() : undefined) ?? outerWords({enters});
+    const child = start(streams, words, options);
     delivery.begin(child.pid);
     const ends: readonly unknown[] = child.stdio;
     const told = ends[AT_START.told] as Writable;
@@ -190,7 +195,7 @@ async function runChain(
 
 function start(
   {given: [stdin = -1, stdout = -1, stderr = -1]}: Streams,
-  {newPrivileges}: SandboxSpec,
+  [file = '', ...args]: readonly string[],
   {lifeline}: LaunchOptions,
 ): ChildProcess {
   const streams: ('pipe' | number)[] = [];
@@ -198,7 +203,6 @@ function start(
   for (const number of [AT_START.told, AT_START.setup, AT_START.status, AT_START.answer])
     streams[number] = 'pipe';
   if (lifeline !== undefined) streams[AT_START.first] = lifeline;
-  const [file = '', ...args] = outerWords({enters: newPrivileges === true});
   return startProgram(file, args, {stdio: streams, env: {PATH: systemPath()}, cwd: '/'});
 }
 
@@ -219,7 +223,7 @@ function collect(stream: Readable, onText: (text: string) => void = () => undefi
 /** Resolves when the chain has ended and all that it reported has been read. */
 function ended(child: ChildProcess, onStart: LaunchOptions['onStart']): Promise<NodeJS.Signals | null> {
   return new Promise((resolve, reject) => {
-    child.once('error', (error) => reject(notStarted('perl', error)));
+    child.once('error', (error) => reject(notStarted(basename(child.spawnfile), error)));
     child.once('close', (_code, signal) => resolve(signal));
     if (child.pid !== undefined) onStart?.(child.pid);
   });

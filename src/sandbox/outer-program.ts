@@ -1,6 +1,6 @@
 /**
- * The text of the outer link (outer.ts says what it is for): a perl program, because one perl starts faster than the row of
- * util-linux programs that would do the same, and Debian is never without it (perl-base).
+ * The text of the outer link in perl, for what the supervisor (supervisor.ts) does not do and for where it is missing: one perl
+ * starts faster than the row of util-linux programs that would do the same, and Debian is never without it (perl-base).
  */
 import {ChrootctlError} from '../errors.ts';
 import {AT_START, DESCRIPTORS} from './chain.ts';

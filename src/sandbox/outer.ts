@@ -1,7 +1,7 @@
 /**
- * The outer link of the chain (chain.ts draws it): a perl program, because one perl starts faster than the row of
- * util-linux programs that would do the same, and Debian is never without it (perl-base). It is told what to do on its
- * standard input, so that ps(1) shows none of it; what follows there is left for the innermost shell, which inherits it.
+ * The outer link of the chain (chain.ts draws it): what it is told. A small static program is it (supervisor.ts), or perl
+ * (outer-program.ts). It is told what to do on its standard input, so that ps(1) shows none of it; what follows there is
+ * left for the innermost shell, which inherits it.
  */
 import type {ResourceLimit} from './resources.ts';
 import type {MadePipe} from './streams.ts';
@@ -129,7 +129,7 @@ function scratchOf({scratch = []}: MountPlan, target: string): Mounted[] {
   ];
 }
 
-/** As perl's unpack '(V/a)*' reads it: each with its length in bytes before it. */
+/** Each with its length in bytes before it, as perl's unpack '(V/a)*' reads it. */
 function listed(parts: readonly (string | number | Buffer)[]): Buffer {
   return Buffer.concat(
     parts.flatMap((part) => {

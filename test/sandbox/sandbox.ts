@@ -6,6 +6,8 @@ import {homedir} from 'node:os';
 import {join} from 'node:path';
 import {randomId} from '../../src/ids.ts';
 import type {SandboxSpec} from '../../src/sandbox/spec.ts';
+import {installedIn} from '../../src/system/installed.ts';
+import {CHECKOUT} from '../cli/chrootctl.ts';
 import {ROOT_TIMEOUT, unpackedRoot} from '../debian-root.ts';
 import {temporaryDirectory} from '../temporary.ts';
 
@@ -14,6 +16,10 @@ export {eventually} from '../eventually.ts';
 beforeAll(async () => {
   await unpackedRoot();
 }, ROOT_TIMEOUT);
+
+/** Where the supervisor is: the build's, unless a test says another one, or that there is none (with-perl/). */
+export const INSTALLED = process.env['CHROOTCTL_TEST_INSTALLED'] ?? join(CHECKOUT, 'dist');
+installedIn(INSTALLED);
 
 export const LAUNCH_ONE = join(import.meta.dirname, 'launch-one.ts');
 export const CACHE = join(
@@ -85,7 +91,7 @@ export interface Ended {
 export function launcher(spec: SandboxSpec): string[] {
   const file = join(temporaryDirectory(), 'spec.json');
   writeFileSync(file, JSON.stringify(spec));
-  return [process.execPath, '--disable-warning=ExperimentalWarning', LAUNCH_ONE, file, CACHE];
+  return [process.execPath, '--disable-warning=ExperimentalWarning', LAUNCH_ONE, file, CACHE, INSTALLED];
 }
 
 export function start(spec: SandboxSpec, env: Record<string, string> = {}): ChildProcess {

@@ -1,0 +1,23 @@
+/** Where the program's own files are that are no bundles of it. Who starts the program says it; in sources nobody does. */
+import {accessSync, constants} from 'node:fs';
+import {join} from 'node:path';
+import {errnoOf} from '../errors.ts';
+
+let directory: string | undefined;
+
+export function installedIn(path: string | undefined): void {
+  directory = path;
+}
+
+/** A program among them, if there is one that can be started. */
+export function installedProgram(name: string): string | undefined {
+  if (directory === undefined) return undefined;
+  const path = join(directory, name);
+  try {
+    accessSync(path, constants.X_OK);
+    return path;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined; // Built where there is no compiler for it, or on a file system without execution.
+  }
+}

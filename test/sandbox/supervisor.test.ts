@@ -1,0 +1,90 @@
+/** What the supervisor makes of what it is told, whatever that is. */
+import {expect, test} from '@jest/globals';
+import fc from 'fast-check';
+import {spawnSync} from 'node:child_process';
+import {join} from 'node:path';
+import {outerInput, type Outer} from '../../src/sandbox/outer.ts';
+import {buildWithSanitizers} from './with-sanitizers/build.ts';
+
+const program = join(buildWithSanitizers(), 'native', `supervisor-${process.arch}`);
+
+/** Of a parent that is nobody's, so that nothing comes of it. */
+const OUTER: Outer = {
+  parent: 0,
+  hasLifeline: false,
+  groups: ['/sys/fs/cgroup/one'],
+  detach: ['/mnt'],
+  mount: undefined,
+  ownNetwork: false,
+  ownSys: true,
+  root: '/root',
+  directories: ['/etc'],
+  files: [{path: '/etc/hosts', content: 'text'}],
+  ulimits: [{resource: 7, soft: 10, hard: -1}],
+  measured: false,
+  made: [{number: 1, end: 'writing'}],
+  terminal: '',
+  pipes: {owner: 0, numbers: []},
+  filter: undefined,
+  options: ['--unshare-pid'],
+  command: ['/bin/true'],
+  entrance: undefined,
+};
+
+/** Its descriptors are as they are in the end, so that nothing has to change its place. */
+function tell(input: Buffer): {status: number | null; stderr: string} {
+  const {status, stderr} = spawnSync(program, ['0', '2', '1', '0', '2', '7', '400'], {
+    input,
+    encoding: 'utf8',
+    env: {ASAN_OPTIONS: 'detect_leaks=0'},
+  });
+  return {status, stderr};
+}
+
+const NOTHING = {status: 1, stderr: ''};
+const SENSELESS = {status: 1, stderr: 'chrootctl: it was told what it cannot read\n'};
+
+test('what is meant for the child of another process is not done', () => {
+  expect(tell(outerInput(OUTER, 7))).toEqual(NOTHING);
+});
+
+test('whatever it is told, it reads nothing but that', () => {
+  const whole = outerInput(OUTER, 7);
+  const sized = (bytes: Uint8Array): Buffer => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(bytes.length);
+    return Buffer.concat([length, bytes]);
+  };
+  const changed = fc
+    .array(fc.tuple(fc.nat(whole.length - 1), fc.oneof(fc.constantFrom(0, 1, 4, 127, 255), fc.nat(255))), {
+      minLength: 1,
+      maxLength: 8,
+    })
+    .map((changes) => {
+      const result = Buffer.from(whole);
+      for (const [at, byte] of changes) result[at] = byte;
+      // The parent stays nobody's.
+      whole.copy(result, 8, 8, 17);
+      return result;
+    });
+  const cut = fc.nat(whole.length).map((length) => whole.subarray(0, length));
+  const random = fc.uint8Array({maxLength: 300}).map(sized);
+  const lists = fc
+    .array(fc.uint8Array({maxLength: 20}).map(sized), {maxLength: 20})
+    .map((parts) => sized(Buffer.concat(parts)));
+  fc.assert(
+    fc.property(fc.oneof(changed, cut, random, lists), (input) => {
+      const {status, stderr} = tell(input);
+      expect({status, stderr: stderr.replace(/^memory: Cannot allocate memory$/m, '').trim()}).toEqual({
+        status: 1,
+        stderr: expect.stringMatching(/^(?:chrootctl: it was told what it cannot read)?$/),
+      });
+    }),
+    {numRuns: 400},
+  );
+  expect(tell(sized(Buffer.alloc(0)))).toEqual(SENSELESS);
+}, 120_000);
+
+test('without its words it does nothing', () => {
+  expect(spawnSync(program, [], {encoding: 'utf8'})).toMatchObject({status: 2, stderr: ''});
+});

@@ -1,0 +1,20 @@
+/** The supervisor, compiled so that it ends with a report where it reads or writes what is not its own, or counts wrong. */
+import {afterEach} from '@jest/globals';
+import {execFileSync} from 'node:child_process';
+import {accessSync, mkdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {CHECKOUT} from '../../cli/chrootctl.ts';
+import {keepForAllTests, temporaryDirectory} from '../../temporary.ts';
+
+/** Gives the directory of an installation. */
+export function buildWithSanitizers(): string {
+  const directory = temporaryDirectory();
+  keepForAllTests();
+  mkdirSync(join(directory, 'native'));
+  const flags = ['-std=c17', '-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+  const target = join(directory, 'native', `supervisor-${process.arch}`);
+  execFileSync('gcc', [...flags, '-o', target, join(CHECKOUT, 'native/supervisor.c')]);
+  // Without it perl would be tried in its place.
+  afterEach(() => accessSync(target));
+  return directory;
+}
