@@ -1,6 +1,6 @@
 // Compiles the programs in native/, each a static executable of its own:
 //   node scripts/native.js ARCHITECTURE DIRECTORY
-// with Node's name of the architecture. Ends with 1, and says why, where there is no compiler for it.
+// with Node's name of the architecture. Ends with 1, and says why, where that cannot be done.
 import {execFileSync} from 'node:child_process';
 import {readdirSync} from 'node:fs';
 import {basename, join} from 'node:path';
@@ -30,7 +30,7 @@ export const FLAGS = [
 
 const STATIC = ['-O2', '-static', '-s', '-Wl,-z,relro,-z,now'];
 
-/** Into `directory`, as NAME-ARCHITECTURE. Gives why not, where there is no compiler for it. @throws Error when one fails */
+/** Into `directory`, as NAME-ARCHITECTURE. Gives why not, where there is no compiler for it or it fails. */
 export function compileNative(architecture, directory) {
   const sources = readdirSync(join(top, 'native')).filter((file) => file.endsWith('.c'));
   for (const source of sources) {
@@ -50,9 +50,11 @@ export function compileNative(architecture, directory) {
         encoding: 'utf8',
       });
     } catch (error) {
-      if (error.code !== 'ENOENT' && error.code !== 'EACCES')
-        throw new Error(error.stderr ?? String(error), {cause: error});
-      return `there is no ${compiler} to compile native/${source}`;
+      // musl-gcc is a script, which says so when there is no gcc.
+      const isMissing = error.code === 'ENOENT' || error.status === 127;
+      return isMissing
+        ? `there is no ${compiler} (or no gcc) to compile native/${source}`
+        : `native/${source} does not compile: ${error.stderr ?? String(error)}`;
     }
   }
   return undefined;

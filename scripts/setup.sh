@@ -29,6 +29,7 @@ xfsprogs mkfs.xfs
 btrfs-progs btrfs
 procps ps
 strace strace
+gcc gcc
 musl-tools musl-gcc
 systemd-container systemd-nspawn
 tmux tmux

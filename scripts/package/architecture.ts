@@ -35,7 +35,7 @@ export function ownArchitecture(): Architecture {
 export function makeNative(architecture: Architecture, directory: string): void {
   const {gnu, node} = NAMES[architecture];
   mkdirSync(directory, {recursive: true});
-  if (isOwn(architecture)) provide({'musl-gcc': 'musl-tools'});
+  if (isOwn(architecture)) provide({gcc: 'gcc', 'musl-gcc': 'musl-tools'});
   else {
     const library = `/usr/${gnu}/lib/libc.a`;
     provide({[`${gnu}-gcc`]: `gcc-${gnu.replace('_', '-')}`, [library]: `libc6-dev-${architecture}-cross`});

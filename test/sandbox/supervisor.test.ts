@@ -1,9 +1,12 @@
 /** What the supervisor makes of what it is told, whatever that is. */
 import {expect, test} from '@jest/globals';
 import fc from 'fast-check';
-import {spawnSync} from 'node:child_process';
+import {execFileSync, spawnSync} from 'node:child_process';
+import {readlinkSync} from 'node:fs';
 import {join} from 'node:path';
 import {outerInput, type Outer} from '../../src/sandbox/outer.ts';
+import {childrenOf} from '../../src/sandbox/processes.ts';
+import {end, eventually, INSTALLED, sandbox, start} from './sandbox.ts';
 import {buildWithSanitizers} from './with-sanitizers/build.ts';
 
 const program = join(buildWithSanitizers(), 'native', `supervisor-${process.arch}`);
@@ -84,6 +87,20 @@ test('whatever it is told, it reads nothing but that', () => {
   );
   expect(tell(sized(Buffer.alloc(0)))).toEqual(SENSELESS);
 }, 120_000);
+
+test('it is in the build, static, and what starts a command', async () => {
+  const built = join(INSTALLED, 'native', `supervisor-${process.arch}`);
+  expect(execFileSync('readelf', ['--program-headers', built], {encoding: 'utf8'})).not.toMatch(
+    /INTERP|DYNAMIC/,
+  );
+  const child = start(await sandbox(['sleep', '100']));
+  const isThere = await eventually(() =>
+    childrenOf(child.pid ?? 0).some((pid) => readlinkSync(`/proc/${pid}/exe`) === built),
+  );
+  expect(isThere).toBe(true);
+  child.kill('SIGKILL');
+  await end(child);
+});
 
 test('without its words it does nothing', () => {
   expect(spawnSync(program, [], {encoding: 'utf8'})).toMatchObject({status: 2, stderr: ''});
