@@ -9,10 +9,10 @@ import {
   isThere,
   removeIfExists,
   setAside,
-  syncDirectory,
   temporaryBeside,
   writeAtomically,
   writeDurably,
+  writeNew,
 } from '../system/files.ts';
 import {isSameOwner, isSelf} from '../system/identity.ts';
 import {isHeld, isLocked, lockForLife} from '../system/life.ts';
@@ -49,13 +49,13 @@ export class Sessions {
   add(record: SessionRecord): boolean {
     const path = this.#layout.session(record.id);
     const temporary = temporaryBeside(path);
-    // What a run writes need not outlive the machine; but nobody, ever, finds half a record.
+    // What has not begun need not outlive the machine: what is to stay is written again by then, see replace().
     const isBrief = record.ephemeral && record.name === null;
     let open: number | undefined;
     try {
       inDirectory(this.#layout.sessions, () => {
         if (isBrief) open = makeLifeline(temporary, formatRecord(record));
-        else writeDurably(temporary, formatRecord(record), 0o600);
+        else writeNew(temporary, formatRecord(record), {durable: false, mode: 0o600});
       });
       // An id that nobody has chosen is nobody else's.
       if (isBrief) renameSync(temporary, path);
@@ -74,7 +74,6 @@ export class Sessions {
       return true;
     }
     removeIfExists(temporary);
-    syncDirectory(this.#layout.sessions);
     return true;
   }
 

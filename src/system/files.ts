@@ -117,18 +117,7 @@ function writeBeside(path: string, write: (temporary: string) => void): void {
  * @throws Unconfirmed when it is replaced, but may not last; after any other error it is as it was
  */
 export function writeDurably(path: string, content: string, mode = 0o644): void {
-  writeBeside(path, (temporary) => {
-    const fd = openSync(temporary, 'wx', mode);
-    try {
-      // Not writeSync: on a disk that is nearly full that writes a part and calls it a success.
-      naming(path, () => {
-        writeFileSync(fd, content);
-        fsyncSync(fd);
-      });
-    } finally {
-      closeSync(fd);
-    }
-  });
+  writeBeside(path, (temporary) => writeNew(temporary, content, {durable: true, mode, called: path}));
   try {
     syncDirectory(dirname(path));
   } catch (error) {
@@ -136,11 +125,35 @@ export function writeDurably(path: string, content: string, mode = 0o644): void 
   }
 }
 
+interface NewFile {
+  /** Its content is on the disk afterwards; its name may not be. */
+  durable: boolean;
+  mode?: number;
+  /** The path that errors are to name. */
+  called?: string;
+}
+
+/** Writes a file that is not there yet. */
+export function writeNew(
+  path: string,
+  content: string,
+  {durable, mode = 0o644, called = path}: NewFile,
+): void {
+  const fd = openSync(path, 'wx', mode);
+  try {
+    // Not writeSync: on a disk that is nearly full that writes a part and calls it a success.
+    naming(called, () => {
+      writeFileSync(fd, content);
+      if (durable) fsyncSync(fd);
+    });
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Replaces `path` atomically, without waiting for the disk: for what need not outlive the machine. */
 export function writeAtomically(path: string, content: string, mode = 0o644): void {
-  writeBeside(path, (temporary) => {
-    naming(path, () => writeFileSync(temporary, content, {flag: 'wx', mode}));
-  });
+  writeBeside(path, (temporary) => writeNew(temporary, content, {durable: false, mode, called: path}));
 }
 
 /** Whether something is at `path`. Where the disk does not tell, that is an error; existsSync() would say no. */

@@ -117,8 +117,11 @@ export async function session(world: World, source: string): Promise<void> {
 /** What three commands left that died: a clone, a version that no tag has named, and one that is half removed. */
 async function leftovers(world: World, source: string): Promise<void> {
   await image(world, source);
-  // Not while perl and what it starts are at work: how far they come would be another in each run.
-  await die(world, ['run', 'base', '--', 'true'], {name: 'ended perl', occurrence: 1});
+  // Not while the chain is at work: how far they come would be another in each run.
+  await die(world, ['run', 'base', '--', 'true'], {
+    name: `ended supervisor-${process.arch}`,
+    occurrence: 1,
+  });
   await die(world, ['run', 'base', '--commit', '--', 'true'], {
     name: 'rename store/images/base/refs.json.tmp',
     occurrence: 1,

@@ -6,7 +6,15 @@ import {readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {isId} from '../../ids.ts';
-import {isThere, isTorn, readText, syncDirectory, writeAtomically, writeDurably} from '../../system/files.ts';
+import {
+  isThere,
+  isTorn,
+  readText,
+  syncDirectory,
+  writeAtomically,
+  writeDurably,
+  writeNew,
+} from '../../system/files.ts';
 import type {Owner} from '../../system/identity.ts';
 import {isDriverName, type DriverName} from '../registry.ts';
 
@@ -135,7 +143,21 @@ export function writeRecord(volumes: string, record: VolumeRecord, {durable}: {d
 /** The same in a directory that is not in its place yet, or not any more. */
 export function writeRecordIn(directory: string, record: VolumeRecord, {durable}: {durable: boolean}): void {
   const write = durable ? writeDurably : writeAtomically;
-  write(join(directory, RECORD), JSON.stringify(record, null, 2) + '\n');
+  write(join(directory, RECORD), textOfRecord(record));
+}
+
+/** Writes the first record in a directory that is not in its place yet: nobody looks there, so it need not be replaced. */
+export function writeFirstRecord(
+  directory: string,
+  record: VolumeRecord,
+  {durable}: {durable: boolean},
+): void {
+  writeNew(join(directory, RECORD), textOfRecord(record), {durable});
+  if (durable) syncDirectory(directory);
+}
+
+function textOfRecord(record: VolumeRecord): string {
+  return JSON.stringify(record, null, 2) + '\n';
 }
 
 /** The ids that have a directory, whatever is in it. None when there is no volumes directory yet. */

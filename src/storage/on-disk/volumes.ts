@@ -41,8 +41,8 @@ import {
   readRecord,
   readRecords,
   unusedParts,
+  writeFirstRecord,
   writeRecord,
-  writeRecordIn,
   type VolumeRecord,
 } from './volume-record.ts';
 import {deleteParts, discardVolume, removeVolumes, takeOver} from './removal.ts';
@@ -233,7 +233,7 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     const directory = this.#makeTemporary(place);
     try {
       await fill(directory);
-      writeRecordIn(directory, record, {durable});
+      writeFirstRecord(directory, record, {durable});
       renameSync(directory, place);
     } catch (error) {
       await deleteParts(this, directory);
