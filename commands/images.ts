@@ -1,7 +1,7 @@
 import {string as stringArg} from '@oclif/core/args';
 import {boolean, string} from '@oclif/core/flags';
 import {filterVersions} from '../src/images/filter.ts';
-import {damageIn, listVersions, type ListedVersion} from '../src/images/list.ts';
+import {listing, type ListedVersion} from '../src/images/list.ts';
 import {formatAge, formatSize} from '../src/units.ts';
 import {BaseCommand} from './shared/base.ts';
 import {printable, table} from './shared/table.ts';
@@ -30,13 +30,14 @@ export default class Images extends BaseCommand {
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Images);
     const store = await this.openStore(flags);
-    const versions = filterVersions(listVersions(store, args.image), flags.filter ?? []);
+    const {versions: all, damage} = listing(store, args.image);
+    const versions = filterVersions(all, flags.filter ?? []);
     const {stringify} = flags.format === 'yaml' ? await import('yaml') : {stringify: undefined};
     this.answer({json: flags.json || flags.format === 'json'}, versions, () => {
       if (stringify !== undefined) return stringify(versions).trimEnd();
       return flags.tree ? versionTree(versions) : rows(versions);
     });
-    for (const what of damageIn(store, args.image)) this.remark(flags, what);
+    for (const what of damage) this.remark(flags, what);
   }
 }
 

@@ -29,24 +29,34 @@ export interface InspectedVersion extends ListedVersion {
 
 /** Images by name, versions newest first. */
 export function listVersions(store: Store, image?: string): ListedVersion[] {
-  const names =
-    image === undefined ? store.imageNames() : [existing(store, readReference(store, image)).name];
-  return names.flatMap((name) => {
-    // Of an image whose tags cannot be read the versions can be used all the same.
-    const tags = readable(() => store.image(name).refs().tags) ?? {};
-    const byVersion = Map.groupBy(Object.keys(tags).sort(compareTags), (tag) => tags[tag]);
-    return store
-      .image(name)
-      .versions()
-      .reverse()
-      .map((version) => listed(version, byVersion.get(version.id) ?? []));
-  });
+  return imagesOf(store, image).flatMap((one) => newestFirst(one, one.versions()));
 }
 
-/** What is wrong with images that are listed, or with one of them; one line each. */
-export function damageIn(store: Store, image?: string): string[] {
-  const names = image === undefined ? store.imageNames() : [readReference(store, image).image];
-  return names.flatMap((name) => store.image(name).complaints());
+export interface Listing {
+  /** As `listVersions` gives them. */
+  versions: ListedVersion[];
+  /** What of the images that are listed cannot be read; one line each. */
+  damage: string[];
+}
+
+export function listing(store: Store, image?: string): Listing {
+  const looks = imagesOf(store, image).map((one) => ({one, ...one.look()}));
+  return {
+    versions: looks.flatMap(({one, versions}) => newestFirst(one, versions)),
+    damage: looks.flatMap(({complaints}) => complaints),
+  };
+}
+
+function imagesOf(store: Store, image: string | undefined): Image[] {
+  if (image !== undefined) return [existing(store, readReference(store, image))];
+  return store.imageNames().map((name) => store.image(name));
+}
+
+function newestFirst(image: Image, versions: VersionRecord[]): ListedVersion[] {
+  // Of an image whose tags cannot be read the versions can be used all the same.
+  const tags = readable(() => image.refs().tags) ?? {};
+  const byVersion = Map.groupBy(Object.keys(tags).sort(compareTags), (tag) => tags[tag]);
+  return versions.reverse().map((version) => listed(version, byVersion.get(version.id) ?? []));
 }
 
 /** @throws ChrootctlError NOT_FOUND */

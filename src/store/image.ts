@@ -26,6 +26,14 @@ export {ImageChange, type MoveReason, type PreparedMoves, type TagMoves} from '.
 /** All that we ever put into an image's directory. */
 const OURS = /^(?:refs\.json|history\.jsonl|policy\.json|versions|removing)(?:\.|$)/;
 
+/** What one look at the records of versions finds. */
+interface Found {
+  versions: VersionRecord[];
+  /** Ids of those that are not out of sight. */
+  visible: ReadonlySet<string>;
+  damaged: {path: string; why: string}[];
+}
+
 export class Image {
   readonly name: string;
   /** Where every move is written to as well. */
@@ -94,31 +102,38 @@ export class Image {
   }
 
   /** All versions whose volumes are needed: also those out of sight, which may yet be put back. And what cannot be read. */
-  records(): {versions: VersionRecord[]; damaged: {path: string; why: string}[]} {
+  records(): Found {
     const files = new Set<string>();
     // A version that is put back meanwhile changes its name: whichever it has, one of three looks sees it.
     for (let look = 0; look < 3; look++) for (const name of this.#versionFiles()) files.add(name);
     const records = new Map<string, VersionRecord>();
-    const damaged: {path: string; why: string}[] = [];
+    const visible = new Set<string>();
+    const damaged: Found['damaged'] = [];
     for (const name of files) {
       if (!name.endsWith('.json') && !name.endsWith(REMOVING)) continue;
       const path = join(this.#directory, 'versions', name);
       const why = messageIfDamaged(() => {
         const record = readNamed(VersionRecord, path, name.slice(0, name.indexOf('.json')));
-        if (record !== undefined) records.set(record.id, record);
+        if (record === undefined) return;
+        records.set(record.id, record);
+        if (!name.endsWith(REMOVING)) visible.add(record.id);
       });
       if (why !== undefined) damaged.push({path, why});
     }
-    return {versions: [...records.values()], damaged};
+    return {versions: [...records.values()], visible, damaged};
   }
 
-  /** What of its tags and versions cannot be read, in a line each. */
-  complaints(): string[] {
+  /** All versions that can be read, oldest first, and what of it cannot, in a line each: by a single look at each record. */
+  look(): {versions: VersionRecord[]; complaints: string[]} {
     const ofTags = messageIfDamaged(() => this.refs()) ?? [];
-    const ofVersions =
-      messageIfDamaged(() => this.#versionFiles()) ?? this.records().damaged.map(({why}) => why);
+    let found: Found = {versions: [], visible: new Set(), damaged: []};
+    const ofDirectory = messageIfDamaged(() => void (found = this.records())) ?? [];
     const ofPolicy = ofTags.length > 0 ? [] : (messageIfDamaged(() => this.policy()) ?? []);
-    return [ofTags, ofVersions, ofPolicy].flat();
+    const {versions, visible, damaged} = found;
+    return {
+      versions: versions.filter(({id}) => visible.has(id)).sort((a, b) => (a.id < b.id ? -1 : 1)),
+      complaints: [ofTags, ofDirectory, damaged.map(({why}) => why), ofPolicy].flat(),
+    };
   }
 
   /** The same; undefined when one cannot be read, so that nobody takes its volume for needless. */

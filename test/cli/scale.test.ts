@@ -8,7 +8,7 @@ import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {addEarlierVersions, addFiles, addImages, addSessions, addVersion, openStore} from './stores.ts';
 import {busyboxRoot, Cli} from './chrootctl.ts';
-import {fileWork, looksAtMounts} from './traced.ts';
+import {fileWork, looksAtMounts, recordsOpened} from './traced.ts';
 
 /**
  * Looking again whether the last process of a mount namespace has gone is a little more, for each process of the machine; so
@@ -56,6 +56,17 @@ test('a run and a commit ask the same of a store with 3 and with 1,000 versions,
   const [few, many] = [await countsWith(3), await countsWith(1_000)];
   expectTheSame(many, few);
   expect(many.thorough).toBeGreaterThan(few.thorough + 1_000);
+});
+
+test.each([[], ['--json']])('a listing reads the record of each version once (%j)', async (...flags) => {
+  const cli = new Cli({driver: 'overlay'});
+  await cli.importRoot();
+  const store = await openStore(cli.store);
+  addEarlierVersions(store, 'base', 40);
+  addImages(store, 3);
+  const opened = recordsOpened(cli, 'images', ...flags);
+  expect(opened.length).toBeGreaterThan(40);
+  expect(new Set(opened).size).toBe(opened.length);
 });
 
 test('a run and a commit ask the same of a root of 100 and of 20,000 files', async () => {

@@ -27,6 +27,13 @@ export function looksAtMounts(cli: Cli, ...args: readonly string[]): number {
   return traced(cli, args).filter((line) => /^openat\(.*\/mountinfo"/.test(line)).length;
 }
 
+/** Paths of the records of versions that are opened, as often as they are. */
+export function recordsOpened(cli: Cli, ...args: readonly string[]): string[] {
+  return traced(cli, args).flatMap(
+    (line) => /^openat\(.*"([^"]*\/versions\/\w+\.json)"/.exec(line)?.[1] ?? [],
+  );
+}
+
 /** The lines of strace(1). */
 function traced(cli: Cli, args: readonly string[], through: readonly string[] = []): string[] {
   const traces = join(cli.directory, 'traces');
