@@ -50,9 +50,6 @@ async function allAttributes(paths: readonly BytePath[]): Promise<Block[]> {
   return look(paths, ['--dump', '--match=-', '--encoding=hex']);
 }
 
-/** Each is shorter than LONG, and all of them are less than what execve(2) takes at least. */
-const FEW = 16;
-
 /** Paths that are longer than a call takes, at once: for each a directory is open meanwhile. */
 const LONG_AT_ONCE = 100;
 
@@ -82,15 +79,14 @@ async function look(paths: readonly BytePath[], options: readonly string[]): Pro
 
 async function blocksFor(paths: readonly BytePath[], options: readonly string[]): Promise<Block[]> {
   if (paths.length === 0) return [];
-  const words = ['getfattr', '--no-dereference', '--absolute-names', ...options, '--'];
-  const settings = {encoding: 'latin1', maxBuffer: Infinity, isEndable: true} as const;
-  const [file = '', ...rest] = areWords(paths) ? [...words, ...paths] : ['xargs', '--null', ...words];
-  return blocksOf(await run(file, rest, areWords(paths) ? settings : {...input(paths), ...settings}));
-}
-
-/** Few enough, and of such bytes, that a program can be given them as words: that spares the start of another one. */
-function areWords(paths: readonly BytePath[]): boolean {
-  return paths.length <= FEW && paths.every((path) => /^[\x20-\x7e]+$/.test(path));
+  const words = ['--null', 'getfattr', '--no-dereference', '--absolute-names', ...options, '--'];
+  const dump = await run('xargs', words, {
+    ...input(paths),
+    encoding: 'latin1',
+    maxBuffer: Infinity,
+    isEndable: true,
+  });
+  return blocksOf(dump);
 }
 
 function isContent(line: string): boolean {
