@@ -17,7 +17,7 @@ const COMPILERS = {
   ...(process.arch === 'x64' ? {} : {x64: ['x86_64-linux-gnu-gcc']}),
 };
 
-export const FLAGS = [
+const FLAGS = [
   '-std=c17',
   '-Wall',
   '-Wextra',

@@ -18,7 +18,7 @@ interface Build {
   integrity: string;
 }
 
-/** Baseline: Debian's amd64 has processors without AVX2. */
+/** Baseline: it needs SSE4.2, and no AVX. Debian's amd64 has processors without. */
 const BUILDS: Record<Architecture, Build> = {
   amd64: {
     package: '@oven/bun-linux-x64-baseline',
