@@ -1,4 +1,6 @@
 import {boolean, string} from '@oclif/core/flags';
+import {takeSucceeded} from '../src/sandbox/succession.ts';
+import {concludeRun} from '../src/session/conclude.ts';
 import {ReportFile} from '../src/session/report.ts';
 import {run} from '../src/session/run.ts';
 import {referenceArg} from './shared/reference-arg.ts';
@@ -37,7 +39,9 @@ export default class Run extends RunnerCommand {
     const {args, flags} = await this.parse(Run, takeCommitFlag(this.argv));
     const tag = flags['commit-tag'];
     const report = flags.report === undefined ? undefined : new ReportFile(flags.report);
-    const result = await run(await this.openStore(flags), {
+    const store = await this.openStore(flags);
+    const succeeded = takeSucceeded();
+    const request = {
       reference: args.reference,
       command: passthrough() ?? [],
       options: runOptions(flags),
@@ -50,7 +54,9 @@ export default class Run extends RunnerCommand {
           : undefined,
       measured: report !== undefined,
       onFailure: isInteractive() ? 'keep' : 'discard',
-    });
+      mayBeSucceeded: true,
+    } as const;
+    const result = await (succeeded === undefined ? run(store, request) : concludeRun(store, succeeded));
     await this.measured(report, result);
     this.report(flags, result, {...flags, tag});
   }

@@ -152,7 +152,7 @@ async function describeCommands() {
 /** The programs in C, where there is a compiler for them; the engine does without. */
 function buildNative() {
   mkdirSync(join(made, 'native'));
-  const left = compileNative(process.arch, join(made, 'native'));
+  const left = compileNative('supervisor', process.arch, join(made, `native/supervisor-${process.arch}`));
   if (left !== undefined) process.stderr.write(`build: ${left}, so runs start a little slower\n`);
 }
 

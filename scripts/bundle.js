@@ -21,7 +21,7 @@ await build({
       import {dirname} from 'node:path';
       import {start} from './commands/shared/entry.ts';
       const parts = {${parts.join('')}};
-      start({directory: dirname(process.execPath) + '/dist', load: (name) => parts[name]()});
+      start({directory: dirname(process.execPath), load: (name) => parts[name]()});
     `,
   },
   outfile: process.argv[2],

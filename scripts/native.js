@@ -1,10 +1,7 @@
-// Compiles the programs in native/, each a static executable of its own:
-//   node scripts/native.js ARCHITECTURE DIRECTORY
-// with Node's name of the architecture. Ends with 1, and says why, where that cannot be done.
+// Compiles the programs in native/, a directory each, to static executables.
 import {execFileSync} from 'node:child_process';
 import {readdirSync} from 'node:fs';
-import {basename, join} from 'node:path';
-import {fileURLToPath} from 'node:url';
+import {join} from 'node:path';
 import {top} from './bundles.js';
 
 /**
@@ -17,7 +14,8 @@ const COMPILERS = {
   ...(process.arch === 'x64' ? {} : {x64: ['x86_64-linux-gnu-gcc']}),
 };
 
-const FLAGS = [
+/** What is right, and what is not, whatever it is compiled for. */
+export const FLAGS = [
   '-std=c17',
   '-Wall',
   '-Wextra',
@@ -30,40 +28,31 @@ const FLAGS = [
 
 const STATIC = ['-O2', '-static', '-s', '-Wl,-z,relro,-z,now'];
 
-/** Into `directory`, as NAME-ARCHITECTURE. Gives why not, where there is no compiler for it or it fails. */
-export function compileNative(architecture, directory) {
-  const sources = readdirSync(join(top, 'native')).filter((file) => file.endsWith('.c'));
-  for (const source of sources) {
-    const target = join(directory, `${basename(source, '.c')}-${architecture}`);
-    const [compiler, ...words] = [
-      ...(COMPILERS[architecture] ?? ['']),
-      ...FLAGS,
-      ...STATIC,
-      '-o',
-      target,
-      source,
-    ];
-    try {
-      execFileSync(compiler, words, {
-        cwd: join(top, 'native'),
-        stdio: ['ignore', 'inherit', 'pipe'],
-        encoding: 'utf8',
-      });
-    } catch (error) {
-      // musl-gcc is a script, which says so when there is no gcc.
-      const isMissing = error.code === 'ENOENT' || error.status === 127;
-      return isMissing
-        ? `there is no ${compiler} (or no gcc) to compile native/${source}`
-        : `native/${source} does not compile: ${error.stderr ?? String(error)}`;
-    }
+/**
+ * Makes the executable `target`, for an architecture by Node's name. Gives why not, where there is no compiler for it or
+ * it fails.
+ */
+export function compileNative(program, architecture, target) {
+  const [compiler, ...words] = [...(COMPILERS[architecture] ?? ['']), ...FLAGS, ...STATIC];
+  try {
+    execFileSync(compiler, [...words, '-o', target, ...sourcesOf(program)], {
+      stdio: ['ignore', 'inherit', 'pipe'],
+      encoding: 'utf8',
+    });
+  } catch (error) {
+    // musl-gcc is a script, which says so when there is no gcc.
+    const isMissing = error.code === 'ENOENT' || error.status === 127;
+    return isMissing
+      ? `there is no ${compiler} (or no gcc) to compile native/${program}`
+      : `native/${program} does not compile: ${error.stderr ?? String(error)}`;
   }
   return undefined;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const left = compileNative(process.argv[2], process.argv[3]);
-  if (left !== undefined) {
-    process.stderr.write(`${left}\n`);
-    process.exitCode = 1;
-  }
+/** Paths. */
+export function sourcesOf(program) {
+  const directory = join(top, 'native', program);
+  return readdirSync(directory)
+    .filter((file) => file.endsWith('.c'))
+    .map((file) => join(directory, file));
 }

@@ -1,8 +1,7 @@
 /** The architectures that packages are made for, and how another one's programs are made and stripped here. */
-import {execFileSync, spawnSync} from 'node:child_process';
-import {mkdirSync} from 'node:fs';
-import {join} from 'node:path';
-import {CHECKOUT, say} from './checkout.ts';
+import {execFileSync} from 'node:child_process';
+import {compileNative} from '../native.js';
+import {say} from './checkout.ts';
 import {isThere, provide} from './host.ts';
 
 export const ARCHITECTURES = ['amd64', 'arm64'] as const;
@@ -20,6 +19,10 @@ const NAMES: Record<Architecture, Names> = {
   arm64: {node: 'arm64', gnu: 'aarch64-linux-gnu'},
 };
 
+export function nodeName(architecture: Architecture): string {
+  return NAMES[architecture].node;
+}
+
 export function isOwn(architecture: Architecture): boolean {
   return NAMES[architecture].node === process.arch;
 }
@@ -31,18 +34,25 @@ export function ownArchitecture(): Architecture {
   return own;
 }
 
-/** Makes the programs in C in `directory`, when there is a compiler for them; without, chrootctl does without. */
-export function makeNative(architecture: Architecture, directory: string): void {
+/**
+ * Makes a program in C as `file`, when there is a compiler for it. Gives whether it is made: without, `lacking` is what
+ * becomes of it.
+ */
+export function makeNative(
+  program: string,
+  architecture: Architecture,
+  file: string,
+  lacking: string,
+): boolean {
   const {gnu, node} = NAMES[architecture];
-  mkdirSync(directory, {recursive: true});
   if (isOwn(architecture)) provide({gcc: 'gcc', 'musl-gcc': 'musl-tools'});
   else {
     const library = `/usr/${gnu}/lib/libc.a`;
     provide({[`${gnu}-gcc`]: `gcc-${gnu.replace('_', '-')}`, [library]: `libc6-dev-${architecture}-cross`});
   }
-  const words = [join(CHECKOUT, 'scripts/native.js'), node, directory];
-  const {status, stderr} = spawnSync(process.execPath, words, {encoding: 'utf8'});
-  if (status !== 0) say(`${architecture}: ${stderr.trim()}, so runs start a little slower`);
+  const left = compileNative(program, node, file);
+  if (left !== undefined) say(`${architecture}: ${left}, so ${lacking}`);
+  return left === undefined;
 }
 
 /** Takes the symbols away, which are for debuggers, when there is a strip(1) for it. */

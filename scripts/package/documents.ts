@@ -42,7 +42,7 @@ Copyright: the chrootctl developers
 License: Apache-2.0
 `;
   const runtime = readFileSync(join(CHECKOUT, 'scripts/package/runtime-licence.txt'), 'utf8');
-  const program = `Files: usr/lib/chrootctl/chrootctl
+  const program = `Files: usr/lib/chrootctl/dist/chrootctl
 Copyright: the chrootctl developers, those of Bun, and those whom the licences of the npm packages name
 License: Apache-2.0 and Bun and npm-packages
 

@@ -16,7 +16,7 @@ export async function makeExecutable(architecture: Architecture, file: string): 
     const runtime = join(place, 'runtime');
     copyFileSync(await bunFor(architecture), runtime);
     strip(architecture, runtime);
-    writeFileSync(runtime, withAdvice(withoutVariables(readFileSync(runtime))));
+    writeFileSync(runtime, withAdvice(readFileSync(runtime)));
     const words = [
       'build',
       'chrootctl.cjs',
@@ -39,21 +39,6 @@ export async function makeExecutable(architecture: Architecture, file: string): 
   } finally {
     rmSync(place, {recursive: true, force: true});
   }
-}
-
-/**
- * Takes the names of the runtime's environment variables away: with BUN_BE_BUN it would be Bun itself and not our program,
- * with BUN_OPTIONS or BUN_INSPECT do what others of its kind are to do. No shell sets a variable with the names that stay.
- */
-function withoutVariables(runtime: Buffer): Buffer {
-  const result = Buffer.from(runtime);
-  const name = Buffer.from('BUN_');
-  for (let at = result.indexOf(name); at >= 0; at = result.indexOf(name, at)) {
-    const next = result[at + name.length] ?? 0;
-    if (next >= 0x41 && next <= 0x5a) result[at] = 0x24;
-    at += name.length;
-  }
-  return result;
 }
 
 /** What the runtime says when it cannot even start, or go on. */

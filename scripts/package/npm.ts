@@ -3,7 +3,7 @@ import {execFileSync} from 'node:child_process';
 import {copyFileSync, cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {basename, join} from 'node:path';
-import {ARCHITECTURES, makeNative} from './architecture.ts';
+import {ARCHITECTURES, makeNative, nodeName} from './architecture.ts';
 import {CHECKOUT, DIST, manifest} from './checkout.ts';
 import {thirdPartyLicences} from './documents.ts';
 
@@ -25,7 +25,11 @@ export function buildNpm(directory: string): string {
       filter: (path) => path === DIST || !LEFT_AWAY.includes(basename(path)),
     });
     rmSync(join(place, 'dist/native'), {recursive: true, force: true});
-    for (const architecture of ARCHITECTURES) makeNative(architecture, join(place, 'dist/native'));
+    mkdirSync(join(place, 'dist/native'));
+    for (const architecture of ARCHITECTURES) {
+      const file = join(place, `dist/native/supervisor-${nodeName(architecture)}`);
+      makeNative('supervisor', architecture, file, 'runs start a little slower');
+    }
     const compiler = join(CHECKOUT, 'node_modules/typescript/bin/tsc');
     const types = ['-p', join(CHECKOUT, 'tsconfig.types.json'), '--outDir', join(place, 'dist/types')];
     execFileSync(process.execPath, [compiler, ...types], {stdio: ['ignore', 'inherit', 'inherit']});

@@ -1,7 +1,7 @@
 /** The program as a Debian package has it in /usr/lib/chrootctl. It runs from any other place as well. */
 import {copyFileSync, existsSync, mkdirSync} from 'node:fs';
 import {join} from 'node:path';
-import {makeNative, type Architecture} from './architecture.ts';
+import {makeNative, nodeName, type Architecture} from './architecture.ts';
 import {DIST} from './checkout.ts';
 import {makeExecutable} from './executable.ts';
 
@@ -12,13 +12,19 @@ const BESIDE = ['package.json', 'oclif.manifest.json'];
 export async function stageProgram(architecture: Architecture, tree: string): Promise<void> {
   if (!existsSync(join(DIST, 'main.cjs')))
     throw new Error('there is no build to make a package of: npm run build');
-  mkdirSync(join(tree, 'dist'), {recursive: true});
+  mkdirSync(join(tree, 'dist/native'), {recursive: true});
   for (const file of BESIDE) copyFileSync(join(DIST, file), join(tree, 'dist', file));
-  makeNative(architecture, join(tree, 'dist/native'));
-  await makeExecutable(architecture, programOf(tree));
+  const supervisor = join(tree, `dist/native/supervisor-${nodeName(architecture)}`);
+  makeNative('supervisor', architecture, supervisor, 'runs start slower');
+  await makeExecutable(architecture, join(tree, EXECUTABLE));
+  if (!makeNative('front', architecture, programOf(tree), 'there is nothing to start'))
+    throw new Error('the package cannot be made without a compiler');
 }
 
-/** The program in a tree that was made so. */
+/** The program with its runtime, in a tree; native/front starts it. */
+const EXECUTABLE = 'dist/chrootctl';
+
+/** What is started as chrootctl, in a tree that was made so. */
 export function programOf(tree: string): string {
   return join(tree, 'chrootctl');
 }

@@ -7,6 +7,9 @@ import {viewsOf} from './volumes.ts';
 /** What apt ends with when it has failed (apt-get(8)). */
 const APT_FAILED = 100;
 
+/** The exit codes to which there may be something to say. */
+export const certificateCodes: readonly number[] = [APT_FAILED];
+
 /** Where Debian's packages look for certificates, which ca-certificates puts there. */
 const BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 

@@ -1,9 +1,10 @@
 /**
  * The programs that lead to the command, each ending in an exec of the next:
  *
- *     supervisor     dies when chrootctl dies, kill -9 included (PR_SET_PDEATHSIG, prctl(2)); makes a private mount
- *                    namespace, and a process id namespace for its child; waits (outer.ts)
- *      └ supervisor  process 1 of the outer namespace: joins the control groups, mounts the root
+ *     supervisor     dies when chrootctl dies, kill -9 included (PR_SET_PDEATHSIG, prctl(2)), or is what that has become
+ *                    (succession.ts); waits (outer.ts)
+ *      └ supervisor  process 1 of a process id namespace, in a mount namespace of its own: joins the control groups, mounts
+ *                    the root
  *        bwrap       makes the sandbox, reports how the command ended (--json-status-fd), then ends everything
  *         └ bwrap    process 1 of the inner namespace, inside the root: reaps
  *            └ sh    from the host's toolbox: takes the command's own streams, closes the rest
@@ -19,7 +20,8 @@
  * Where the command gets a terminal of its own, one process more stands beside the chain (terminal-program.ts).
  *
  * No words of the caller's are words of one of these programs, which everybody on the host can read in ps(1): the
- * supervisor reads what it is told, and the shell its script, from a socket of ours. So nothing but execve(2) limits a command's length.
+ * supervisor reads what it is told, and the shell its script, from a socket
+ * of ours, or they have it from the environment of the former. So nothing but execve(2) limits a command's length.
  */
 
 /** Numbers of the descriptors that the chain is started with, beside stdout (1). */

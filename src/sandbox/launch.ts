@@ -5,6 +5,7 @@ import {constants} from 'node:os';
 import {basename} from 'node:path';
 import type {Readable, Writable} from 'node:stream';
 import {ChrootctlError, toChrootctlError} from '../errors.ts';
+import {interruptedCode} from '../system/interruption.ts';
 import {notStarted, start as startProgram, systemPath} from '../system/programs.ts';
 import {requireRights} from '../system/refusal.ts';
 import {withMounted} from '../system/view.ts';
@@ -12,16 +13,18 @@ import {AT_START, PROCEED} from './chain.ts';
 import {NEEDED_TO_SWITCH} from './confinement.ts';
 import {killedFor, peakOf, usageOf} from './consumption.ts';
 import {Delivery} from './delivery.ts';
-import {createLimits, groupIdOf, removeLimits} from './limits.ts';
-import {failureOf, hasStarted, isBorn, reportedExitCode} from './outcome.ts';
+import {createLimits, groupIdOf, removeLimits, type Joined} from './limits.ts';
+import {exitCodeOf, hasStarted, isBorn, type Ending} from './outcome.ts';
+import {LENGTH} from './outer.ts';
 import {outerWords, PIPED} from './outer-program.ts';
 import type {Place} from './places.ts';
 import {prepare, type Prepared} from './prepare.ts';
 import {relaySignals} from './signals.ts';
 import type {SandboxRoot, SandboxResult, SandboxSpec} from './spec.ts';
 import {Streams, type Stdio} from './streams.ts';
-import {supervisorWords} from './supervisor.ts';
-import {terminalFor} from './terminal.ts';
+import {beSucceededBy, canBeSucceeded, type Succeeded, type Succession} from './succession.ts';
+import {supervisorProgram, supervisorWords} from './supervisor.ts';
+import {terminalFor, type Terminal} from './terminal.ts';
 import {startTimer} from './timeout.ts';
 import {toolbox} from './toolbox.ts';
 import {viewsOf} from './volumes.ts';
@@ -38,6 +41,11 @@ export interface LaunchOptions {
    * started: the lock is ours from then on, as long as we have it open.
    */
   lifeline?: number | undefined;
+  /**
+   * Nothing else is left to do for this process: it may be succeeded, and then this does not come back. Not where it must
+   * see what happens meanwhile.
+   */
+  succession?: Succession | undefined;
   /** Called when all mounts are made and the command is about to run. */
   onReady?: () => void;
   /** Keeps copies of a few programs of the host between runs (3 MB). On a file system that allows execution. */
@@ -45,9 +53,6 @@ export interface LaunchOptions {
 }
 
 const DEFAULT_CACHE = '/var/cache/chrootctl';
-
-/** The exit code of timeout(1). */
-const TIMED_OUT = 124;
 
 /**
  * Runs `spec.command` and resolves when it has ended, with every process and mount of its sandbox gone. Signals sent
@@ -80,6 +85,10 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
   const joined = createLimits(group, spec);
   const {groups} = joined;
   try {
+    await beSucceeded(prepared, {joined, streams, terminal}, spec, options);
+    // As a signal that meets the sandbox before it has come to its command.
+    const interrupted = options.succession === undefined ? undefined : interruptedCode();
+    if (interrupted !== undefined) return {exitCode: interrupted, timedOut: false};
     // Node loads the clock that is called `performance` when it is first named, which takes a millisecond.
     const begun = process.hrtime.bigint();
     const {status, ...result} = await runChain(
@@ -101,6 +110,46 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
   } finally {
     if (groups.length > 0) removeLimits(group);
   }
+}
+
+/** The rest of a launch whose process was succeeded, when it goes on. */
+export function concludeLaunch({id, groups, ending}: Succeeded): SandboxResult {
+  try {
+    const exitCode = exitCodeOf(ending);
+    return {
+      exitCode,
+      timedOut: ending.timedOut,
+      ...(groups.length > 0 ? {outOfMemory: killedFor(groups)} : {}),
+    };
+  } finally {
+    if (groups.length > 0) removeLimits(groupIdOf(id));
+  }
+}
+
+/** Comes back where this process cannot be succeeded. */
+async function beSucceeded(
+  prepared: Prepared,
+  {joined, streams, terminal}: {joined: Joined; streams: Streams; terminal: Terminal},
+  spec: SandboxSpec,
+  {succession, onReady, onStart, stdio = 'inherit'}: LaunchOptions,
+): Promise<void> {
+  if (succession === undefined || !isPlain(spec, terminal)) return;
+  // What is a file of the host somebody has to write to.
+  if (stdio !== 'inherit' || streams.made.length > 0) return;
+  if (onReady !== undefined || onStart !== undefined || !canBeSucceeded()) return;
+  const supervisor = supervisorProgram();
+  if (supervisor === undefined) return;
+  await beSucceededBy(supervisor, succession, {
+    outer: prepared.outer(joined, streams, terminal, false).subarray(LENGTH),
+    innermost: prepared.innermost(),
+    timeout: spec.timeout,
+    groups: joined.groups,
+  });
+}
+
+/** Whether the supervisor does all that this takes. */
+function isPlain({newPrivileges = false, measured = false}: SandboxSpec, terminal: Terminal): boolean {
+  return !newPrivileges && !measured && terminal.own.length === 0;
 }
 
 /**
@@ -177,15 +226,14 @@ async function runChain(
     });
     const signal = await ended(child, options.onStart).finally(() => streams.end());
     if (failure !== undefined) throw failure;
-    const exitCode = reportedExitCode(status());
-    const ending = {timedOut: timer.expired(), status: status()};
-    if (ending.timedOut) return {...ending, exitCode: TIMED_OUT};
-    if (exitCode !== undefined && hasStarted(setup())) return {...ending, exitCode};
-    // A signal met the sandbox before it had come to its command, and did there what it would have done to that.
-    if (delivery.first !== undefined && !hasStarted(setup())) {
-      return {...ending, exitCode: 128 + constants.signals[delivery.first]};
-    }
-    throw failureOf(setup(), signal);
+    const ending: Ending = {
+      timedOut: timer.expired(),
+      first: delivery.first && constants.signals[delivery.first],
+      signal: signal === null ? 0 : constants.signals[signal],
+      status: status(),
+      said: setup(),
+    };
+    return {timedOut: ending.timedOut, status: ending.status, exitCode: exitCodeOf(ending)};
   } finally {
     timer.stop();
     stopRelay();

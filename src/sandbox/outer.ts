@@ -6,6 +6,7 @@
 import type {ResourceLimit} from './resources.ts';
 import type {MadePipe} from './streams.ts';
 import {entranceParts, type Entrance} from './entrance.ts';
+import {systemPath} from '../system/programs.ts';
 import {mountArguments, type MountArguments, type MountPlan} from '../system/mount-plan.ts';
 
 /** What the program is told. Paths are the host's. */
@@ -53,6 +54,9 @@ interface Mounted extends MountArguments {
   type: string;
 }
 
+/** Bytes of the length before a part. */
+export const LENGTH = 4;
+
 const CLONE_NEWNS = 0x00020000;
 const CLONE_NEWPID = 0x20000000;
 const CLONE_NEWNET = 0x40000000;
@@ -60,6 +64,10 @@ const SYSFS = {flags: 15, data: ''}; // Read-only, nosuid, nodev, noexec.
 
 /** What the program reads, up to where the innermost shell goes on. `first`: the first descriptor that is nobody's. */
 export function outerInput(outer: Outer, first: number): Buffer {
+  return listed([outerParts(outer, first)]);
+}
+
+function outerParts(outer: Outer, first: number): Buffer {
   const {
     parent,
     hasLifeline,
@@ -87,7 +95,7 @@ export function outerInput(outer: Outer, first: number): Buffer {
         ]),
     ...(ownSys ? [{...SYSFS, source: 'sysfs', target: '/sys', type: 'sysfs'}] : []),
   ];
-  const input = listed([
+  return listed([
     listed([
       parent,
       spaces,
@@ -97,6 +105,7 @@ export function outerInput(outer: Outer, first: number): Buffer {
       root,
       measured ? 1 : 0,
       hasLifeline ? 1 : 0,
+      systemPath(),
     ]),
     listed(
       made.map(
@@ -117,7 +126,6 @@ export function outerInput(outer: Outer, first: number): Buffer {
     listed(outer.command),
     outer.entrance === undefined ? '' : listed(entranceParts(outer.entrance).map(listed)),
   ]);
-  return Buffer.concat([lengthOf(input), input]);
 }
 
 /** A file system in memory, and directories in it: what is of the type `directory` is made, not mounted. */
@@ -130,7 +138,7 @@ function scratchOf({scratch = []}: MountPlan, target: string): Mounted[] {
 }
 
 /** Each with its length in bytes before it, as perl's unpack '(V/a)*' reads it. */
-function listed(parts: readonly (string | number | Buffer)[]): Buffer {
+export function listed(parts: readonly (string | number | Buffer)[]): Buffer {
   return Buffer.concat(
     parts.flatMap((part) => {
       const bytes = Buffer.isBuffer(part) ? part : Buffer.from(String(part));
@@ -140,7 +148,7 @@ function listed(parts: readonly (string | number | Buffer)[]): Buffer {
 }
 
 function lengthOf(bytes: Buffer): Buffer {
-  const length = Buffer.alloc(4);
+  const length = Buffer.alloc(LENGTH);
   length.writeUInt32LE(bytes.length);
   return length;
 }

@@ -7,9 +7,13 @@ import {installedProgram} from '../system/installed.ts';
 import {LOCKED_MODE} from '../system/life.ts';
 import {AT_START, DESCRIPTORS} from './chain.ts';
 
+export function supervisorProgram(): string | undefined {
+  return installedProgram(`native/supervisor-${process.arch}`);
+}
+
 /** The words that start it: descriptors as it gets them, and the mode of a file that is locked for life. */
 export function supervisorWords(): string[] | undefined {
-  const program = installedProgram(`native/supervisor-${process.arch}`);
+  const program = supervisorProgram();
   if (program === undefined) return undefined;
   const {told, setup, status, first} = AT_START;
   const {stdin, stderr} = DESCRIPTORS;

@@ -7,6 +7,7 @@ import {formatReference, type Reference} from '../reference.ts';
 import {certificatesHint} from '../sandbox/certificates.ts';
 import {launch} from '../sandbox/launch.ts';
 import type {SandboxResult} from '../sandbox/spec.ts';
+import type {Succession} from '../sandbox/succession.ts';
 import {Incomplete, telling, type Tell} from '../store/commit-point.ts';
 import type {RunOptions, SessionRecord} from '../store/records.ts';
 import {readReference} from '../store/resolve.ts';
@@ -44,6 +45,11 @@ export interface RunRequest {
   name?: string | undefined;
   /** Tell what the command took. */
   measured?: boolean | undefined;
+  /**
+   * This process is there for nothing but this run: where nothing of it is kept the supervisor may take its place, and
+   * then this does not come back. See `concludeRun`.
+   */
+  mayBeSucceeded?: boolean | undefined;
 }
 
 export interface RunResult extends SandboxResult {
@@ -144,6 +150,8 @@ async function runInClone(
     }),
     {
       lifeline: store.sessions.lifeline(record.id),
+      succession:
+        request.mayBeSucceeded === true && commit === undefined ? successionOf(store, record) : undefined,
       onPlaces: (places) => (record = {...record, places: [...places]}),
     },
   );
@@ -179,6 +187,11 @@ async function runInClone(
     tell(madeOf(committed));
     throw error;
   }
+}
+
+function successionOf(store: Store, {id, volume}: SessionRecord): Succession | undefined {
+  const removal = store.driver.plainRemoval?.(volume);
+  return removal && {id, record: store.layout.session(id), removal};
 }
 
 async function publishRun(

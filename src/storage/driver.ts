@@ -21,6 +21,7 @@
  *   volume keep working.
  * - Calls for different ids may run at the same time in different processes.
  */
+import type {PlainRemoval} from '../system/plain-removal.ts';
 import type {MountPlan} from '../system/mount-plan.ts';
 import type {Ledger, Note} from './ledger.ts';
 import type {VolumeStreams} from './stream-contract.ts';
@@ -88,6 +89,12 @@ export interface StorageDriver {
    * it. The volume is gone from the list at once. If that process dies, `check` tells of what it left.
    */
   discard(id: string): Promise<void>;
+
+  /**
+   * The same for who knows nothing of volumes, of one that was made to end with a command. Undefined where only the driver
+   * can do it.
+   */
+  plainRemoval?(id: string): PlainRemoval | undefined;
 
   /**
    * Whoever was at work in these volumes has let go of them, though his end may not be seen from here: that is known to

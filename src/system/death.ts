@@ -10,7 +10,11 @@ const REMEDIES: Partial<Record<string, string>> = {
 
 /** The name of the signal that a shell reports by this code; null for none. */
 export function signalOf(exitCode: number): string | null {
-  return Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0] ?? null;
+  return signalName(exitCode - 128);
+}
+
+export function signalName(wanted: number): string | null {
+  return Object.entries(constants.signals).find(([, number]) => number === wanted)?.[0] ?? null;
 }
 
 /** The exit code that tells of a signal. */

@@ -15,19 +15,30 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** For the program's start. A sandbox takes the signals over while a command runs in it. */
 export function watchForInterruption(): void {
-  for (const signal of SIGNALS) {
-    process.on(signal, () => {
-      // The kernel tells of a hangup, and so does every shell on the way: that is nobody's impatience.
-      if (interruption.aborted && signal !== 'SIGHUP') process.exit(128 + constants.signals[signal]);
-      controller.abort(new Interrupted(signal, 'nothing has changed'));
-    });
-  }
+  for (const signal of SIGNALS) process.on(signal, interrupt);
+}
+
+/** For its end: signals do what they do to any program. */
+export function stopWatching(): void {
+  for (const signal of SIGNALS) process.off(signal, interrupt);
+}
+
+function interrupt(signal: NodeJS.Signals): void {
+  // The kernel tells of a hangup, and so does every shell on the way: that is nobody's impatience.
+  if (interruption.aborted && signal !== 'SIGHUP') process.exit(128 + constants.signals[signal]);
+  controller.abort(new Interrupted(signal, 'nothing has changed'));
+}
+
+/** The exit code that tells of the signal by which we were asked to stop; undefined as long as we were not. */
+export function interruptedCode(): number | undefined {
+  const reason: unknown = interruption.aborted ? interruption.reason : undefined;
+  return reason instanceof Interrupted ? reason.exitCode : undefined;
 }
 
 export class Interrupted extends ChrootctlError {
-  readonly #signal: (typeof SIGNALS)[number];
+  readonly #signal: NodeJS.Signals;
 
-  constructor(signal: (typeof SIGNALS)[number], hint: string | undefined) {
+  constructor(signal: NodeJS.Signals, hint: string | undefined) {
     super('FAILED', `interrupted by ${signal}`, hint === undefined ? {} : {hint});
     this.#signal = signal;
   }

@@ -1,6 +1,48 @@
 /** What runs us. The only place that knows of more than one. */
+import {errnoOf} from '../errors.ts';
 
-export const RUNTIME: {name: string; version: string} =
-  process.versions['bun'] === undefined
-    ? {name: 'node', version: process.versions.node}
-    : {name: 'bun', version: process.versions['bun']};
+const isBun = process.versions['bun'] !== undefined;
+
+export const RUNTIME: {name: string; version: string} = isBun
+  ? {name: 'bun', version: process.versions['bun'] ?? ''}
+  : {name: 'node', version: process.versions.node};
+
+export interface OwnProgram {
+  file: string;
+  /** Begin with the name that it is started by. */
+  words: readonly string[];
+  /** The words of our caller, as they are to be read in ps(1). */
+  shown: readonly string[];
+}
+
+/** What starts this program again, with the words that it was started with. */
+export function ownProgram(): OwnProgram {
+  const words = process.argv.slice(2);
+  const shown = ['chrootctl', ...words];
+  // One executable is all of it there.
+  return isBun
+    ? {file: process.execPath, words: shown, shown}
+    : {
+        file: process.execPath,
+        words: [process.argv0, ...process.execArgv, process.argv[1] ?? '', ...words],
+        shown,
+      };
+}
+
+/** Whether this process can become another program (execve(2)): since Node 22.15. */
+export function canBecome(): boolean {
+  return typeof (process.execve as unknown) === 'function';
+}
+
+/**
+ * Becomes another program, with nothing open but the standard streams. Gives why not, where the kernel refuses and the
+ * runtime can tell; an older Node ends then.
+ */
+export function become(file: string, words: readonly string[], env: NodeJS.ProcessEnv): string {
+  try {
+    process.execve?.(file, words, env);
+  } catch (error) {
+    return errnoOf(error) ?? String(error);
+  }
+  return 'ENOSYS';
+}

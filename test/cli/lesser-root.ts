@@ -19,31 +19,49 @@ export function after(script: string): string[] {
 }
 
 /** By Node's names of architectures. */
-const NUMBERS: Partial<Record<string, Record<'pivot_root' | 'unshare' | 'mount', number>>> = {
-  x64: {pivot_root: 155, unshare: 272, mount: 165},
-  arm64: {pivot_root: 41, unshare: 97, mount: 40},
+const NUMBERS: Partial<Record<string, Record<'pivot_root' | 'unshare' | 'mount' | 'clone', number>>> = {
+  x64: {pivot_root: 155, unshare: 272, mount: 165, clone: 56},
+  arm64: {pivot_root: 41, unshare: 97, mount: 40, clone: 220},
 };
 
-/** Behind a filter that refuses one system call (EPERM), with all capabilities. `directory` takes a file of its own. */
+/**
+ * Behind a filter that refuses one system call (EPERM), with all capabilities; with unshare also the clone that makes
+ * namespaces, as docker's does. `directory` takes a file of its own.
+ */
 export function withoutCall(name: 'pivot_root' | 'unshare' | 'mount', directory: string): string[] {
-  const number = NUMBERS[process.arch]?.[name];
-  if (number === undefined) throw new Error(`no number of ${name} on ${process.arch}`);
+  const numbers = NUMBERS[process.arch];
+  if (numbers === undefined) throw new Error(`no numbers of system calls on ${process.arch}`);
   const program = join(directory, `${name}.bpf`);
-  writeFileSync(program, Buffer.concat([LOAD_NUMBER, jumpUnless(number), RETURN_EPERM, RETURN_ALLOW]));
+  const alone = [LOAD_NUMBER, jump(numbers[name], {ifFalse: 1})];
+  const withClone = [
+    LOAD_NUMBER,
+    jump(numbers.unshare, {ifTrue: 4}),
+    jump(numbers.clone, {ifFalse: 4}),
+    LOAD_FLAGS,
+    KEEP_NAMESPACES,
+    jump(0, {ifTrue: 1}),
+  ];
+  const filter = [...(name === 'unshare' ? withClone : alone), RETURN_EPERM, RETURN_ALLOW];
+  writeFileSync(program, Buffer.concat(filter));
   const bwrap = ['--dev-bind', '/', '/', '--cap-add', 'ALL', '--seccomp', '9', '--', '"$@"'].join(' ');
   return ['sh', '-c', `exec bwrap ${bwrap} 9<'${program}'`, 'sh'];
 }
 
 /** Instructions of a filter (linux/filter.h): code, jumps if true and if false, operand. */
-function instruction(code: number, operand: number, ifFalse = 0): Buffer {
+function instruction(code: number, operand: number, {ifTrue = 0, ifFalse = 0} = {}): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeUInt16LE(code, 0);
+  bytes.writeUInt8(ifTrue, 2);
   bytes.writeUInt8(ifFalse, 3);
   bytes.writeUInt32LE(operand, 4);
   return bytes;
 }
 
 const LOAD_NUMBER = instruction(0x20, 0);
-const jumpUnless = (number: number): Buffer => instruction(0x15, number, 1);
+/** The lower half of the first argument. */
+const LOAD_FLAGS = instruction(0x20, 16);
+const KEEP_NAMESPACES = instruction(0x54, 0x7e020000);
+const jump = (number: number, by: {ifTrue?: number; ifFalse?: number}): Buffer =>
+  instruction(0x15, number, by);
 const RETURN_EPERM = instruction(0x06, 0x00050001);
 const RETURN_ALLOW = instruction(0x06, 0x7fff0000);

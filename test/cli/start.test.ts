@@ -63,6 +63,7 @@ async function loadedBy(cli: Cli, args: readonly string[]): Promise<{files: stri
   writeFileSync(
     spy,
     `const {writeFileSync} = require('node:fs');
+     process.execve = undefined;
      process.on('exit', () => writeFileSync(${JSON.stringify(report)}, JSON.stringify({
        files: Object.keys(require.cache), builtins: process.moduleLoadList,
      })));`,

@@ -14,6 +14,9 @@ const {syncBuiltinESMExports} = require('node:module');
 const {resolve} = require('node:path');
 const {CHANGING, nameOfPath, nameOfProgram} = require('./names.cjs');
 
+// What comes after a succession is not counted here: the supervisor does it.
+process.execve = undefined;
+
 const {openSync, writeSync, writeFileSync} = fs;
 const below = process.env['CHROOTCTL_STEPS_BELOW'];
 const list = process.env['CHROOTCTL_STEPS_TO'];

@@ -14,6 +14,9 @@ const {constants} = require('node:os');
 const {resolve} = require('node:path');
 const {CHANGING, nameOfPath} = require('../crash-points/names.cjs');
 
+// What comes after a succession is not counted here: the supervisor does it.
+process.execve = undefined;
+
 const {openSync, writeFileSync, writeSync} = fs;
 const below = process.env['CHROOTCTL_FAULTS_BELOW'];
 const list = process.env['CHROOTCTL_FAULTS_TO'];

@@ -85,7 +85,7 @@ test('the same sources make the same package', () => {
 });
 
 test('its code is in it, and compiled', async () => {
-  const size = statSync(join(content, 'usr/lib/chrootctl/chrootctl')).size;
+  const size = statSync(join(content, 'usr/lib/chrootctl/dist/chrootctl')).size;
   const runtime = statSync(await bunFor(ownArchitecture())).size;
   // Compiled code takes several times the room of its source, which is in the bundles twice and more.
   const [{size: source}] = [statSync(join(CHECKOUT, 'dist/commands/run.cjs'))];
@@ -131,6 +131,7 @@ test('what is meant for other programs of its runtime does not reach it, and it 
     {BUN_INSPECT_PRELOAD: './preload.js'},
     {BUN_CONFIG_VERBOSE_FETCH: '1'},
     {BUN_RUNTIME_TRANSPILER_CACHE_PATH: home},
+    {BUN_JSC_dumpOptions: '2'},
     {NODE_OPTIONS: '--no-such-option'},
   ]) {
     const env = {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import {execFileSync, spawnSync} from 'node:child_process';
 import {readlinkSync} from 'node:fs';
 import {join} from 'node:path';
-import {outerInput, type Outer} from '../../src/sandbox/outer.ts';
+import {LENGTH, listed, outerInput, type Outer} from '../../src/sandbox/outer.ts';
 import {childrenOf} from '../../src/sandbox/processes.ts';
 import {end, eventually, INSTALLED, sandbox, start} from './sandbox.ts';
 import {buildWithSanitizers} from './with-sanitizers/build.ts';
@@ -86,6 +86,62 @@ test('whatever it is told, it reads nothing but that', () => {
     {numRuns: 400},
   );
   expect(tell(sized(Buffer.alloc(0)))).toEqual(SENSELESS);
+}, 120_000);
+
+/** The same for one that succeeds: in a mount namespace of its own, and nothing that it could mount, run or remove. */
+function tellByEnvironment(input: Buffer): {status: number | null; stderr: string} {
+  const text = input.toString('base64url');
+  const {status, stderr} = spawnSync('unshare', ['--mount', program], {
+    encoding: 'utf8',
+    env: {
+      ASAN_OPTIONS: 'detect_leaks=0',
+      CHROOTCTL_TOLD_0: text.slice(0, 99),
+      CHROOTCTL_TOLD_1: text.slice(99),
+    },
+  });
+  return {status, stderr};
+}
+
+test('whatever it is told by its environment, it reads nothing but that', () => {
+  const outer = outerInput(OUTER, 7).subarray(LENGTH);
+  const whole = listed([
+    outer,
+    'script',
+    listed([1000, 256, '/nonexistent/record', '{}']),
+    listed([100]),
+    listed(['/nonexistent', 'name', 'name.gone', listed(['fs', 'volume.json']), 10, '', '']),
+    listed(['/nonexistent/program', 'chrootctl']),
+  ]);
+  // Without namespaces of its own nothing is made.
+  const spaces = whole.indexOf(String(0x20020000));
+  whole.write('0'.repeat(9), spaces);
+  const senseless = {status: 125, stderr: SENSELESS.stderr};
+  expect(tellByEnvironment(whole)).toEqual(senseless);
+  const random = fc.uint8Array({maxLength: 300}).map((bytes) => Buffer.from(bytes));
+  const cut = fc.nat(whole.length - 1).map((length) => whole.subarray(0, length));
+  const changed = fc
+    .array(fc.tuple(fc.nat(whole.length - 1), fc.oneof(fc.constantFrom(0, 1, 4, 127, 255), fc.nat(255))), {
+      minLength: 1,
+      maxLength: 8,
+    })
+    .map((changes) => {
+      const result = Buffer.from(whole);
+      for (const [place, byte] of changes) result[place] = byte;
+      whole.copy(result, spaces, spaces, spaces + 9);
+      return result;
+    });
+  fc.assert(
+    fc.property(fc.oneof(changed, cut, random), (input) => {
+      const {status, stderr} = tellByEnvironment(input);
+      expect([status, stderr]).toEqual([
+        125,
+        expect.stringMatching(
+          /^(?:memory: Cannot allocate memory|chrootctl: it was told what it cannot read)\n$/,
+        ),
+      ]);
+    }),
+    {numRuns: 400},
+  );
 }, 120_000);
 
 test('it is in the build, static, and what starts a command', async () => {

@@ -52,6 +52,11 @@ export class BtrfsDriver extends WholeTrees {
     await this.remove(id);
   }
 
+  /** Only btrfs(8) deletes a subvolume at once. */
+  override plainRemoval(): undefined {
+    return undefined;
+  }
+
   override async deletePart(path: string): Promise<void> {
     if (isSubvolume(path)) await deleteSubvolume(path);
     else await deleteLargeTree(path);

@@ -17,6 +17,7 @@ import {isAbandoned, isThere, namesIn, removeIfExists, setAside} from '../../sys
 import {isHeld} from '../../system/life.ts';
 import {hasEnded} from '../../system/owners.ts';
 import type {CheckOptions, Claims, VolumeProblem} from '../driver.ts';
+import {assertNothingMountedBelow} from '../trees/delete.ts';
 import {ATTRIBUTES} from '../overlay/merge.ts';
 import {heirOf, restored} from './restored.ts';
 import {
@@ -99,7 +100,11 @@ function half(room: Room, name: string, claims: () => Claims): Finding[] {
     : !isBeingDeleted(directory);
   if (!isLeft) return [];
   const what = `${directory} was left by a volume half made or half removed`;
-  return [{...leftover(what), repair: () => deleteParts(room, directory)}];
+  const repair = async (): Promise<void> => {
+    assertNothingMountedBelow(directory, name);
+    await deleteParts(room, directory);
+  };
+  return [{...leftover(what), repair}];
 }
 
 /** By the process that its record names, or by one that was at it a moment ago. */

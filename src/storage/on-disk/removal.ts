@@ -9,9 +9,9 @@
  * its layer any more. That is decided under the lock of the volumes directory, by one process at a time. `create`
  * takes no lock: whoever clones a volume has pinned it, so it is not removed meanwhile.
  */
-import {closeSync, openSync, renameSync} from 'node:fs';
+import {closeSync, openSync, renameSync, statSync} from 'node:fs';
 import {constants, setPriority} from 'node:os';
-import {join} from 'node:path';
+import {basename, join} from 'node:path';
 import {ChrootctlError, errnoOf} from '../../errors.ts';
 import {isId} from '../../ids.ts';
 import {isThere, namesIn, setAside} from '../../system/files.ts';
@@ -20,6 +20,7 @@ import {Interrupted} from '../../system/interruption.ts';
 import {LOCKED_MODE} from '../../system/life.ts';
 import {withLock} from '../../system/lock.ts';
 import {describeOwner, hasEnded} from '../../system/owners.ts';
+import type {PlainRemoval} from '../../system/plain-removal.ts';
 import {start} from '../../system/programs.ts';
 import {assertMountedNowhere, type Sought} from './busy.ts';
 import {assertNothingMountedBelow, deleteTree, type Budget} from '../trees/delete.ts';
@@ -31,6 +32,7 @@ import {
   PARTS,
   RECORD,
   readRecord,
+  recordIn,
   readRecords,
   volumeOfLayer,
   writeRecord,
@@ -97,12 +99,26 @@ function markRemoved({volumes, name}: Room, id: string): void {
   );
 }
 
+/** As `discardVolume` removes an active ephemeral volume of ours; see `letGo` for what is watched. */
+export function plainRemovalOf(volumes: string, id: string): PlainRemoval | undefined {
+  const {parent, layers} = readRecord(volumes, id) ?? {parent: null, layers: []};
+  const names = {volumes, name: id, gone: basename(goneOf(volumes, id)), parts: [...PARTS, RECORD]};
+  if (parent === null || layers.length === 1) return {...names, most: MOST_AT_ONCE, watched: undefined};
+  const path = join(directoryOf(volumes, parent), RECORD);
+  const {ino, ctimeNs} = statSync(path, {bigint: true});
+  // Looked at after that: what it was then, it is as long as it is the same file.
+  const below = readIfReadable(volumes, parent);
+  if (below === 'unreadable' || below?.state !== 'frozen') return undefined;
+  return {...names, most: MOST_AT_ONCE, watched: {path, identity: `${ino} ${ctimeNs}`}};
+}
+
 /**
  * Removes an active volume, or one that we did not get made; where there is much to delete, another process goes on with
  * it. Others are removed.
  */
 export async function discardVolume(room: Room, id: string): Promise<void> {
-  const record = readIfReadable(room.volumes, id);
+  const {volumes} = room;
+  const record = readIfReadable(volumes, id) ?? recordIn(goneOf(volumes, id));
   if (record === 'unreadable' || (record?.state !== 'active' && record?.state !== 'making'))
     return removeVolumes(room, [id]);
   const directory = await letGo(room, record);
@@ -177,7 +193,7 @@ async function removeActive(room: Room, record: VolumeRecord): Promise<void> {
  */
 async function letGo(room: Room, record: VolumeRecord): Promise<string> {
   const {volumes} = room;
-  const {id, maker, parent} = record;
+  const {id, maker} = record;
   if (maker !== undefined && !isSelf(maker) && !hasEnded(maker)) {
     throw new ChrootctlError(
       'BUSY',
@@ -190,17 +206,25 @@ async function letGo(room: Room, record: VolumeRecord): Promise<string> {
   if (!record.ephemeral) await assertMountedNowhere(room.sought(record));
   assertDeletable(volumes, id);
   const gone = await moveAway(room, id);
-  if (parent === null || record.layers.length === 1) return gone;
-  const below = readIfReadable(volumes, parent);
-  if (below !== 'unreadable' && below?.state === 'removed') await collect(room);
+  await collectBelow(room, record);
   return gone;
+}
+
+async function collectBelow(room: Room, {parent, layers}: VolumeRecord): Promise<void> {
+  if (parent === null || layers.length === 1) return;
+  const below = readIfReadable(room.volumes, parent);
+  if (below !== 'unreadable' && below?.state === 'removed') await collect(room);
 }
 
 /** Gives a volume's directory the name of what is being deleted. Gives its path; one that is not there has none. */
 async function moveAway(room: Room, id: string): Promise<string> {
   const gone = goneOf(room.volumes, id);
-  // What is left of another removal of that id.
-  if (isThere(gone)) await deleteParts(room, gone);
+  if (isThere(gone)) {
+    // Somebody may have mounted something in what is left of a removal.
+    assertNothingMountedBelow(gone, basename(gone));
+    // Of this one, when the volume is not there any more; else of another of that id.
+    if (isThere(directoryOf(room.volumes, id))) await deleteParts(room, gone);
+  }
   try {
     renameSync(directoryOf(room.volumes, id), gone);
   } catch (error) {
@@ -277,7 +301,7 @@ export async function deleteVolumeDirectory(room: Room, id: string): Promise<voi
 /** Where nothing is of a volume, there may be what is left of its removal, or an empty directory. */
 async function deleteRest(room: Room, id: string): Promise<void> {
   if (isThere(directoryOf(room.volumes, id))) return deleteVolumeDirectory(room, id);
-  if (isThere(goneOf(room.volumes, id))) await deleteParts(room, goneOf(room.volumes, id));
+  if (isThere(goneOf(room.volumes, id))) await deleteParts(room, await moveAway(room, id));
 }
 
 function assertDeletable(volumes: string, id: string): void {

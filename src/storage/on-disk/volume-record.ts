@@ -125,9 +125,14 @@ export function isWithoutRecord(volumes: string, id: string): boolean {
 
 /** The process that is at work in a directory which is no volume by its name. */
 export function makerIn(directory: string): Owner | undefined {
+  return recordIn(directory)?.maker;
+}
+
+/** The record in such a directory; undefined where there is none that can be read. */
+export function recordIn(directory: string): VolumeRecord | undefined {
   try {
     const value: unknown = JSON.parse(readText(join(directory, RECORD)) ?? '');
-    return isRecord(value) ? value.maker : undefined;
+    return isRecord(value) ? value : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof ChrootctlError) return undefined;
     throw error;

@@ -45,7 +45,8 @@ import {
   writeRecord,
   type VolumeRecord,
 } from './volume-record.ts';
-import {deleteParts, discardVolume, removeVolumes, takeOver} from './removal.ts';
+import type {PlainRemoval} from '../../system/plain-removal.ts';
+import {deleteParts, discardVolume, plainRemovalOf, removeVolumes, takeOver} from './removal.ts';
 
 /** What a record says anew when its volume is frozen. */
 export type Settled = Pick<VolumeRecord, 'layers'> & Partial<VolumeRecord>;
@@ -150,6 +151,10 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
 
   async discard(id: string): Promise<void> {
     await discardVolume(this, id);
+  }
+
+  plainRemoval(id: string): PlainRemoval | undefined {
+    return plainRemovalOf(this.volumes, id);
   }
 
   takeOver(...ids: string[]): Promise<void> {

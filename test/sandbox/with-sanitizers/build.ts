@@ -3,7 +3,7 @@ import {afterEach} from '@jest/globals';
 import {execFileSync} from 'node:child_process';
 import {accessSync, mkdirSync} from 'node:fs';
 import {join} from 'node:path';
-import {CHECKOUT} from '../../cli/chrootctl.ts';
+import {FLAGS, sourcesOf} from '../../../scripts/native.js';
 import {keepForAllTests, temporaryDirectory} from '../../temporary.ts';
 
 /** Gives the directory of an installation. */
@@ -11,9 +11,9 @@ export function buildWithSanitizers(): string {
   const directory = temporaryDirectory();
   keepForAllTests();
   mkdirSync(join(directory, 'native'));
-  const flags = ['-std=c17', '-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+  const flags = [...FLAGS, '-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
   const target = join(directory, 'native', `supervisor-${process.arch}`);
-  execFileSync('gcc', [...flags, '-o', target, join(CHECKOUT, 'native/supervisor.c')]);
+  execFileSync('gcc', [...flags, '-o', target, ...sourcesOf('supervisor')]);
   // Without it perl would be tried in its place.
   afterEach(() => accessSync(target));
   return directory;
