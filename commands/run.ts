@@ -1,4 +1,4 @@
-import {boolean, string} from '@oclif/core/flags';
+import {boolean, option, string} from '@oclif/core/flags';
 import {takeSucceeded} from '../src/sandbox/succession.ts';
 import {concludeRun} from '../src/session/conclude.ts';
 import {ReportFile} from '../src/session/report.ts';
@@ -31,6 +31,12 @@ export default class Run extends RunnerCommand {
     ...messageFlags,
     commit: boolean({description: 'keep the result as a new version (--commit=TAG: under that tag too)'}),
     'commit-tag': string({hidden: true}),
+    clone: option({
+      options: ['auto', 'native'] as const,
+      default: 'auto',
+      description:
+        "a clone of the driver's own kind, or where nothing is kept what is made sooner: an overlay",
+    })(),
     keep: boolean({description: 'keep the session'}),
     name: string({description: 'keep the session under this name', helpValue: 'NAME'}),
   };
@@ -46,6 +52,7 @@ export default class Run extends RunnerCommand {
       command: passthrough() ?? [],
       options: runOptions(flags),
       labels: labels(flags.label),
+      clone: flags.clone,
       keep: flags.keep,
       name: flags.name,
       commit:

@@ -91,7 +91,8 @@ function outerParts(outer: Outer, first: number): Buffer {
       ? []
       : [
           ...scratchOf(plan, mount?.mountPoint ?? ''),
-          ...mountArguments(plan).map((one) => ({...one, ...plan, target: mount?.mountPoint ?? ''})),
+          ...(plan.below === undefined ? [] : mountsOf(plan.below.plan, plan.below.mountPoint)),
+          ...mountsOf(plan, mount?.mountPoint ?? ''),
         ]),
     ...(ownSys ? [{...SYSFS, source: 'sysfs', target: '/sys', type: 'sysfs'}] : []),
   ];
@@ -126,6 +127,10 @@ function outerParts(outer: Outer, first: number): Buffer {
     listed(outer.command),
     outer.entrance === undefined ? '' : listed(entranceParts(outer.entrance).map(listed)),
   ]);
+}
+
+function mountsOf(plan: MountPlan, target: string): Mounted[] {
+  return mountArguments(plan).map((one) => ({...one, source: plan.source, type: plan.type, target}));
 }
 
 /** A file system in memory, and directories in it: what is of the type `directory` is made, not mounted. */

@@ -2,10 +2,12 @@
  * The main job: a command in a fresh clone of a version, which is thrown away afterwards, or becomes the next version
  * when the command succeeded and that was asked for.
  */
-import {afterwards} from '../errors.ts';
+import {afterwards, ChrootctlError} from '../errors.ts';
 import {formatReference, type Reference} from '../reference.ts';
+import {is32Bit} from '../sandbox/architecture.ts';
 import {certificatesHint} from '../sandbox/certificates.ts';
 import {launch} from '../sandbox/launch.ts';
+import {viewsOf} from '../sandbox/volumes.ts';
 import type {SandboxResult} from '../sandbox/spec.ts';
 import type {Succession} from '../sandbox/succession.ts';
 import {Incomplete, telling, type Tell} from '../store/commit-point.ts';
@@ -34,6 +36,8 @@ export interface RunRequest {
   command: readonly string[];
   options?: RunOptions | undefined;
   labels?: Record<string, string> | undefined;
+  /** `native`: a clone of the driver's own kind, whatever is made sooner where nothing of it is kept. */
+  clone?: 'auto' | 'native' | undefined;
   /** Make a version of the result, if the command ends with 0. */
   commit?: CommitOptions | undefined;
   /** What becomes of a result that cannot be committed because a tag has moved. Default: it is kept as a session. */
@@ -134,6 +138,9 @@ async function runInClone(
   await store.driver.create(record.volume, {
     parent: version.volume,
     ephemeral: true,
+    ...(commit === undefined && options.storage === undefined && request.clone !== 'native'
+      ? {mayBeOverlay: suitsOverlay}
+      : {}),
     ...limitOf(options),
   });
   const root = {plan: await store.driver.plan(record.volume), mountPoint: store.layout.mounts};
@@ -185,6 +192,17 @@ async function runInClone(
     const committed = store.driver.ledger && committedAs(store, record);
     if (committed === undefined) throw keptFailure(error, record, commit, kept);
     tell(madeOf(committed));
+    throw error;
+  }
+}
+
+/** Files of two file systems in one have numbers that 32-bit programs cannot be told (EOVERFLOW of stat(2)). */
+function suitsOverlay(layers: readonly string[]): boolean {
+  try {
+    return !is32Bit(viewsOf(layers));
+  } catch (error) {
+    // Links in a circle, a file where a directory should be: whatever such a root is for.
+    if (error instanceof ChrootctlError) return false;
     throw error;
   }
 }

@@ -186,6 +186,11 @@ export interface VolumeHolder {
 export interface CreateOptions {
   parent?: string;
   ephemeral?: boolean;
+  /**
+   * Nothing of it will be kept: it will never be frozen, and may be an overlay over its parent, if this says so of the
+   * directories that the parent consists of (as MountPlan has them).
+   */
+  mayBeOverlay?: (layers: readonly string[]) => boolean;
   /** Bytes that may be written to the volume, beyond what it has from its parent. */
   limit?: number;
 }

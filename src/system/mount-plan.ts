@@ -25,6 +25,8 @@ export interface MountPlan {
   contended?: boolean;
   /** What shows the same for now, and costs less to mount: for a look before the root itself is mounted. */
   look?: MountPlan;
+  /** What is to be mounted before it, and where: a layer of it. */
+  below?: {plan: MountPlan; mountPoint: string};
   /** Directories to make first in a file system in memory, which is mounted at the mount point, below this. */
   scratch?: readonly string[];
 }
@@ -85,10 +87,25 @@ const PATIENT_FUNCTION = `mount_plan() {
   done
 }`;
 
-/** The shell function `mount_plan`, which is called like mount(8) and mounts this plan; `tries` counts those in vain. */
-export function mountFunction({type, options, contended = false}: MountPlan): string {
+/**
+ * The shell function `mount_plan`, which is called like mount(8) in the plan's working directory and mounts this plan;
+ * `tries` counts those in vain.
+ */
+export function mountFunction(plan: MountPlan): string {
+  const {type, options, contended = false, below} = plan;
+  if (below !== undefined) {
+    const {plan: first, mountPoint} = below;
+    const words = ['-t', first.type, '-o', first.options.join(','), '--', first.source, mountPoint];
+    const own = mountFunction({type, options, contended} as MountPlan).replace(/^mount_plan/, 'mount_own');
+    const one = mountFunction(first).replace(/^mount_plan/, 'mount_below');
+    return `${one}\n${own}\nmount_plan() { mount_below ${words.map(shellWord).join(' ')} && mount_own "$@"; }`;
+  }
   if (type === 'overlay' && !options.includes('ro')) return WRITABLE_FUNCTION;
   return contended ? PATIENT_FUNCTION : PLAIN_FUNCTION;
+}
+
+function shellWord(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Flags of mount(2) by the names that mount(8) has for them; what is none is the file system's own to read. */

@@ -90,7 +90,7 @@ describe.each([
 describe('what is in its way at the end', () => {
   test('much to delete', async () => {
     const {cli, before} = await ready();
-    const child = await waiting(cli, 'mkdir /many && cd /many && for i in $(seq 11000); do : > $i; done');
+    const child = await waiting(cli, 'mkdir /many && cd /many && for i in $(seq 21000); do : > $i; done');
     expect(await endOf(child)).toMatchObject({code: 0, stderr: ''});
     expect(await cli.ok('ps')).not.toContain('base');
     // Another process goes on with the rest.

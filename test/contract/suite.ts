@@ -173,6 +173,46 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       expect([await read('next', 'first'), await read('next', 'second')]).toEqual(['1', '2']);
     });
 
+    test('a clone that is thrown away is one like others, and nothing of it is left', async () => {
+      const remains = fixture.remains ?? ((): string[] => readdirSync(fixture.directory));
+      const thrownAway = {parent: 'base', ephemeral: true, mayBeOverlay: () => true} as const;
+      await driver.create('base');
+      await driver.withTree('base', makeOddTree);
+      await driver.freeze('base');
+      const before = await listing('base');
+      await driver.create('a1', thrownAway); // Makes what every one needs.
+      await driver.discard('a1');
+      const left = remains().sort();
+      await driver.create('task', thrownAway);
+      expect(await listing('task')).toEqual(before);
+      expect(await driver.list()).toContainEqual({
+        id: 'task',
+        state: 'active',
+        parent: 'base',
+        ephemeral: true,
+      });
+      await write('task', 'new', 'new');
+      await driver.withTree(
+        'task',
+        doing((tree) => rmSync(join(tree, 'file'), {force: true})),
+      );
+      const changes = await Array.fromAsync(driver.changes('base', 'task'));
+      expect(changes).toContainEqual({path: '/new', kind: 'added'});
+      expect(await driver.usage('task')).toBeGreaterThanOrEqual(0);
+      expect(await driver.check()).toEqual([]);
+      expect(await listing('base')).toEqual(before);
+      await driver.discard('task');
+      expect(remains().sort()).toEqual(left);
+      // It keeps what it needs of its parent, and that goes with it.
+      await driver.create('then', thrownAway);
+      await write('then', 'new', 'new');
+      await driver.remove('base');
+      expect((await listing('then')).length).toBeGreaterThanOrEqual(before.length);
+      await driver.discard('then');
+      expect(await driver.list()).toEqual([]);
+      expect(await driver.check()).toEqual([]);
+    });
+
     test('a frozen volume cannot be written, by plan or by tree, and freezing again changes nothing', async () => {
       await frozen('base');
       await frozen('next', 'base');

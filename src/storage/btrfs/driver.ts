@@ -14,7 +14,13 @@ import {syncFileSystem} from '../trees/copy.ts';
 import {deleteLargeTree} from '../trees/delete.ts';
 import type {ChangesOptions, SnapshotOptions} from '../driver.ts';
 import {copyNested, deleteSubvolume, nestedIn} from './nested.ts';
-import {readRecord, type VolumeRecord} from '../on-disk/volume-record.ts';
+import {goneOf} from '../on-disk/removal.ts';
+import {directoryOf, readRecord, type VolumeRecord} from '../on-disk/volume-record.ts';
+import {isLayered} from '../overlay/upper.ts';
+import {bytePath} from '../trees/bytes.ts';
+import {notedOn} from '../trees/xattrs.ts';
+import {isThere} from '../../system/files.ts';
+import type {PlainRemoval} from '../../system/plain-removal.ts';
 import {
   createSubvolume,
   extentsAfter,
@@ -36,6 +42,7 @@ export class BtrfsDriver extends WholeTrees {
    */
   override async usage(id: string): Promise<number> {
     const record = this.volume(id);
+    if (isLayered(record)) return super.usage(id);
     if (record.btrfs?.frozen !== undefined) return record.btrfs.frozen.bytes;
     const layer = this.ownLayer(record);
     await syncFileSystem(layer);
@@ -43,18 +50,26 @@ export class BtrfsDriver extends WholeTrees {
   }
 
   protected override compared(a: VolumeRecord, b: VolumeRecord, options: ChangesOptions): ComparisonOptions {
+    if (isLayered(b)) return super.compared(a, b, options);
     const ancestor = this.#descends(b, a.id) ? a : this.#descends(a, b.id) ? b : undefined;
     return {...super.compared(a, b, options), clonedAfter: ancestor?.btrfs?.frozen?.at};
   }
 
-  /** What takes long, the kernel does later by itself. */
+  /** What takes long with a subvolume, the kernel does later by itself. */
   override async discard(id: string): Promise<void> {
-    await this.remove(id);
+    const places = [directoryOf(this.volumes, id), goneOf(this.volumes, id)].map((path) => join(path, 'fs'));
+    const isNative = places.some((path) => isThere(path) && isSubvolume(path));
+    await (isNative ? this.remove(id) : super.discard(id));
   }
 
   /** Only btrfs(8) deletes a subvolume at once. */
-  override plainRemoval(): undefined {
-    return undefined;
+  override plainRemoval(id: string): PlainRemoval | undefined {
+    return isLayered(this.volume(id)) ? super.plainRemoval(id) : undefined;
+  }
+
+  /** A snapshot waits for a disk that is busy. Of older versions nothing tells whether their roots have attributes. */
+  protected override layersThrownAway({rootAttributes}: VolumeRecord): boolean {
+    return rootAttributes !== undefined;
   }
 
   override async deletePart(path: string): Promise<void> {
@@ -63,6 +78,7 @@ export class BtrfsDriver extends WholeTrees {
   }
 
   override async inspect(record: VolumeRecord): Promise<Finding[]> {
+    if (isLayered(record)) return [];
     const layer = this.ownLayer(record);
     const kind = 'damaged-volume';
     if (!isSubvolume(layer)) return [{kind, what: `volume ${record.id} is not a subvolume`}];
@@ -110,7 +126,8 @@ export class BtrfsDriver extends WholeTrees {
     await snapshotSubvolume(from, join(this.volumes, layer), {readOnly: true});
     await this.writes.sync(record);
     const {bytes, generation} = await extentsAfter(join(this.volumes, layer), since);
-    return {layers: [layer], btrfs: {since, frozen: {at, generation, bytes}}};
+    const {rootAttributes} = await notedOn([bytePath(join(this.volumes, layer))]);
+    return {layers: [layer], rootAttributes, btrfs: {since, frozen: {at, generation, bytes}}};
   }
 
   #descends({parent}: VolumeRecord, ancestor: string): boolean {

@@ -68,7 +68,9 @@ export const RECORD = 'volume.json';
 
 /** Directories that a volume's directory may hold, over all drivers (volumes.ts): layers, and overlayfs' own. */
 export const LAYERS = ['fs', 'merged', 'frozen'];
-export const PARTS = [...LAYERS, 'work'];
+export const PARTS = [...LAYERS, 'work', 'lower'];
+/** The one of them on which what lies below an overlay is mounted. */
+export const LOWER = 'lower';
 
 /** @throws ChrootctlError BAD_INPUT: a path is never built from what is not an id */
 export function directoryOf(volumes: string, id: string): string {
@@ -227,7 +229,9 @@ function isRecord(value: unknown): value is VolumeRecord {
 
 /** Parts that the volume has no use for, being in the state that its record says. */
 export function unusedParts({id, state, layers}: VolumeRecord): string[] {
-  return PARTS.filter((part) => layers[0] !== `${id}/${part}` && !(part === 'work' && state === 'active'));
+  return PARTS.filter(
+    (part) => layers[0] !== `${id}/${part}` && !(state === 'active' && [LOWER, 'work'].includes(part)),
+  );
 }
 
 const LAYER = new RegExp(`^[0-9a-z]+/(?:${LAYERS.join('|')})$`);

@@ -1,7 +1,14 @@
-/** Volumes that are whole trees, whatever they share below: mounted by a bind mount, made by copying the parent's. */
+/**
+ * Volumes that are whole trees, whatever they share below: mounted by a bind mount, made by copying the parent's. A clone
+ * that is thrown away may be an overlay over that.
+ */
+import {mkdirSync} from 'node:fs';
+import {join} from 'node:path';
 import type {ComparisonOptions} from '../trees/changes.ts';
 import type {ChangesOptions, CreateOptions, MountPlan} from '../driver.ts';
-import {writeRecord, type VolumeRecord} from './volume-record.ts';
+import {apart, isLayered, makeUpper, overlayPlan} from '../overlay/upper.ts';
+import {overlayWorksIn} from '../overlay/works.ts';
+import {LOWER, writeRecord, type VolumeRecord} from './volume-record.ts';
 import {makeLockFile} from './removal.ts';
 import {VolumesOnDisk} from './volumes.ts';
 
@@ -12,6 +19,11 @@ export abstract class WholeTrees extends VolumesOnDisk {
     parent: VolumeRecord | undefined,
   ): Promise<Partial<VolumeRecord>>;
 
+  /** Whether a clone that is thrown away may be an overlay over its parent's tree, where overlayfs works. */
+  protected layersThrownAway(_parent: VolumeRecord): boolean {
+    return false;
+  }
+
   /** Gets a clone to the disk that is kept. Where making it does so, there is nothing to do. */
   protected makeDurable(_record: Omit<VolumeRecord, 'state'>): Promise<void> {
     return Promise.resolve();
@@ -19,8 +31,28 @@ export abstract class WholeTrees extends VolumesOnDisk {
 
   async create(id: string, options: CreateOptions = {}): Promise<void> {
     this.refuseLimit(options.limit);
+    if (await this.#layered(id, options)) return;
     if (options.ephemeral === true) await this.#make(id, options);
     else await this.writes.watching(() => this.#make(id, options));
+  }
+
+  /** Whether it is made as an overlay. */
+  async #layered(id: string, {parent, mayBeOverlay}: CreateOptions): Promise<boolean> {
+    if (parent === undefined || mayBeOverlay === undefined) return false;
+    const below = this.frozen(parent);
+    if (!this.layersThrownAway(below) || !mayBeOverlay([this.ownLayer(below)])) return false;
+    if (!(await overlayWorksIn(this.volumes))) return false;
+    const {name, volumes} = this;
+    const layers = [`${id}/fs`, ...below.layers];
+    await this.makeDirectory(
+      {chrootctl: 1, id, driver: name, state: 'active', parent: below.id, ephemeral: true, layers},
+      async (directory) => {
+        await makeUpper(volumes, directory, below);
+        mkdirSync(join(directory, LOWER));
+      },
+      {durable: false},
+    );
+    return true;
   }
 
   async #make(id: string, {parent, ephemeral = false}: CreateOptions): Promise<void> {
@@ -56,12 +88,17 @@ export abstract class WholeTrees extends VolumesOnDisk {
     to: VolumeRecord,
     {quick = false}: ChangesOptions,
   ): ComparisonOptions {
+    if (isLayered(to)) return {};
     const isAkin = to.parent === from.id || to.parent === from.parent;
     return {untouchedBefore: quick && isAkin && to.state === 'active' ? to.cloned : undefined};
   }
 
   #plan(id: string, readOnly: boolean): MountPlan {
     const record = this.volume(id);
+    if (isLayered(record)) {
+      const plan = overlayPlan(this.volumes, record, {readOnly});
+      return readOnly ? plan : apart(this.volumes, id, plan);
+    }
     const layer = this.ownLayer(record);
     const writable = record.state === 'active' && !readOnly;
     return {

@@ -6,26 +6,21 @@
  * paths in it say. One that is written to may not be so: overlayfs lets a directory of a lower layer be renamed by
  * noting on an empty one where it was (redirect_dir). Freezing puts there what is to be seen in it.
  */
-import {chmodSync, chownSync, mkdirSync, statSync, utimesSync} from 'node:fs';
+import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {ChrootctlError} from '../../errors.ts';
 import {bytePath, directoriesIn} from '../trees/bytes.ts';
 import {certainHolder, findHolder, layerOf, type Sought} from '../on-disk/busy.ts';
-import {deleteTree} from '../trees/delete.ts';
 import type {CreateOptions, MountPlan, VolumeHolder} from '../driver.ts';
 import {isUpperInUse} from './in-use.ts';
 import {DEPTH_LIMIT, layersToMerge, mergeTop} from './flatten.ts';
 import {ALIASES, TooDeepToMerge} from './merge.ts';
-import {directoryOf, readRecord, type VolumeRecord} from '../on-disk/volume-record.ts';
+import {readRecord, type VolumeRecord} from '../on-disk/volume-record.ts';
 import {makeLockFile} from '../on-disk/removal.ts';
 import {VolumesOnDisk, type Settled} from '../on-disk/volumes.ts';
 import {forgetReached} from '../trees/reach.ts';
-import {copyAttributes, notedOn} from '../trees/xattrs.ts';
-import {isThere} from '../../system/files.ts';
-
-/** Whatever the kernel's defaults. */
-const PLAIN = ['metacopy=off', 'index=off'];
-const RENAMES = {made: 'redirect_dir=on', followed: 'redirect_dir=follow', none: 'redirect_dir=nofollow'};
+import {notedOn} from '../trees/xattrs.ts';
+import {isLayered, makeUpper, overlayPlan} from './upper.ts';
 
 export class OverlayDriver extends VolumesOnDisk {
   readonly name = 'overlay';
@@ -52,10 +47,10 @@ export class OverlayDriver extends VolumesOnDisk {
       ...this.writes.begun(id, {ephemeral}),
     } as const;
     const fill = async (directory: string): Promise<void> => {
+      if (below !== undefined) return makeUpper(this.volumes, directory, below);
       this.makeEmptyLayer(directory);
       mkdirSync(join(directory, 'work'), 0o700);
-      if (below === undefined) makeLockFile(this.volumes);
-      else await this.#takeRootFrom(below, join(directory, 'fs'));
+      makeLockFile(this.volumes);
     };
     await this.makeDirectory(record, fill, {durable: !ephemeral});
   }
@@ -65,37 +60,22 @@ export class OverlayDriver extends VolumesOnDisk {
     return isFirst ? super.layersOf(id, parts, isFirst) : undefined;
   }
 
-  /** Paths are relative and short, so that no path needs escaping and the longest stack fits into mount(8)'s page. */
-  async plan(id: string, {readOnly = false}: {readOnly?: boolean} = {}): Promise<MountPlan> {
-    return Promise.resolve(this.#plan(id, readOnly));
+  async plan(id: string, options: {readOnly?: boolean} = {}): Promise<MountPlan> {
+    return Promise.resolve(this.#plan(id, options));
   }
 
-  #plan(id: string, readOnly: boolean): MountPlan {
+  #plan(id: string, options: {readOnly?: boolean}): MountPlan {
     const record = this.volume(id);
-    const {layers} = record;
-    const shown = {workingDirectory: this.volumes, layers: layers.map((layer) => join(this.volumes, layer))};
-    const writable = record.state === 'active' && !readOnly;
-    const [top = '', ...lower] = layers;
-    if (lower.length === 0) {
-      // overlayfs wants something below. Private: what is mounted inside must not come back to the layer.
-      const options = writable ? ['bind', 'private'] : ['bind', 'ro', 'private'];
-      return {...shown, type: 'none', source: join(this.volumes, top), options};
-    }
-    // The source of an overlay is a mere name: the volume's, by which a mount of it is recognised (busy.ts).
-    const source = directoryOf(this.volumes, id);
-    if (!writable) {
-      const renames = record.state === 'active' ? RENAMES.followed : RENAMES.none;
-      const options = ['ro', renames, ...PLAIN, `lowerdir=${layers.join(':')}`];
-      return {...shown, type: 'overlay', source, options};
-    }
-    if (record.ephemeral) this.#allowMountAgain(id);
-    const upper = [`lowerdir=${lower.join(':')}`, `upperdir=${top}`, `workdir=${id}/work`];
-    const volatile = record.ephemeral ? ['volatile'] : [];
+    if (isLayered(record)) return overlayPlan(this.volumes, record, options);
+    // Private: what is mounted inside must not come back to the layer.
+    const layer = this.ownLayer(record);
+    const isWritable = record.state === 'active' && options.readOnly !== true;
     return {
-      ...shown,
-      type: 'overlay',
-      source,
-      options: [RENAMES.made, ...PLAIN, ...volatile, ...upper],
+      type: 'none',
+      source: layer,
+      options: isWritable ? ['bind', 'private'] : ['bind', 'ro', 'private'],
+      workingDirectory: this.volumes,
+      layers: [layer],
     };
   }
 
@@ -154,30 +134,5 @@ export class OverlayDriver extends VolumesOnDisk {
       if (!(error instanceof TooDeepToMerge) || hasRenamed) throw error;
       return {layers: record.layers, rootAttributes};
     }
-  }
-
-  /** overlayfs shows the attributes of the top layer's root directory, so a clone's is made like its parent's. */
-  async #takeRootFrom(parent: VolumeRecord, root: string): Promise<void> {
-    const from = this.ownLayer(parent);
-    const {mode, uid, gid, atime, mtime} = statSync(from);
-    if (uid !== 0 || gid !== 0) chownSync(root, uid, gid);
-    chmodSync(root, mode & 0o7777);
-    if (parent.rootAttributes === true) await copyAttributes(from, root);
-    utimesSync(root, atime, mtime);
-  }
-
-  /**
-   * A volatile overlay refuses to be mounted a second time, because after a crash of the machine its files may be
-   * torn. While the machine runs, the page cache has them whole: the mark may go, with all of the work directory,
-   * which holds nothing between mounts.
-   * @throws ChrootctlError BUSY when the volume is mounted now
-   */
-  #allowMountAgain(id: string): void {
-    const inner = join(directoryOf(this.volumes, id), 'work', 'work');
-    if (!isThere(inner)) return;
-    const holder = findHolder([layerOf(this.volumes, id)]);
-    if (holder !== undefined)
-      throw new ChrootctlError('BUSY', `volume ${id} is mounted already at ${holder.mountPoint}`);
-    deleteTree(inner);
   }
 }

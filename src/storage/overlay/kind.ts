@@ -3,6 +3,7 @@ import {lstatSync, mkdirSync, rmdirSync, unlinkSync, writeFileSync} from 'node:f
 import {join} from 'node:path';
 import {ChrootctlError} from '../../errors.ts';
 import {withMounted} from '../../system/view.ts';
+import type {MountPlan} from '../driver.ts';
 import type {DriverKind} from '../kind.ts';
 import {described, obstacleTo} from '../probes.ts';
 import {marksIn} from '../trees/xattrs.ts';
@@ -36,8 +37,6 @@ export const overlay: DriverKind = {
 
 /** In an overlay a file is deleted and a directory replaced. */
 async function tryOverlay(trial: string): Promise<void> {
-  for (const name of ['lower', 'lower/replaced', 'upper', 'work']) mkdirSync(join(trial, name));
-  for (const name of ['deleted', 'replaced/file']) writeFileSync(join(trial, 'lower', name), '');
   const options = [
     'redirect_dir=on',
     'metacopy=off',
@@ -47,6 +46,16 @@ async function tryOverlay(trial: string): Promise<void> {
     'workdir=work',
   ];
   const plan = {type: 'overlay', source: 'overlay', options, workingDirectory: trial, layers: []};
+  await tryPlan(plan, {lower: join(trial, 'lower'), upper: join(trial, 'upper'), work: join(trial, 'work')});
+}
+
+/** The same with a plan, whose directories are made. */
+export async function tryPlan(
+  plan: MountPlan,
+  {lower, upper, work}: {lower: string; upper: string; work: string},
+): Promise<void> {
+  for (const path of [join(lower, 'replaced'), upper, work]) mkdirSync(path, {recursive: true});
+  for (const name of ['deleted', 'replaced/file']) writeFileSync(join(lower, name), '');
   await withMounted(plan, (directory) => {
     unlinkSync(join(directory, 'deleted'));
     unlinkSync(join(directory, 'replaced/file'));
@@ -54,11 +63,11 @@ async function tryOverlay(trial: string): Promise<void> {
     mkdirSync(join(directory, 'replaced'));
     return Promise.resolve();
   });
-  const whiteout = lstatSync(join(trial, 'upper/deleted'), {throwIfNoEntry: false});
+  const whiteout = lstatSync(join(upper, 'deleted'), {throwIfNoEntry: false});
   if (whiteout?.isCharacterDevice() !== true) {
     throw new ChrootctlError('FAILED', 'a deletion left no whiteout');
   }
-  const [marks] = await marksIn([join(trial, 'upper')]);
+  const [marks] = await marksIn([upper]);
   if (marks?.opaque.has('replaced') !== true)
     throw new ChrootctlError('FAILED', 'there are no trusted extended attributes');
 }

@@ -453,3 +453,78 @@ describe('changes of a clone', () => {
     expect(await Array.fromAsync(driver.changes('a', 'b'))).toEqual([{path: '/new', kind: 'changed'}]);
   });
 });
+
+describe('a clone that is thrown away', () => {
+  const thrownAway = {parent: 'base', ephemeral: true, mayBeOverlay: () => true} as const;
+
+  test('is an overlay, and no subvolume is made or deleted for it', async () => {
+    const subvolumes = btrfs('subvolume', 'list', mounted);
+    await driver.create('task', thrownAway);
+    expect(await driver.plan('task')).toMatchObject({type: 'overlay'});
+    expect(await driver.plan('task', {readOnly: true})).toMatchObject({type: 'overlay'});
+    await write('task', 'file', 'task');
+    expect(btrfs('subvolume', 'list', mounted)).toBe(subvolumes);
+    expect(driver.plainRemoval('task')).toMatchObject({name: 'task', gone: 'task.gone'});
+    await driver.discard('task');
+    expect(readdirSync(volumes).sort()).toEqual(['.lock', '.overlay', 'base']);
+  });
+
+  test('has no two files of one number, though subvolumes have', async () => {
+    await driver.create('m', {parent: 'base'});
+    await driver.withTree(
+      'm',
+      doing((tree) => {
+        for (let file = 0; file < 300; file++) writeFileSync(join(tree, `old${file}`), '');
+      }),
+    );
+    await driver.freeze('m');
+    await driver.create('task', {...thrownAway, parent: 'm'});
+    await driver.withTree(
+      'task',
+      doing((tree) => {
+        for (let file = 0; file < 300; file++) writeFileSync(join(tree, `new${file}`), '');
+        appendFileSync(join(tree, 'old7'), 'changed');
+        const stats = readdirSync(tree).map((name) => statSync(join(tree, name), {bigint: true}));
+        expect(new Set(stats.map(({ino}) => ino)).size).toBe(601);
+        expect(new Set(stats.map(({dev}) => dev)).size).toBe(1);
+      }),
+    );
+  });
+
+  test('is a subvolume where overlayfs does not work, and what was tried out is remembered for this kernel', async () => {
+    await driver.create('task', thrownAway);
+    await driver.discard('task');
+    const remembered = join(volumes, '.overlay');
+    const [here = '', answer] = readFileSync(remembered, 'utf8').split('\n');
+    expect(answer).toBe('yes');
+    writeFileSync(remembered, `${here}\nno\n`);
+    await driver.create('task', thrownAway);
+    expect(await driver.plan('task')).toMatchObject({type: 'none'});
+    expect(driver.plainRemoval('task')).toBeUndefined();
+    await driver.discard('task');
+    // Of another kernel, or torn, it says nothing.
+    for (const text of ['5.0.0 user:[1]\nno\n', '', here]) {
+      writeFileSync(remembered, text);
+      await driver.create('task', thrownAway);
+      expect(await driver.plan('task')).toMatchObject({type: 'overlay'});
+      await driver.discard('task');
+      expect(readFileSync(remembered, 'utf8')).toBe(`${here}\nyes\n`);
+    }
+  });
+
+  test('is a subvolume where who asks for it says so', async () => {
+    const asked: (readonly string[])[] = [];
+    const mayBeOverlay = (layers: readonly string[]): boolean => (asked.push(layers), false);
+    await driver.create('task', {...thrownAway, mayBeOverlay});
+    expect(await driver.plan('task')).toMatchObject({type: 'none'});
+    expect(asked).toEqual([[join(volumes, 'base/frozen')]]);
+  });
+
+  test('is a subvolume where the version does not tell whether its root has attributes', async () => {
+    const {rootAttributes, ...older} = readRecord(volumes, 'base')!;
+    expect(rootAttributes).toBe(false);
+    writeRecord(volumes, older, {durable: false});
+    await driver.create('task', thrownAway);
+    expect(await driver.plan('task')).toMatchObject({type: 'none'});
+  });
+});
