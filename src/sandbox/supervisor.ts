@@ -3,13 +3,9 @@
  * where there is a compiler for it. A command that gets a terminal of its own or new privileges is perl's, and all where
  * it is missing (outer-program.ts).
  */
-import {installedProgram} from '../system/installed.ts';
+import {supervisorProgram} from '../system/installed.ts';
 import {LOCKED_MODE} from '../system/life.ts';
 import {AT_START, DESCRIPTORS} from './chain.ts';
-
-export function supervisorProgram(): string | undefined {
-  return installedProgram(`native/supervisor-${process.arch}`);
-}
 
 /** The words that start it: descriptors as it gets them, and the mode of a file that is locked for life. */
 export function supervisorWords(): string[] | undefined {

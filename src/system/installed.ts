@@ -10,7 +10,7 @@ export function installedIn(path: string | undefined): void {
 }
 
 /** A program among them, if there is one that can be started. */
-export function installedProgram(name: string): string | undefined {
+function installedProgram(name: string): string | undefined {
   if (directory === undefined) return undefined;
   const path = join(directory, name);
   try {
@@ -20,4 +20,9 @@ export function installedProgram(name: string): string | undefined {
     if (errnoOf(error) === undefined) throw error;
     return undefined; // Built where there is no compiler for it, or on a file system without execution.
   }
+}
+
+/** What native/supervisor makes, where there was a compiler for it. */
+export function supervisorProgram(): string | undefined {
+  return installedProgram(`native/supervisor-${process.arch}`);
 }

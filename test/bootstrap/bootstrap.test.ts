@@ -38,7 +38,7 @@ test("a root of the host's suite from the host's sources", async () => {
   });
   expect(devices).toEqual([]);
   expect(mountsOf().filter(({mountPoint}) => mountPoint.startsWith(directory))).toEqual([]);
-}, 120_000);
+}, 300_000);
 
 test('an unknown suite', async () => {
   await expect(bootstrap('no-such-suite', empty('unknown'))).rejects.toMatchObject({
