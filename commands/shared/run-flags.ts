@@ -2,6 +2,7 @@
 import {boolean, integer, string} from '@oclif/core/flags';
 import {ChrootctlError} from '../../src/errors.ts';
 import type {RunOptions} from '../../src/store/records.ts';
+import {callersVariable} from '../../src/system/runtime.ts';
 import {parseDuration, parseSize} from '../../src/units.ts';
 import {parseDevice} from '../../src/session/device.ts';
 import {parseTmpfs} from '../../src/session/tmpfs.ts';
@@ -161,7 +162,7 @@ function environment(pairs: readonly string[]): Record<string, string> {
     pairs.flatMap((pair) => {
       if (pair.includes('=')) return [keyValue(pair, 'a variable')];
       // As docker has it: a name alone passes the caller's value on, if there is one.
-      const value = process.env[pair];
+      const value = callersVariable(pair);
       return value === undefined ? [] : [[pair, value] as const];
     }),
   );

@@ -18,6 +18,7 @@ extern char **environ;
 
 /* What these have to do is done sooner than compiled. */
 static const char *const brief[] = {"run", "exec", "session", "tag", "untag", "policy"};
+#define HIDDEN "CHROOTCTL_CALLERS_"
 #define UNCOMPILED "BUN_JSC_useJIT=0"
 
 /* Less than that the runtime does not start with (measured, and what of it depends on chance left out). */
@@ -39,6 +40,15 @@ static int cannot(const char *why, const char *command)
 	return is_among(command, runners, 2) ? 125 : 1;
 }
 
+/* A variable that means nothing to the runtime, and is still there for who wants it in a chroot (src/system/runtime.ts). */
+static char *hidden(const char *variable)
+{
+	size_t size = strlen(variable) + sizeof HIDDEN;
+	char *text = malloc(size);
+	if (text != NULL) snprintf(text, size, HIDDEN "%s", variable);
+	return text;
+}
+
 int main(int count, char **words)
 {
 	const char *command = count > 1 ? words[1] : "";
@@ -58,8 +68,10 @@ int main(int count, char **words)
 	while (environ[variables] != NULL) variables++;
 	char **env = malloc((variables + 2) * sizeof *env);
 	if (env == NULL) return cannot("cannot allocate memory", command);
-	for (size_t i = 0; i < variables; i++)
-		if (strncmp(environ[i], "BUN_", 4) != 0) env[kept++] = environ[i];
+	for (size_t i = 0; i < variables; i++) {
+		env[kept] = strncmp(environ[i], "BUN_", 4) == 0 ? hidden(environ[i]) : environ[i];
+		if (env[kept++] == NULL) return cannot("cannot allocate memory", command);
+	}
 	if (is_among(command, brief, sizeof brief / sizeof *brief)) env[kept++] = (char[]){UNCOMPILED};
 	env[kept] = NULL;
 	execve(path, words, env);

@@ -59,11 +59,11 @@ static int deleted(int at, const char *name, long long *left, int depth)
 	return is_fine && unlinkat(at, name, AT_REMOVEDIR) == 0;
 }
 
-static int holds_only(const char *path, struct list known)
+static int holds_only(int at, const char *name, struct list known)
 {
-	DIR *directory = opendir(path);
+	int fd = open_directory(at, name), is_known = 1;
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	if (directory == NULL) return 0;
-	int is_known = 1;
 	struct dirent *entry;
 	while (errno = 0, is_known && (entry = readdir(directory)) != NULL) {
 		if (is_itself(entry->d_name)) continue;
@@ -114,8 +114,8 @@ int is_removed(struct list removal)
 	long long left = number_at(removal, 4);
 	struct list parts = list_of(removal.parts[3]);
 	int at = open(volumes, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (at < 0 || fchdir(at) != 0) return 0;
-	if (!holds_only(name, parts) || is_mounted_in(name) || renameat(at, name, at, gone) != 0) return 0;
+	if (at < 0) return 0;
+	if (!holds_only(at, name, parts) || is_mounted_in(name) || renameat(at, name, at, gone) != 0) return 0;
 	/* Whoever gives up the parent looks for heirs afterwards: one of the two sees the other. */
 	if (!is_as_it_was(text_of(removal, 5), text_of(removal, 6))) return 0;
 	/* The record last: it says what the rest is. */

@@ -46,3 +46,8 @@ export function become(file: string, words: readonly string[], env: NodeJS.Proce
   }
   return 'ENOSYS';
 }
+
+/** A variable of our caller's. What begins like a setting of the runtime has another name where that must not hear of it. */
+export function callersVariable(name: string): string | undefined {
+  return process.env[isBun && name.startsWith('BUN_') ? `CHROOTCTL_CALLERS_${name}` : name];
+}

@@ -87,7 +87,7 @@ describe.each(DRIVERS)('kill -9 on %s', (driver) => {
       if (after.length > before.length)
         expect(await cli.ok('run', 'base', '--', 'cat', '/round')).toBe(`${round}`);
     }
-  }, 120_000);
+  }, 300_000);
 
   test('of an import leaves nothing that gc does not collect', async () => {
     const cli = new Cli({driver});

@@ -33,4 +33,4 @@ test('the store is as it was after each archive, and well', async () => {
     });
     expect(contents(cli.store)).toBe(before);
   }
-}, 180_000);
+}, 300_000);

@@ -40,7 +40,7 @@ describe.each(DRIVERS)('removal on %s', (driver) => {
     await cli.ok('prune');
     expect(await cli.json('images')).toHaveLength(1);
     expect(await cli.ok('doctor')).toBe('all is well');
-  }, 180_000);
+  }, 300_000);
 
   test('a version in use is never removed, and one that is not leaves its space', async () => {
     const cli = new Cli({driver});

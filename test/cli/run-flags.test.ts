@@ -28,6 +28,7 @@ describe('the flags of run', () => {
     [[], 'hostname', hostname()],
     [['-e', 'A=1', '-e', 'B=x=y z'], 'echo "$A,$B"', '1,x=y z'],
     [['-e', 'CALLER', '-e', 'MISSING'], 'echo "$CALLER${MISSING-unset}"', 'fromunset'],
+    [['-e', 'BUN_CALLER'], 'echo "$BUN_CALLER"', 'from'],
     [[], 'echo "${CALLER-clean}"', 'clean'],
     [['--read-only'], 'touch /x 2>/dev/null || echo refused', 'refused'],
     [['--network', 'none'], 'ls /sys/class/net', 'lo'],
@@ -39,7 +40,7 @@ describe('the flags of run', () => {
     [['--profile', 'buildd'], 'echo $LC_ALL; ls /sys/class/net', 'C.UTF-8\nlo'],
     [['--profile', 'buildd', '--network', 'host', '-e', 'LC_ALL=C'], 'echo $LC_ALL', 'C'],
   ])('%j: %s', async (flags, script, printed) => {
-    const {code, stdout, stderr} = await run(flags, script, {env: {CALLER: 'from'}});
+    const {code, stdout, stderr} = await run(flags, script, {env: {CALLER: 'from', BUN_CALLER: 'from'}});
     expect([code, stdout.trimEnd(), stderr]).toEqual([0, printed, '']);
   });
 

@@ -129,6 +129,18 @@ describe('what is in its way at the end', () => {
     expect(readFileSync(note, 'utf8')).toBe('text');
   });
 
+  test('more than it deletes, in a store that is named from where the call is', async () => {
+    const {cli} = await ready();
+    const words = ['run', '--root', 'store', 'base', '--', 'sh', '-c', 'echo ready; cat >/dev/null'];
+    const child = cli.start(words, {env: {CHROOTCTL_ROOT: ''}, cwd: join(cli.store, '..')});
+    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    const many = join(cloneIn(cli), 'fs/many');
+    mkdirSync(many);
+    for (let file = 0; file < 10_100; file++) writeFileSync(join(many, String(file)), '');
+    expect(await endOf(child)).toEqual({code: 0, stdout: '', stderr: ''});
+    expect(await cli.ok('doctor')).toBe('all is well');
+  });
+
   test('a parent whose record is another than it was', async () => {
     const {cli, before} = await ready();
     const child = await waiting(cli);
@@ -186,7 +198,8 @@ test('whenever it is killed, gc leaves nothing of it', async () => {
     }
   }
   // The program, the supervisor; two files, those that every run has, and directories; the record.
-  expect(calls).toMatchObject({execve: 2, signalfd4: 1, flock: 1, clone: 1, renameat: 1, unlink: 1});
+  expect(calls).toMatchObject({execve: 2, signalfd4: 1, flock: 1, renameat: 1, unlink: 1});
+  expect(calls['clone']).toBeGreaterThan(0);
   expect(calls['unlinkat']).toBeGreaterThan(8);
   expect(await cli.ok('doctor')).toBe('all is well');
   expect(existsSync(join(cli.store, 'sessions'))).toBe(true);

@@ -439,7 +439,7 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       } finally {
         rmSync(model, {recursive: true});
       }
-    }, 180_000);
+    }, 300_000);
 
     test('volumes can be removed in any order, and heirs keep working', async () => {
       const all = permutations(['a', 'b', 'c', 'd']);
@@ -520,7 +520,7 @@ export function driverContract({name, make, chain, opaque = false, slow = false,
       expect(await ids()).toEqual(['base']);
       expect(await driver.check({fix: true})).toEqual([]);
       expect(remains()).toEqual(['base']);
-    }, 120_000);
+    }, 300_000);
 
     test('what is asked of a volume that is not there, or not so, is refused by name', async () => {
       await expect(driver.create('a', {parent: 'absent'})).rejects.toMatchObject({code: 'NOT_FOUND'});

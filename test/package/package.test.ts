@@ -34,11 +34,11 @@ beforeAll(async () => {
   newer = await buildDeb(ownArchitecture(), place, {compression: 'none', version: '99.0.0-rc.1'});
   content = join(place, 'content');
   execFileSync('dpkg-deb', ['-x', deb, content]);
-}, 120_000);
+}, 300_000);
 // One file system: were something still mounted below, it must not be deleted through.
 afterAll(() => {
   execFileSync('rm', ['-rf', '--one-file-system', place]);
-}, 60_000);
+}, 300_000);
 
 function chrootctlOf(tree: string, words: readonly string[]): string {
   return execFileSync(join(tree, 'chrootctl'), words, {encoding: 'utf8'});
@@ -151,6 +151,30 @@ test('what is meant for other programs of its runtime does not reach it, and it 
   }
   expect(readdirSync(directory).sort()).toEqual([...Object.keys(files), 'home', 'store'].sort());
   expect(readdirSync(home)).toEqual([]);
+});
+
+test('where its runtime could not come up, that is said in a line', () => {
+  const file = join(content, 'usr/lib/chrootctl/chrootctl');
+  const ways = {
+    'umount --lazy /proc': /^chrootctl: \/proc is needed, and not mounted here: mount -t proc proc \/proc\n$/,
+    'ulimit -v 1000000':
+      /^chrootctl: too little memory may be addressed here: raise the limit \(ulimit -v unlimited\)\n$/,
+    'ulimit -n 12': /^chrootctl: too few files may be open here: raise the limit \(ulimit -n 1024\)\n$/,
+  };
+  for (const [way, expected] of Object.entries(ways)) {
+    for (const [word, code] of Object.entries({run: 125, exec: 125, images: 1, '--version': 1})) {
+      const script = `${way} && exec "$0" "$@"`;
+      const words = ['--mount', '--propagation', 'private', 'sh', '-c', script, file, word];
+      const {status, stdout, stderr} = spawnSync('unshare', words, {encoding: 'utf8'});
+      expect({way, word, status, stdout, stderr}).toEqual({
+        way,
+        word,
+        status: code,
+        stdout: '',
+        stderr: expect.stringMatching(expected),
+      });
+    }
+  }
 });
 
 test('licences of the runtime and of every bundled package are in it', () => {
@@ -306,4 +330,4 @@ test('the npm package is installed globally without fetching or building anythin
   expect(readFileSync(join(home, 'THIRD-PARTY-LICENSES.md'), 'utf8')).toContain('## @oclif/core ');
   expect(readFileSync(join(home, 'dist/types/src/index.d.ts'), 'utf8')).toContain('Store');
   rmSync(prefix, {recursive: true});
-}, 120_000);
+}, 300_000);

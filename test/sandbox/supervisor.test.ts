@@ -86,7 +86,7 @@ test('whatever it is told, it reads nothing but that', () => {
     {numRuns: 400},
   );
   expect(tell(sized(Buffer.alloc(0)))).toEqual(SENSELESS);
-}, 120_000);
+}, 300_000);
 
 /** The same for one that succeeds: in a mount namespace of its own, and nothing that it could mount, run or remove. */
 function tellByEnvironment(input: Buffer): {status: number | null; stderr: string} {
@@ -142,7 +142,7 @@ test('whatever it is told by its environment, it reads nothing but that', () => 
     }),
     {numRuns: 400},
   );
-}, 120_000);
+}, 300_000);
 
 test('it is in the build, static, and what starts a command', async () => {
   const built = join(INSTALLED, 'native', `supervisor-${process.arch}`);

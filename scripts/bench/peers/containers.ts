@@ -1,50 +1,76 @@
 /** docker and podman, which have nearly the whole command line in common, each with storage of its own. */
-import {existsSync, readdirSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {call, startDaemon} from '../harness/processes.ts';
 import type {Command, Ground} from '../harness/section.ts';
 import type {ImageKeeper, Peer} from './peer.ts';
 
-/** A dockerd of our own, beside which another may run. */
-export const docker: Peer<ImageKeeper> = {
-  name: 'docker',
-  packages: ['docker.io'],
-  makeReady: (ground) => {
-    const {directory, runtime} = ground;
-    removeNewAtEnd(ground, ['/etc/docker/key.json', '/run/docker', '/run/containerd']);
-    removeNewAtEnd(ground, cgroupPlaces('docker'));
-    const host = ['-H', `unix://${join(runtime, 'docker.sock')}`];
-    const client = ['/usr/bin/docker', ...host];
-    const daemon = [
-      ...['/usr/sbin/dockerd', ...host, '-p', join(runtime, 'docker.pid')],
-      ...['--data-root', join(directory, 'docker'), '--exec-root', join(runtime, 'docker')],
-      ...['--storage-driver', 'overlay2', '--containerd-namespace', 'chrootctl-bench'],
-      // The host's network is used, and left as it is.
-      ...['--bridge=none', '--iptables=false', '--ip-forward=false', '--ip-masq=false'],
-    ];
-    startDaemon(ground, daemon, join(runtime, 'dockerd.log'), {words: [...client, 'version']});
-    return imageKeeper(ground, client);
-  },
-};
+export const docker = dockerWith('runc');
+/** With the runtime that is written in C. */
+export const dockerWithCrun = dockerWith('crun');
 
-export const podman: Peer<ImageKeeper> = {
-  name: 'podman',
-  // crun, the other runtime, refuses where cgroups of both versions are mounted.
-  packages: ['podman', 'runc'],
-  makeReady: (ground) => {
-    const {directory, runtime, atEnd} = ground;
-    removeNewAtEnd(ground, ['/etc/cni/net.d/cni.lock', '/run/runc', ...cgroupPlaces('libpod_parent')]);
-    const client = [
-      ...['/usr/bin/podman', '--root', join(directory, 'podman'), '--runroot', join(runtime, 'podman')],
-      ...['--tmpdir', join(runtime, 'libpod'), '--storage-driver', 'overlay'],
-      ...['--runtime', 'runc', '--cgroup-manager', 'cgroupfs', '--events-backend', 'file'],
-    ];
-    atEnd(() => void call({words: [...client, 'rm', '--force', '--all']}));
-    // Its own limits are above what some hosts allow.
-    const options = ['--ulimit', 'nofile=1024:4096', '--ulimit', 'nproc=1024:1024'];
-    return imageKeeper(ground, client, options);
-  },
-};
+/** A dockerd of our own, beside which another may run. */
+function dockerWith(program: 'runc' | 'crun'): Peer<ImageKeeper> {
+  return {
+    name: program === 'runc' ? 'docker' : `docker with ${program}`,
+    packages: ['docker.io', ...(program === 'runc' ? [] : [program])],
+    makeReady: (ground) => dockerReady(ground, program),
+  };
+}
+
+function dockerReady(ground: Ground, program: string): ImageKeeper {
+  const {directory, runtime} = inPlaceOf(ground, program);
+  removeNewAtEnd(ground, ['/etc/docker/key.json', '/run/docker', '/run/containerd']);
+  removeNewAtEnd(ground, cgroupPlaces('docker'));
+  const host = ['-H', `unix://${join(runtime, 'docker.sock')}`];
+  const client = ['/usr/bin/docker', ...host];
+  const daemon = [
+    ...['/usr/sbin/dockerd', ...host, '-p', join(runtime, 'docker.pid')],
+    ...['--data-root', join(directory, 'docker'), '--exec-root', join(runtime, 'docker')],
+    ...['--storage-driver', 'overlay2', '--containerd-namespace', 'chrootctl-bench'],
+    // The host's network is used, and left as it is.
+    ...['--bridge=none', '--iptables=false', '--ip-forward=false', '--ip-masq=false'],
+  ];
+  const runtimes = program === 'runc' ? [] : ['--add-runtime', `${program}=/usr/bin/${program}`];
+  startDaemon(ground, [...daemon, ...runtimes], join(runtime, 'dockerd.log'), {
+    words: [...client, 'version'],
+  });
+  return imageKeeper(ground, client, runtimes.length === 0 ? [] : ['--runtime', program]);
+}
+
+/** Places of its own for each of several daemons. */
+function inPlaceOf({directory, runtime}: Ground, name: string): {directory: string; runtime: string} {
+  const places = {directory: join(directory, name), runtime: join(runtime, name)};
+  for (const path of Object.values(places)) mkdirSync(path, {recursive: true});
+  return places;
+}
+
+export const podman = podmanWith('runc');
+/** It refuses where cgroups of both versions are mounted. */
+export const podmanWithCrun = podmanWith('crun');
+
+function podmanWith(program: 'runc' | 'crun'): Peer<ImageKeeper> {
+  return {
+    name: program === 'runc' ? 'podman' : `podman with ${program}`,
+    packages: ['podman', program],
+    makeReady: (ground) => podmanReady(ground, program),
+  };
+}
+
+function podmanReady(ground: Ground, program: string): ImageKeeper {
+  const {atEnd} = ground;
+  const {directory, runtime} = inPlaceOf(ground, `podman-${program}`);
+  removeNewAtEnd(ground, ['/etc/cni/net.d/cni.lock', '/run/runc', ...cgroupPlaces('libpod_parent')]);
+  const client = [
+    ...['/usr/bin/podman', '--root', join(directory, 'podman'), '--runroot', join(runtime, 'podman')],
+    ...['--tmpdir', join(runtime, 'libpod'), '--storage-driver', 'overlay'],
+    ...['--runtime', program, '--cgroup-manager', 'cgroupfs', '--events-backend', 'file'],
+  ];
+  atEnd(() => void call({words: [...client, 'rm', '--force', '--all']}));
+  // Its own limits are above what some hosts allow.
+  const options = ['--ulimit', 'nofile=1024:4096', '--ulimit', 'nproc=1024:1024'];
+  return imageKeeper(ground, client, options);
+}
 
 /** `client` is the program with what every call needs, `options` are what every container needs. */
 function imageKeeper(

@@ -25,3 +25,17 @@ export const bubblewrap = runner('bubblewrap alone', ['bubblewrap'], (tree) => [
   ...['bwrap', '--bind', tree, '/', '--proc', '/proc', '--dev', '/dev'],
   ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--die-with-parent'],
 ]);
+
+/** What sbuild does in its mode `unshare`: the tar is unpacked, the command runs in it, and it is removed. */
+export const unpacked: Peer = {
+  name: 'unpack, run, remove (as sbuild: unshare)',
+  packages: [],
+  makeReady: ({directory, rootTar}) => ({
+    run: (...words) => {
+      const script = `
+        mkdir "$0" && tar -C "$0" --numeric-owner --xattrs -xpf "$1" && tree=$0 && shift &&
+        unshare --mount --pid --fork --ipc --uts chroot "$tree" "$@" && rm -rf "$tree"`;
+      return {words: ['sh', '-c', script, join(directory, 'unpacked'), rootTar, ...words]};
+    },
+  }),
+};

@@ -9,6 +9,8 @@ import {chrootctlOn} from '../harness/programs.ts';
 import type {SectionMaker} from '../harness/section.ts';
 
 const AT_ONCE = 64;
+/** MB. */
+const MOST = 200;
 
 /** What many runs have together that wait for something. */
 export const memory: SectionMaker = async ({directory, atEnd}) => {
@@ -35,7 +37,8 @@ export const memory: SectionMaker = async ({directory, atEnd}) => {
       title: 'Memory',
       about:
         `${AT_ONCE} runs whose commands wait are ${processes.length} processes, which take ${megabytes.toFixed(0)} MB ` +
-        'together (proportional set size: what several share is divided among them).',
+        `together (proportional set size: what several share is divided among them); promised: at most ${MOST}: ` +
+        `${megabytes <= MOST ? 'holds' : '**does not hold**'}.`,
       rounds: 0,
       cases: [],
       comparisons: [],

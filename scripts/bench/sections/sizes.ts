@@ -103,7 +103,7 @@ export const listing = comparing({
   unit: 'versions',
   fill: (store, size) => stores.addEarlierVersions(store, 'base', size - 1),
   casesOf: (chrootctl) => ({images: {command: () => chrootctl('images', '--json')}}),
-  promised: {images: {milliseconds: 1_000}},
+  promised: {images: {milliseconds: 60}},
 });
 
 function comparing({title, about, sizes, unit, fill, casesOf, promised, each}: Sizes): SectionMaker {

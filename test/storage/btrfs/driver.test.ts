@@ -359,7 +359,7 @@ test('a full disk fails a commit and changes nothing; afterwards it goes on', as
   await driver.create('next', {parent: 'base'});
   await driver.freeze('next');
   expect(await driver.check()).toEqual([]);
-}, 120_000);
+}, 300_000);
 
 describe('usage', () => {
   const MEGABYTE = 1 << 20;

@@ -100,7 +100,7 @@ describe('merged layers', () => {
       }),
       {numRuns: 25},
     );
-  }, 120_000);
+  }, 300_000);
 
   test('any part of any stack, merged, shows exactly the same, times, links and attributes too', async () => {
     let round = 0;
@@ -121,7 +121,7 @@ describe('merged layers', () => {
       }),
       {numRuns: 15},
     );
-  }, 120_000);
+  }, 300_000);
 
   test('what a layer hides stays hidden when it is merged with others above layers that still have it', async () => {
     const driver = new OverlayDriver(volumes);

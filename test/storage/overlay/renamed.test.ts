@@ -90,7 +90,7 @@ test('any renames among any changes: what is frozen, and what is copied meanwhil
     }),
     {numRuns: 8},
   );
-}, 180_000);
+}, 300_000);
 
 test('a layer is made anew only when a directory was renamed', async () => {
   await renamed();

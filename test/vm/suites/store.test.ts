@@ -79,7 +79,7 @@ test('all records are made anew from the pool after they were lost', async () =>
   expect(await cli.ok('run', 'team/base:^1', '--', 'ls', '/one')).toBe('/one');
   // And life goes on.
   await cli.ok('update', 'team/base', '--', 'touch', '/three');
-}, 120_000);
+}, 300_000);
 
 test('one lost file is made anew, and what is there is left alone', async () => {
   const cli = await filledStore();
@@ -91,7 +91,7 @@ test('one lost file is made anew, and what is there is left alone', async () => 
   const {code, stderr} = await cli.call(['doctor', '--rebuild']);
   expect([code, stderr.trim().split('\n').length]).toEqual([0, 2]);
   expect(await everything(cli)).toEqual(before);
-}, 120_000);
+}, 300_000);
 
 test('records that are older than the pool are noticed before anything is built on them or collected', async () => {
   const cli = new Cli({driver: 'zfs'});
@@ -111,7 +111,7 @@ test('records that are older than the pool are noticed before anything is built 
   await cli.call(['session', 'rm', '--force', ...(await cli.json<{id: string}[]>('ps')).map(({id}) => id)]);
   await cli.ok('doctor', '--rebuild');
   expect(await everything(cli)).toEqual(before);
-}, 120_000);
+}, 300_000);
 
 test('a pool that is exported and imported again brings its store along', async () => {
   const cli = await filledStore();
@@ -127,7 +127,7 @@ test('a pool that is exported and imported again brings its store along', async 
   await cli.ok('gc'); // The run that failed could not look whether it had left something.
   expect(await everything(cli)).toEqual(before);
   expect(await cli.ok('doctor')).toBe('all is well');
-}, 120_000);
+}, 300_000);
 
 test('a session that was kept is there again after its record was lost', async () => {
   const cli = new Cli({driver: 'zfs'});
@@ -140,7 +140,7 @@ test('a session that was kept is there again after its record was lost', async (
   const [session] = await cli.json<{id: string; image: string}[]>('ps');
   expect(session).toMatchObject({id: expect.stringMatching(/^recovered-/) as unknown, image: 'base'});
   expect(await cli.ok('exec', session?.id ?? '', '--', 'ls', '/mine')).toBe('/mine');
-}, 120_000);
+}, 300_000);
 
 test('init says what it found, and info why', async () => {
   const cli = new Cli({driver: 'zfs'});
@@ -183,7 +183,7 @@ test('ps tells what a session has written', async () => {
   await cli.ok('commit', 'work');
   await cli.ok('session', 'end', 'work');
   expect(await cli.ok('doctor')).toBe('all is well');
-}, 120_000);
+}, 300_000);
 
 test('a user is told what zfs allow would have to grant, and that root is needed all the same', () => {
   const cli = new Cli({driver: 'zfs'});

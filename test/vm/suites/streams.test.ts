@@ -129,7 +129,7 @@ describe('a version comes to another pool', () => {
     await there.ok('rm', '--force', 'team/base');
     expect(await there.ok('run', 'team/other', '--', 'ls', '/one', '/five')).toBe('/five\n/one');
     expect(await there.ok('doctor')).toBe('all is well');
-  }, 120_000);
+  }, 300_000);
 
   test('by zfs-send and zfs-receive alone, on either side', async () => {
     await here.ok('export', 'base', file('base.zfs.zst'), '--format', 'zfs');
@@ -150,7 +150,7 @@ describe('a version comes to another pool', () => {
       code: 7,
       stderr: expect.stringMatching(/2 snapshots/) as unknown,
     });
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('an import that breaks off', () => {
@@ -217,7 +217,7 @@ describe('an import that breaks off', () => {
     // What is done cannot be gone on with.
     const late = await there.call(['import', file('rest.zfs'), 'base:2']);
     expect([late.code, late.stderr]).toEqual([3, expect.stringContaining('nothing here')]);
-  }, 120_000);
+  }, 300_000);
 
   test('by Ctrl-C says how to go on; begun anew it forgets what it had; it can be given up', async () => {
     const child = there.start(['import', '-', 'base']);
@@ -242,7 +242,7 @@ describe('an import that breaks off', () => {
     await there.ok('import', whole, 'base');
     expect(await sums(there, 'base', 'large')).toBe(await sums(here, 'base', 'large'));
     expect(incoming()).toEqual([]);
-  }, 120_000);
+  }, 300_000);
 
   function tokenIn(text: string): string {
     return /--resume (\S+) - \| chrootctl import - /.exec(text)?.[1] ?? 'no token';
@@ -304,4 +304,4 @@ test('what cannot be done is refused in words, and leaves nothing', async () => 
     2,
     expect.stringContaining('--format tar'),
   ]);
-}, 120_000);
+}, 300_000);
