@@ -116,7 +116,7 @@ const PROGRAMS = [
   ['directory', 'du', ['ps', '--size']],
   ['overlay', 'cp', ['commit', 'busy', 'other']],
   ['overlay', 'getfattr', ['session', 'end', 'work', '--commit']],
-  ['btrfs', 'btrfs', ['run', 'base', '--', 'true']],
+  ['btrfs', 'btrfs', ['run', '--clone', 'native', 'base', '--', 'true']],
   ['btrfs', 'btrfs', ['commit', 'busy', 'other']],
 ] as const;
 
