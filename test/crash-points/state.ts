@@ -69,7 +69,8 @@ function below(directory: string, path: string): string[] {
   return readdirSync(join(directory, path), {withFileTypes: true}).flatMap((entry) => {
     const child = join(path, entry.name);
     const name = nameOfPath(child);
-    if (/^store\/(?:locks\/|volumes\/\.lock$)/.test(child)) return []; // Lock files stay.
+    // Lock files stay, and what has been found out about the kernel.
+    if (/^store\/(?:locks\/|volumes\/\.(?:lock|overlay)$)/.test(child)) return [];
     const isRoot = /^store\/(?:volumes\/[^/]+\/\w+|mnt\/[^/]+)$/.test(child);
     return [name, ...(entry.isDirectory() && !isRoot ? below(directory, child) : [])];
   });
