@@ -41,7 +41,20 @@ export async function remainingFiles(root: string): Promise<string[]> {
       .map((id) => `mnt/${id}`),
     ...find(root, '-name', '*.tmp', '-o', '-name', '*.removing', '-o', '-name', '*.damaged'),
     ...(versions.length === 0 && sessions.length === 0
-      ? find(store.layout.volumes, '-mindepth', '1', '-not', '-name', '.lock', '-not', '-name', '.losses*')
+      ? find(
+          store.layout.volumes,
+          '-mindepth',
+          '1',
+          '-not',
+          '-name',
+          '.lock',
+          '-not',
+          '-name',
+          '.losses*',
+          '-not',
+          '-name',
+          '.overlay*',
+        )
       : []),
     ...(versions.length === 0 ? readdirSync(store.layout.images).map((name) => `images/${name}`) : []),
   ];
