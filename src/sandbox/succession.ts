@@ -83,6 +83,7 @@ export async function beSucceededBy(
   // What comes from here on ends us: nobody would hear of it.
   stopWatching();
   become(supervisor, shown, env);
+  // Refused: somebody has to wait for the command in the ordinary way.
   watchForInterruption();
 }
 

@@ -35,16 +35,15 @@ export function canBecome(): boolean {
 }
 
 /**
- * Becomes another program, with nothing open but the standard streams. Gives why not, where the kernel refuses and the
- * runtime can tell; an older Node ends then.
+ * Becomes another program, with nothing open but the standard streams. Comes back where the kernel refuses it, and the
+ * runtime survives that: an older Node ends then.
  */
-export function become(file: string, words: readonly string[], env: NodeJS.ProcessEnv): string {
+export function become(file: string, words: readonly string[], env: NodeJS.ProcessEnv): void {
   try {
     process.execve?.(file, words, env);
   } catch (error) {
-    return errnoOf(error) ?? String(error);
+    if (errnoOf(error) === undefined) throw error;
   }
-  return 'ENOSYS';
 }
 
 /** A variable of our caller's. What begins like a setting of the runtime has another name where that must not hear of it. */
