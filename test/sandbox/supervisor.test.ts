@@ -47,6 +47,12 @@ function tell(input: Buffer): {status: number | null; stderr: string} {
 const NOTHING = {status: 1, stderr: ''};
 const SENSELESS = {status: 1, stderr: 'chrootctl: it was told what it cannot read\n'};
 
+/** Some bytes of it, and what they become. */
+function changesIn(whole: Buffer): fc.Arbitrary<[at: number, byte: number][]> {
+  const byte = fc.oneof(fc.constantFrom(0, 1, 4, 127, 255), fc.nat(255));
+  return fc.array(fc.tuple(fc.nat(whole.length - 1), byte), {minLength: 1, maxLength: 8});
+}
+
 test('what is meant for the child of another process is not done', () => {
   expect(tell(outerInput(OUTER, 7))).toEqual(NOTHING);
 });
@@ -58,18 +64,13 @@ test('whatever it is told, it reads nothing but that', () => {
     length.writeUInt32LE(bytes.length);
     return Buffer.concat([length, bytes]);
   };
-  const changed = fc
-    .array(fc.tuple(fc.nat(whole.length - 1), fc.oneof(fc.constantFrom(0, 1, 4, 127, 255), fc.nat(255))), {
-      minLength: 1,
-      maxLength: 8,
-    })
-    .map((changes) => {
-      const result = Buffer.from(whole);
-      for (const [at, byte] of changes) result[at] = byte;
-      // The parent stays nobody's.
-      whole.copy(result, 8, 8, 17);
-      return result;
-    });
+  const changed = changesIn(whole).map((changes) => {
+    const result = Buffer.from(whole);
+    for (const [at, byte] of changes) result[at] = byte;
+    // The parent stays nobody's.
+    whole.copy(result, 8, 8, 17);
+    return result;
+  });
   const cut = fc.nat(whole.length).map((length) => whole.subarray(0, length));
   const random = fc.uint8Array({maxLength: 300}).map(sized);
   const lists = fc
@@ -119,17 +120,12 @@ test('whatever it is told by its environment, it reads nothing but that', () => 
   expect(tellByEnvironment(whole)).toEqual(senseless);
   const random = fc.uint8Array({maxLength: 300}).map((bytes) => Buffer.from(bytes));
   const cut = fc.nat(whole.length - 1).map((length) => whole.subarray(0, length));
-  const changed = fc
-    .array(fc.tuple(fc.nat(whole.length - 1), fc.oneof(fc.constantFrom(0, 1, 4, 127, 255), fc.nat(255))), {
-      minLength: 1,
-      maxLength: 8,
-    })
-    .map((changes) => {
-      const result = Buffer.from(whole);
-      for (const [place, byte] of changes) result[place] = byte;
-      whole.copy(result, spaces, spaces, spaces + 9);
-      return result;
-    });
+  const changed = changesIn(whole).map((changes) => {
+    const result = Buffer.from(whole);
+    for (const [place, byte] of changes) result[place] = byte;
+    whole.copy(result, spaces, spaces, spaces + 9);
+    return result;
+  });
   fc.assert(
     fc.property(fc.oneof(changed, cut, random), (input) => {
       const {status, stderr} = tellByEnvironment(input);
