@@ -29,6 +29,7 @@ export type HelperOptions = Options & {
 
 export interface Finished {
   code: number;
+  /** Without the last newline, as is `stderr`. */
   stdout: string;
   stderr: string;
 }
@@ -123,10 +124,11 @@ export async function attempt(
   args: readonly string[],
   {diesWithUs = false, isEndable = false, ...options}: HelperOptions = {},
 ): Promise<Finished> {
-  // Loaded at the first need: the path of `run` starts no helper program.
-  const {execa} = await import('execa');
   const [program, ...words] = diesWithUs ? dyingWithUs(file, args) : [file, ...args];
   const signal = isEndable ? endable() : undefined;
+  if (isPlain(options)) return captured([program, ...words], {...options, called: file, signal});
+  // Loaded at the first need, which takes longer than most programs.
+  const {execa} = await import('execa');
   const started = execa(program, words, {
     stdin: 'ignore',
     ...options,
@@ -143,6 +145,61 @@ export async function attempt(
     code: result.exitCode ?? codeOf(result.signal),
     stdout: typeof result.stdout === 'string' ? result.stdout : '',
     stderr: typeof result.stderr === 'string' ? result.stderr : '',
+  };
+}
+
+/** What most programs are called with, and what it takes to call them so. */
+interface Plain {
+  cwd?: string;
+  env?: Readonly<Record<string, string>>;
+  input?: string | Buffer;
+  /** Of what it prints. */
+  encoding?: 'utf8' | 'latin1';
+}
+
+function isPlain(options: Options): options is Plain {
+  return Object.keys(options).every((name) => ['cwd', 'env', 'input', 'encoding'].includes(name));
+}
+
+/** @param called by what name, where it is another program that starts it */
+function captured(
+  [file = '', ...args]: readonly string[],
+  {
+    called,
+    cwd,
+    env,
+    input,
+    encoding = 'utf8',
+    signal,
+  }: Plain & {called: string; signal: AbortSignal | undefined},
+): Promise<Finished> {
+  const child = start(file, args, {
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    ...(cwd === undefined ? {} : {cwd}),
+    ...(env === undefined ? {} : {env}),
+    detached: signal !== undefined,
+  });
+  const [stdout, stderr] = [child.stdout, child.stderr].map(allOf(encoding));
+  // One that fails early closes its end (EPIPE); it says why on its standard error.
+  child.stdin?.on('error', () => undefined).end(input);
+  const ended = new Promise<Finished>((resolve, reject) => {
+    child.once('error', (error) => reject(notStarted(called, error)));
+    child.once('close', (code, killedBy) => {
+      resolve({
+        code: code ?? codeOf(killedBy ?? undefined),
+        stdout: stdout?.() ?? '',
+        stderr: stderr?.() ?? '',
+      });
+    });
+  });
+  return stoppable(ended, signal, () => killGroup(child.pid));
+}
+
+function allOf(encoding: 'utf8' | 'latin1'): (stream: Readable | null) => () => string {
+  return (stream) => {
+    const parts: string[] = [];
+    stream?.setEncoding(encoding).on('data', (text: string) => parts.push(text));
+    return () => parts.join('').replace(/\n$/, '');
   };
 }
 

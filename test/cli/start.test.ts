@@ -40,6 +40,21 @@ describe('what a start loads', () => {
     expect(loaded.builtins.filter((name) => /crypto|readline|\btls|http|zlib/.test(name))).toEqual([]);
   });
 
+  test.each([
+    ['run --commit', ['run', '--commit', '--quiet', 'base', '--', 'touch', '/new']],
+    ['session begin', ['session', 'begin', 'base', '--name', 'work']],
+    ['commit', ['commit', 'work']],
+    ['session end', ['session', 'end', '--quiet', 'work']],
+    ['diff', ['diff', 'work']],
+  ])('%s loads no library that starts programs', async (name, words) => {
+    const cli = new Cli({driver: 'overlay'});
+    await cli.importRoot();
+    if (name !== 'session begin') await cli.ok('session', 'begin', 'base', '--name', 'work');
+    if (name !== 'session begin') await cli.ok('exec', 'work', '--', 'touch', '/new');
+    const {files} = await loadedBy(cli, words);
+    expect(files.filter((file) => /execa|framework/.test(file))).toEqual([]);
+  });
+
   test('a version range and yaml load their package, and nothing else more', async () => {
     const cli = new Cli();
     await cli.importRoot('base:1.2.0');

@@ -79,14 +79,21 @@ async function look(paths: readonly BytePath[], options: readonly string[]): Pro
 
 async function blocksFor(paths: readonly BytePath[], options: readonly string[]): Promise<Block[]> {
   if (paths.length === 0) return [];
-  const words = ['--null', 'getfattr', '--no-dereference', '--absolute-names', ...options, '--'];
-  const dump = await run('xargs', words, {
-    ...input(paths),
-    encoding: 'latin1',
-    maxBuffer: Infinity,
-    isEndable: true,
-  });
+  const words = ['getfattr', '--no-dereference', '--absolute-names', ...options, '--'];
+  const how = {encoding: 'latin1', isEndable: true} as const;
+  const dump = areWords(paths)
+    ? await run('getfattr', [...words.slice(1), ...paths], how)
+    : await run('xargs', ['--null', ...words], {...input(paths), ...how});
   return blocksOf(dump);
+}
+
+/** Bytes that a program can be given as its words, all together. */
+const MOST_IN_WORDS = 64 * 1024;
+
+/** Whether these paths can be given as words: what is not ASCII would come out as other bytes. */
+function areWords(paths: readonly BytePath[]): boolean {
+  const size = paths.reduce((sum, path) => sum + path.length + 9, 0);
+  return size <= MOST_IN_WORDS && paths.every((path) => /^[\0-\x7f]*$/.test(path));
 }
 
 function isContent(line: string): boolean {
@@ -97,7 +104,7 @@ function isContent(line: string): boolean {
 export async function copyAttributes(from: string, to: string): Promise<void> {
   const attributes = (await readAttributes([bytePath(from)])).get(bytePath(from)) ?? [];
   const dump = ['# file: .', ...attributes, ''].join('\n');
-  await run('setfattr', ['--restore=-'], {stdin: 'pipe', input: Buffer.from(dump, 'latin1'), cwd: to});
+  await run('setfattr', ['--restore=-'], {input: Buffer.from(dump, 'latin1'), cwd: to});
 }
 
 const MARKS = ['--dump', '--encoding=hex', `--match=^(${OPAQUE}|${REDIRECT})$`.replaceAll('.', '\\.')];
@@ -152,8 +159,8 @@ export async function makeOpaque(directories: readonly BytePath[]): Promise<void
 }
 
 /** A list for `xargs --null`. */
-export function input(paths: readonly BytePath[]): {stdin: 'pipe'; input: Buffer} {
-  return {stdin: 'pipe', input: Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1')};
+export function input(paths: readonly BytePath[]): {input: Buffer} {
+  return {input: Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1')};
 }
 
 interface Block {

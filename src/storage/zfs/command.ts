@@ -3,7 +3,7 @@
  * 2.1 to 2.4), since its exit code is 1 for all of them.
  */
 import {ChrootctlError, type ErrorCode} from '../../errors.ts';
-import {notStarted, start} from '../../system/programs.ts';
+import {attempt} from '../../system/programs.ts';
 import {moreRights} from '../../system/rights.ts';
 
 export interface Answer {
@@ -12,21 +12,10 @@ export interface Answer {
   stderr: string;
 }
 
-/**
- * Runs zfs(8) to its end, whatever that is. Without execa, which takes longer to load than a clone takes to make.
- * @throws ChrootctlError FAILED when it cannot be started
- */
-export function tryZfs(args: readonly string[], input = ''): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const child = start('zfs', args, {stdio: ['pipe', 'pipe', 'pipe']});
-    let [stdout, stderr] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.once('error', (error) => reject(notStarted('zfs', error)));
-    child.once('close', (code) => resolve({ok: code === 0, stdout, stderr}));
-    // A program that fails early closes its end (EPIPE); it says why on its standard error.
-    child.stdin.on('error', () => undefined).end(input);
-  });
+/** Runs zfs(8) to its end, whatever that is. @throws ChrootctlError FAILED when it cannot be started */
+export async function tryZfs(args: readonly string[], input = ''): Promise<Answer> {
+  const {code, stdout, stderr} = await attempt('zfs', args, {input});
+  return {ok: code === 0, stdout, stderr};
 }
 
 /** Runs zfs(8), expecting success; gives its standard output. @throws ChrootctlError */
