@@ -97,7 +97,7 @@ static int written(int file, const char *text, size_t length)
 	while (length > 0) {
 		ssize_t count = write(file, text, length);
 		if (count < 0 && errno == EINTR) continue;
-		if (count < 0) return errno;
+		if (count <= 0) return count < 0 ? errno : EIO;
 		text += count;
 		length -= (size_t)count;
 	}
@@ -109,7 +109,8 @@ static void drain(struct relays *relays, int stream)
 	static char text[CHUNK];
 	ssize_t count = read(relays->ours[stream], text, sizeof text);
 	if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-	if (count > 0) relays->errors[stream] = written(stream, text, (size_t)count);
+	/* It cannot be read where the command has put there what cannot be (splice(2)). */
+	relays->errors[stream] = count < 0 ? errno : written(stream, text, (size_t)count);
 	/* Where that is before its end, the command is told by SIGPIPE. */
 	if (count <= 0 || relays->errors[stream] != 0) close_end(&relays->ours[stream]);
 }

@@ -1,8 +1,9 @@
 /**
  * What comes after a program that has nothing left to do but to wait for a command: the supervisor, which the process
  * becomes, so that its number and its start, by which others know it, stay as they are. It waits, sends signals on, keeps
- * to the time limit, relays standard streams that are files, and removes what the run had (native/supervisor/succeeding.c). Where there is more to do or to say it
- * becomes the program again, which finds here how the command ended.
+ * to the time limit, relays standard streams that are files, and removes what the run had
+ * (native/supervisor/succeeding.c). Where there is more to do or to say it becomes the program again, which finds here how
+ * the command ended.
  */
 import {existsSync} from 'node:fs';
 import {setImmediate} from 'node:timers/promises';

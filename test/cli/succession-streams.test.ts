@@ -158,13 +158,14 @@ test('time is up while the pipe is full, and all that was written before is in t
   const slow = ['-e', 'trace=write', '-e', 'inject=write:delay_enter=200000', '-P', all.output];
   const child = start(all, [
     ...['strace', '-f', '-qq', '-o', '/dev/null', ...slow],
-    ...[BINARY, 'run', '--timeout', '1', 'base', '--', 'sh', '-c'],
-    'trap "exit" TERM; i=0; while :; do echo $i; i=$((i + 1)); done',
+    // It fills the pipe in no time, and is never done.
+    ...[BINARY, 'run', '--timeout', '3', 'base', '--', 'seq', '100000000'],
   ]);
   expect((await outcomeOf(child)).code).toBe(124);
   const lines = readFileSync(all.output, 'utf8').split('\n');
   expect(lines.length).toBeGreaterThan(10_000);
-  expect(lines.slice(0, -2).every((line, index) => line === String(index))).toBe(true);
+  expect(lines.slice(0, -1).every((line, index) => line === String(index + 1))).toBe(true);
+  expect(String(lines.length).startsWith(lines.at(-1) ?? '-')).toBe(true);
   expect(contents(all.cli.store)).toBe(all.before);
 });
 
@@ -204,7 +205,11 @@ test('whenever it is killed, nothing is left running, and gc leaves nothing of i
       expect(INPUT.startsWith(readFileSync(all.output, 'utf8'))).toBe(true);
     }
   }
-  expect(calls).toMatchObject({clone: 1, wait4: expect.any(Number), lseek: expect.any(Number)});
+  expect(calls).toMatchObject({
+    clone: expect.any(Number),
+    wait4: expect.any(Number),
+    lseek: expect.any(Number),
+  });
   // While much is passed on, and at the end of it.
   expect(Math.min(calls['poll'] ?? 0, calls['pread64'] ?? 0)).toBeGreaterThan(5);
   expect(await all.cli.ok('doctor')).toBe('all is well');
