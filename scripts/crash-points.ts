@@ -1,7 +1,8 @@
 // Every command that changes something dies at each of its steps, and what that leaves is mended:
-//   npm run crash-points -- [--driver NAME]... [--command NAME]... [--verbose]
+//   npm run crash-points -- [--driver NAME]... [--command NAME]... [--traced] [--verbose]
 //     --driver   default: overlay, btrfs and directory
 //     --command  as the table names it; default: all
+//     --traced   at its system calls, by strace(1); CHROOTCTL_TEST_PROGRAM names the program
 //     --verbose  the names of the steps too
 // Prints a table: how many deaths were survived of how many. Ends with 1 when one was not.
 import {parseArgs} from 'node:util';
@@ -10,11 +11,13 @@ import {COMMANDS, commandsFor} from '../test/crash-points/commands.ts';
 import {laboratoryFor} from '../test/crash-points/laboratory.ts';
 import {describeStep} from '../test/crash-points/steps.ts';
 import {die, record} from '../test/crash-points/trial.ts';
+import {HOOKED, TRACED} from '../test/crash-points/ways.ts';
 
 const {values} = parseArgs({
   options: {
     driver: {type: 'string', multiple: true, default: ['overlay', 'btrfs', 'directory']},
     command: {type: 'string', multiple: true, default: Object.keys(COMMANDS)},
+    traced: {type: 'boolean', default: false},
     verbose: {type: 'boolean', default: false},
   },
 });
@@ -31,7 +34,7 @@ cleanUp();
 /** For each command, `SURVIVED/DEATHS`. */
 async function deathsOn(driver: string): Promise<Map<string, string>> {
   const cells = new Map<string, string>();
-  const laboratory = laboratoryFor(driver);
+  const laboratory = laboratoryFor(driver, values.traced ? TRACED : HOOKED);
   for (const name of values.command.filter((one) => commandsFor(driver).includes(one))) {
     const specimen = await record(laboratory, name);
     let survived = 0;

@@ -156,14 +156,19 @@ function isPlain({newPrivileges = false, measured = false}: SandboxSpec, termina
  * The directories in which the root can be looked into. A root that shows nothing until it is mounted (a ZFS dataset)
  * is mounted for the look, out of everybody's sight, or what shows the same for now.
  */
-function withLayers(
+async function withLayers(
   root: SandboxRoot,
   work: (layers: readonly string[]) => Promise<Prepared>,
 ): Promise<Prepared> {
   if (!('plan' in root)) return work([root.directory]);
-  return root.plan.layers.length > 0
-    ? work(root.plan.layers)
-    : withMounted(root.plan.look ?? root.plan, (directory) => work([directory]));
+  const {layers, look, held} = root.plan;
+  if (layers.length > 0) return work(layers);
+  if (held === undefined) return withMounted(look ?? root.plan, (directory) => work([directory]));
+  try {
+    return await work([held.directory]);
+  } finally {
+    await held.release();
+  }
 }
 
 interface Ended {

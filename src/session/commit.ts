@@ -12,6 +12,7 @@ import {describeOwner} from '../system/owners.ts';
 import {LostWrites} from '../system/write-back.ts';
 import {explainConflict, isConflict} from './conflict.ts';
 import {discard} from './discard.ts';
+import {holding} from './holding.ts';
 import {continueInClone, isInterrupted, versionsMade} from './interrupted.ts';
 import {kept} from './kept.ts';
 import {withPaused} from './pause.ts';
@@ -39,8 +40,12 @@ export async function commitSession(
       checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
         const isInUse = store.execs.runningIn(id).length > 0 || (await isHeldElsewhere(store, record));
-        if (isInUse || !(await unmounted(store, record))) return commitLive(store, record, publication);
-        return commitIdle(store, record, publication);
+        if (isInUse) return commitLive(store, record, publication);
+        return holding(store, record.volume, async () =>
+          (await unmounted(store, record))
+            ? commitIdle(store, record, publication)
+            : commitLive(store, record, publication),
+        );
       });
     }),
   );
@@ -64,21 +69,23 @@ export async function endSession(
       return changing(store, record, async () => {
         // Before the mount goes, and others go with it.
         const isHeld = publication !== undefined && (await isHeldElsewhere(store, record));
-        await unmountRoot(store, record);
+        const leave = (): Promise<void> => unmountRoot(store, record);
         if (publication === undefined) {
+          await leave();
           const made = isInterrupted(record) ? await versionsMade(store, record) : undefined;
           await end(store, record, [...(made?.keys() ?? [])], () => tell(endOf(id)));
           return undefined;
         }
         if (isHeld) {
+          await leave();
           const {committed, copy} = await publishCopy(store, record, {...publication, tell});
           await end(store, {...record, pending: [copy]}, [copy]);
           return committed;
         }
-        const committed = await publish(store, {
-          ...publication,
-          tell,
-          freeze: (note) => frozen(store, record, note),
+        const committed = await holding(store, record.volume, async () => {
+          await leave();
+          const freeze = (note?: Note): Promise<string> => frozen(store, record, note);
+          return publish(store, {...publication, tell, freeze});
         });
         await end(store, record, [record.volume]);
         return committed;

@@ -107,6 +107,7 @@ async function runEphemeral(store: Store, request: RunRequest, tell: Tell): Prom
   const end = (): Promise<void> =>
     toTheEnd(async () => {
       endWatch?.();
+      await fate.letGo?.();
       if (!fate.isKept) await discard(store, pinned.record, fate.published);
     });
   let result: RunResult;
@@ -124,6 +125,8 @@ interface Fate {
   isKept: boolean;
   /** Volumes that belong to a version now. */
   published: string[];
+  /** Ends what keeps it mounted. */
+  letGo?: (() => Promise<void>) | undefined;
 }
 
 async function runInClone(
@@ -143,6 +146,7 @@ async function runInClone(
       : {}),
     ...limitOf(options),
   });
+  if (commit !== undefined) fate.letGo = await store.driver.hold?.(record.volume);
   const root = {plan: await store.driver.plan(record.volume), mountPoint: store.layout.mounts};
   const ending = await launch(
     sandboxSpec({

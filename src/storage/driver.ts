@@ -61,6 +61,13 @@ export interface StorageDriver {
   withTree<T>(id: string, work: (directory: string) => Promise<T>): Promise<T>;
 
   /**
+   * Keeps an active volume mounted where only this process sees it, until what this gives is called, or the volume is frozen
+   * or removed: `withTree` and whoever looks into the root need not mount it each time, and for its freezing that is not
+   * mounted. For who is going to do several of these, where a mount and its end are costly.
+   */
+  hold?(id: string): Promise<() => Promise<void>>;
+
+  /**
    * Makes an active volume, which must be mounted nowhere, immutable. Costs nothing per file of its parent (except
    * for `overlay`, with those in directories that were renamed).
    * Idempotent. With a ledger, the note is taken in the same transaction.

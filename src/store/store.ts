@@ -136,7 +136,8 @@ function lostFormat(
   {adopt = false}: StoreOptions,
 ): StoreFormat | undefined {
   const isStore = filesIn(layout.images).length > 0 || filesIn(layout.sessions).length > 0;
-  const [driver, other] = driversIn(layout.volumes);
+  // One with datasets keeps there only what is thrown away, and that does not name its dataset.
+  const [driver, other] = driversIn(layout.volumes).filter((name) => name !== WITH_DATASETS);
   if (driver !== undefined && other === undefined) return {format: FORMAT, created: isoTime(), driver};
   if (stored === 'none' && (adopt || (!isStore && driver === undefined))) return undefined;
   throw new ChrootctlError(

@@ -25,10 +25,21 @@ export interface MountPlan {
   contended?: boolean;
   /** What shows the same for now, and costs less to mount: for a look before the root itself is mounted. */
   look?: MountPlan;
+  /** The same, where it is mounted already; whoever has looked lets go of it. */
+  held?: HeldTree;
   /** What is to be mounted before it, and where: a layer of it. */
   below?: {plan: MountPlan; mountPoint: string};
   /** Directories to make first in a file system in memory, which is mounted at the mount point, below this. */
   scratch?: readonly string[];
+}
+
+/** A tree that is mounted where only this process sees it, until it lets go. */
+export interface HeldTree {
+  directory: string;
+  /** The process that has it mounted, in a mount namespace of its own. */
+  pid: number;
+  /** Resolves when nothing is mounted any more; called again, it does nothing. */
+  release: () => Promise<void>;
 }
 
 /**

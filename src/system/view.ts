@@ -5,7 +5,7 @@
  */
 import type {ChildProcess} from 'node:child_process';
 import {realpathSync} from 'node:fs';
-import {mountFunction, type MountPlan} from './mount-plan.ts';
+import {mountFunction, type HeldTree, type MountPlan} from './mount-plan.ts';
 import {ChrootctlError} from '../errors.ts';
 import {lastLine, notStarted, start} from './programs.ts';
 import {directoryOf} from './processes.ts';
@@ -24,6 +24,16 @@ const HOLD = 'mount_plan -t "$1" -o "$2" -- "$3" "$4" && echo && read _ || exit'
  * @throws ChrootctlError FAILED when it cannot be mounted, NOT_PERMITTED when we may not
  */
 export async function withMounted<T>(plan: MountPlan, work: (directory: string) => Promise<T>): Promise<T> {
+  const {directory, release} = await holdMounted(plan);
+  try {
+    return await work(directory);
+  } finally {
+    await release();
+  }
+}
+
+/** The same for who lets go of it by himself. */
+export async function holdMounted(plan: MountPlan): Promise<HeldTree> {
   const mountPoint = realpathSync(plan.workingDirectory);
   // A mount over the root directory of a process is not seen by that process (path_resolution(7)).
   if (mountPoint === '/')
@@ -49,13 +59,18 @@ export async function withMounted<T>(plan: MountPlan, work: (directory: string) 
   const ended = new Promise<void>((resolve) => {
     holder.once('close', () => resolve());
   });
-  try {
-    await ready(holder);
-    return await work(`${directoryOf(holder.pid ?? 0)}/root${mountPoint}`);
-  } finally {
+  const release = async (): Promise<void> => {
     holder.stdin.destroy();
     if (holder.pid !== undefined) await ended;
+  };
+  try {
+    await ready(holder);
+  } catch (error) {
+    await release();
+    throw error;
   }
+  const pid = holder.pid ?? 0;
+  return {directory: `${directoryOf(pid)}/root${mountPoint}`, pid, release};
 }
 
 /**

@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {busyboxRoot} from '../cli/chrootctl.ts';
 import {mountLoop} from '../contract/loop.ts';
 import {temporaryDirectory} from '../temporary.ts';
+import {HOOKED, type Way} from './ways.ts';
 
 export interface Laboratory {
   driver: string;
@@ -11,12 +12,13 @@ export interface Laboratory {
   room: string;
   /** A directory to import. */
   source: string;
+  way: Way;
 }
 
 /** One that goes with the test. */
-export function laboratoryFor(driver: string): Laboratory {
+export function laboratoryFor(driver: string, way: Way = HOOKED): Laboratory {
   const directory = temporaryDirectory();
   const source = busyboxRoot();
   writeFileSync(join(source, 'state'), '1\n');
-  return {driver, source, room: driver === 'btrfs' ? mountLoop('btrfs', directory) : directory};
+  return {driver, source, way, room: driver === 'btrfs' ? mountLoop('btrfs', directory) : directory};
 }

@@ -8,6 +8,8 @@ const HOOK = join(import.meta.dirname, 'hook.cjs');
 export interface Step {
   name: string;
   occurrence: number;
+  /** The system call that it is: the `count`th of this name, from 1. Where it was seen as one. */
+  call?: {name: string; count: number};
 }
 
 /** Variables for a chrootctl that writes the names of its steps on paths below `directory` to `file`. */
@@ -26,16 +28,19 @@ export function dyingAt(directory: string, {name, occurrence}: Step): Record<str
 
 /** Reads what was recorded, and removes it. */
 export function recorded(file: string): Step[] {
-  const counts = new Map<string, number>();
-  const steps = readFileSync(file, 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((name) => {
-      const occurrence = (counts.get(name) ?? 0) + 1;
-      counts.set(name, occurrence);
-      return {name, occurrence};
-    });
+  const names = readFileSync(file, 'utf8').trimEnd().split('\n');
   rmSync(file);
+  return numbered(names.map((name) => ({name})));
+}
+
+/** The steps in the order in which they came, each with its number among those of its name. */
+export function numbered(named: readonly Omit<Step, 'occurrence'>[]): Step[] {
+  const counts = new Map<string, number>();
+  const steps = named.map((step) => {
+    const occurrence = (counts.get(step.name) ?? 0) + 1;
+    counts.set(step.name, occurrence);
+    return {...step, occurrence};
+  });
   // What is done again and again, once for each of many files, differs only in the first ones and the last.
   return steps.filter(({name, occurrence}) => occurrence <= 2 || occurrence === counts.get(name));
 }

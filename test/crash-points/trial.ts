@@ -5,7 +5,7 @@ import {COMMANDS, type Command} from './commands.ts';
 import type {Laboratory} from './laboratory.ts';
 import {remainsOf} from './remains.ts';
 import {filesOf, stateOf, versionsOf, type State} from './state.ts';
-import {dyingAt, recorded, recording, type Step} from './steps.ts';
+import type {Step} from './steps.ts';
 import {World} from './world.ts';
 
 /** A command that has been seen to run to its end. */
@@ -28,12 +28,11 @@ export async function record(laboratory: Laboratory, name: string): Promise<Spec
     const known = await versionsOf(world);
     const before = await stateOf(world, known);
     const list = `${world.directory}.steps`;
-    const {code, stderr} = await world.call(
-      await command.words(world, laboratory.source),
-      recording(world.directory, list),
-    );
+    const {env, through} = laboratory.way.recording(world.directory, list);
+    const {code, stderr} = await world.call(await command.words(world, laboratory.source), env, through);
     if (code !== 0) throw new Error(`${name} ended with ${code}: ${stderr}`);
-    const steps = recorded(list);
+    const steps = laboratory.way.recorded(list, world.directory);
+    if (steps.length === 0) throw new Error(`${name} has no steps`);
     const {problems} = await diagnose(await world.open());
     if (problems.length > 0) throw new Error(`${name} left ${problems.map(({what}) => what).join('; ')}`);
     const after = await stateOf(world, known);
@@ -50,7 +49,8 @@ export async function die(laboratory: Laboratory, specimen: Specimen, step: Step
   return inWorld(laboratory, specimen.name, async (world, command) => {
     const known = await versionsOf(world);
     const words = await command.words(world, laboratory.source);
-    const {code, stderr} = await world.call(words, dyingAt(world.directory, step));
+    const {env, through} = laboratory.way.dyingAt(world.directory, step);
+    const {code, stderr} = await world.call(words, env, through);
     if (code === 0 && !stderr.includes('SIGKILL') && LOOKS_ELSEWHERE.test(step.name)) return [];
     if (!stderr.includes('SIGKILL')) return [`did not come to this step, but ended with ${code}: ${stderr}`];
     const problems: string[] = [];

@@ -29,8 +29,13 @@ export class World {
   }
 
   /** Calls the real binary; what it prints on standard output is all read. */
-  async call(words: readonly string[], variables: Record<string, string> = {}): Promise<Outcome> {
-    const child = spawn(programFor(variables), words, {
+  async call(
+    words: readonly string[],
+    variables: Record<string, string> = {},
+    through: readonly string[] = [],
+  ): Promise<Outcome> {
+    const [file = '', ...rest] = [...through, programFor(variables), ...words];
+    const child = spawn(file, rest, {
       cwd: this.directory,
       env: {
         PATH: process.env['PATH'],

@@ -25,6 +25,8 @@ export interface Sought {
   /** Stands in every table that has such a mount. */
   text: string;
   matches: (mount: Mount) => boolean;
+  /** A process whose mounts do not count, nor those of its mount namespace: it is ours. */
+  except?: number | undefined;
   /** Asks the kernel, where there may be mount namespaces that cannot be looked into; not for whom tables tell all. */
   isInUse?: () => Promise<boolean>;
 }
@@ -78,6 +80,10 @@ export function findHolder(
 ): Holder | undefined {
   const ours = readlinkSync('/proc/self/ns/mnt');
   const namespaces = new Set(elsewhere ? [ours] : []);
+  for (const {except} of sought) {
+    const known = except === undefined ? undefined : linkOf(except, 'ns/mnt');
+    if (known !== undefined) namespaces.add(known);
+  }
   for (const pid of pids()) {
     const namespace = linkOf(pid, 'ns/mnt');
     if (namespace === undefined || namespaces.has(namespace)) continue;

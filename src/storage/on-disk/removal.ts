@@ -48,6 +48,8 @@ export interface Room {
   deletePart(path: string): Promise<void>;
   /** What the mounts of an active volume look like. */
   sought(record: VolumeRecord): Sought;
+  /** Lets go what was kept for a volume that is gone. Where that is in another room; `record`: as it was at its end. */
+  collectBelow?(record: VolumeRecord): Promise<void>;
 }
 
 /** @throws ChrootctlError BUSY when one is active and mounted, or still being made by another process */
@@ -105,11 +107,17 @@ export function plainRemovalOf(volumes: string, id: string): PlainRemoval | unde
   const names = {volumes, name: id, gone: basename(goneOf(volumes, id)), parts: [...PARTS, RECORD]};
   if (parent === null || layers.length === 1) return {...names, most: MOST_AT_ONCE, watched: undefined};
   const path = join(directoryOf(volumes, parent), RECORD);
-  const {ino, ctimeNs} = statSync(path, {bigint: true});
+  const identity = identityOf(path);
   // Looked at after that: what it was then, it is as long as it is the same file.
   const below = readIfReadable(volumes, parent);
   if (below === 'unreadable' || below?.state !== 'frozen') return undefined;
-  return {...names, most: MOST_AT_ONCE, watched: {path, identity: `${ino} ${ctimeNs}`}};
+  return {...names, most: MOST_AT_ONCE, watched: {path, identity}};
+}
+
+/** What says that a file is the one that it was, and as it was. */
+export function identityOf(path: string): string {
+  const {ino, ctimeNs} = statSync(path, {bigint: true});
+  return `${ino} ${ctimeNs}`;
 }
 
 /**
@@ -206,7 +214,8 @@ async function letGo(room: Room, record: VolumeRecord): Promise<string> {
   if (!record.ephemeral) await assertMountedNowhere(room.sought(record));
   assertDeletable(volumes, id);
   const gone = await moveAway(room, id);
-  await collectBelow(room, record);
+  if (room.collectBelow === undefined) await collectBelow(room, record);
+  else await room.collectBelow(recordIn(gone) ?? record);
   return gone;
 }
 

@@ -45,6 +45,8 @@ export interface VolumeRecord {
   btrfs?: SubvolumeRecord;
   /** How often data of the room had been lost when the volume was made (losses.ts); none in older records. */
   losses?: number;
+  /** Its parent, which lies elsewhere, was removed: it is kept for this one. */
+  outlivesParent?: boolean;
   /** The process that is building something in the directory. */
   maker?: Owner;
 }

@@ -11,10 +11,9 @@
  *         ├── merged/       overlay: in place of fs/ once layers below, or what was renamed, were merged into it
  *         └── frozen/       btrfs: in place of fs/ once the volume is frozen
  */
-import {chmodSync, mkdirSync, renameSync} from 'node:fs';
+import {chmodSync, mkdirSync} from 'node:fs';
 import {join} from 'node:path';
-import {ChrootctlError, errnoOf} from '../../errors.ts';
-import {syncDirectory, temporaryBeside} from '../../system/files.ts';
+import {ChrootctlError} from '../../errors.ts';
 import {self} from '../../system/identity.ts';
 import {withMounted} from '../../system/view.ts';
 import {assertMountedNowhere, layerOf, mountPointsOf, type Sought} from './busy.ts';
@@ -23,6 +22,7 @@ import {checkVolumes, type CheckedRoom, type Finding} from './inspection.ts';
 import {Writes} from './writes.ts';
 import {bytesBeyond, copyTree} from '../trees/copy.ts';
 import {deleteLargeTree} from '../trees/delete.ts';
+import {placeVolume} from './placing.ts';
 import type {
   Change,
   ChangesOptions,
@@ -41,12 +41,11 @@ import {
   readRecord,
   readRecords,
   unusedParts,
-  writeFirstRecord,
   writeRecord,
   type VolumeRecord,
 } from './volume-record.ts';
 import type {PlainRemoval} from '../../system/plain-removal.ts';
-import {deleteParts, discardVolume, plainRemovalOf, removeVolumes, takeOver} from './removal.ts';
+import {discardVolume, plainRemovalOf, removeVolumes, takeOver} from './removal.ts';
 
 /** What a record says anew when its volume is frozen. */
 export type Settled = Pick<VolumeRecord, 'layers'> & Partial<VolumeRecord>;
@@ -225,41 +224,6 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
     });
   }
 
-  /**
-   * Makes a volume's directory with its record and whatever `fill` puts into it, in its place all at once.
-   * @throws ChrootctlError CONFLICT when `id` is taken
-   */
-  protected async makeDirectory(
-    record: VolumeRecord,
-    fill: (directory: string) => void | Promise<void>,
-    {durable}: {durable: boolean},
-  ): Promise<void> {
-    const place = directoryOf(this.volumes, record.id);
-    const directory = this.#makeTemporary(place);
-    try {
-      await fill(directory);
-      writeFirstRecord(directory, record, {durable});
-      renameSync(directory, place);
-    } catch (error) {
-      await deleteParts(this, directory);
-      if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'EEXIST') throw error;
-      throw new ChrootctlError('CONFLICT', `volume ${record.id} exists already`);
-    }
-    if (durable) syncDirectory(this.volumes);
-  }
-
-  #makeTemporary(place: string): string {
-    const directory = temporaryBeside(place);
-    try {
-      mkdirSync(directory, 0o700);
-    } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error;
-      mkdirSync(this.volumes, {recursive: true, mode: 0o700});
-      mkdirSync(directory, 0o700);
-    }
-    return directory;
-  }
-
   /** Makes the layer of an empty volume: a root directory as every system has it, whatever the umask. */
   protected makeEmptyLayer(directory: string): void {
     mkdirSync(join(directory, 'fs'));
@@ -270,7 +234,7 @@ export abstract class VolumesOnDisk implements StorageDriver, CheckedRoom {
   protected async begin(id: string, like: Omit<VolumeRecord, 'state' | 'maker'>): Promise<VolumeRecord> {
     const record: VolumeRecord = {...like, id, state: 'making', maker: self()};
     const fill = (directory: string): void => mkdirSync(join(directory, 'work'), 0o700);
-    await this.makeDirectory(record, fill, {durable: false});
+    await placeVolume(this, record, fill, {durable: false});
     return record;
   }
 

@@ -10,6 +10,7 @@ import {apart, isLayered, makeUpper, overlayPlan} from '../overlay/upper.ts';
 import {overlayWorksIn} from '../overlay/works.ts';
 import {LOWER, writeRecord, type VolumeRecord} from './volume-record.ts';
 import {makeLockFile} from './removal.ts';
+import {placeVolume} from './placing.ts';
 import {VolumesOnDisk} from './volumes.ts';
 
 export abstract class WholeTrees extends VolumesOnDisk {
@@ -42,12 +43,13 @@ export abstract class WholeTrees extends VolumesOnDisk {
     const below = this.frozen(parent);
     if (!this.layersThrownAway(below) || !mayBeOverlay([this.ownLayer(below)])) return false;
     if (!(await overlayWorksIn(this.volumes))) return false;
-    const {name, volumes} = this;
+    const {name} = this;
     const layers = [`${id}/fs`, ...below.layers];
-    await this.makeDirectory(
+    await placeVolume(
+      this,
       {chrootctl: 1, id, driver: name, state: 'active', parent: below.id, ephemeral: true, layers},
       async (directory) => {
-        await makeUpper(volumes, directory, below);
+        await makeUpper(directory, this.ownLayer(below), below);
         mkdirSync(join(directory, LOWER));
       },
       {durable: false},

@@ -16,6 +16,7 @@ import {isUpperInUse} from './in-use.ts';
 import {DEPTH_LIMIT, layersToMerge, mergeTop} from './flatten.ts';
 import {ALIASES, TooDeepToMerge} from './merge.ts';
 import {readRecord, type VolumeRecord} from '../on-disk/volume-record.ts';
+import {placeVolume} from '../on-disk/placing.ts';
 import {makeLockFile} from '../on-disk/removal.ts';
 import {VolumesOnDisk, type Settled} from '../on-disk/volumes.ts';
 import {forgetReached} from '../trees/reach.ts';
@@ -47,12 +48,12 @@ export class OverlayDriver extends VolumesOnDisk {
       ...this.writes.begun(id, {ephemeral}),
     } as const;
     const fill = async (directory: string): Promise<void> => {
-      if (below !== undefined) return makeUpper(this.volumes, directory, below);
+      if (below !== undefined) return makeUpper(directory, this.ownLayer(below), below);
       this.makeEmptyLayer(directory);
       mkdirSync(join(directory, 'work'), 0o700);
       makeLockFile(this.volumes);
     };
-    await this.makeDirectory(record, fill, {durable: !ephemeral});
+    await placeVolume(this, record, fill, {durable: !ephemeral});
   }
 
   /** What lies below a layer only an heir tells; below a first one lies nothing. */

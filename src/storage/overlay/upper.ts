@@ -57,36 +57,47 @@ export function overlayPlan(
  */
 export function apart(volumes: string, id: string, plan: MountPlan): MountPlan {
   const lower = plan.layers.slice(1).map((layer) => relative(volumes, layer));
-  const [place, options] = [
-    `${id}/${LOWER}`,
-    plan.options.filter((option) => !option.startsWith('lowerdir=')),
-  ];
   // It wants two layers; its own mount point is as empty as one can be.
-  const below = {
-    type: 'overlay',
-    source: plan.source,
-    options: ['ro', RENAMES.none, ...PLAIN, `lowerdir=${[...lower, place].join(':')}`],
-    workingDirectory: volumes,
-    layers: [],
-  };
+  const place = `${id}/${LOWER}`;
+  const layers = [...lower, place];
+  const options = plan.options.filter((option) => !option.startsWith('lowerdir='));
+  return upon(
+    volumes,
+    id,
+    {...plan, options: [...options, `lowerdir=${place}`]},
+    {
+      type: 'overlay',
+      source: plan.source,
+      options: ['ro', RENAMES.none, ...PLAIN, `lowerdir=${layers.join(':')}`],
+      workingDirectory: volumes,
+      layers: [],
+    },
+  );
+}
+
+/** An overlay that has the volume's LOWER as a layer, on which something is mounted first: by `below`. */
+export function upon(volumes: string, id: string, plan: MountPlan, below: MountPlan): MountPlan {
   return {
     ...plan,
-    options: [...options, 'xino=on', `lowerdir=${place}`],
-    below: {plan: below, mountPoint: join(volumes, place)},
+    options: [...plan.options, 'xino=on'],
+    below: {plan: below, mountPoint: join(directoryOf(volumes, id), LOWER)},
   };
 }
 
-/** Fills the directory of a volume that is made, for a clone of `parent`. */
-export async function makeUpper(volumes: string, directory: string, parent: VolumeRecord): Promise<void> {
+/** Fills the directory of a volume that is made, for a clone of the tree `from`. */
+export async function makeUpper(
+  directory: string,
+  from: string,
+  {rootAttributes}: Pick<VolumeRecord, 'rootAttributes'>,
+): Promise<void> {
   const root = join(directory, 'fs');
   mkdirSync(root);
   mkdirSync(join(directory, 'work'), 0o700);
   // overlayfs shows the attributes of the top layer's root directory, so a clone's is made like its parent's.
-  const from = join(volumes, parent.layers[0] ?? '');
   const {mode, uid, gid, atime, mtime} = statSync(from);
   if (uid !== 0 || gid !== 0) chownSync(root, uid, gid);
   chmodSync(root, mode & 0o7777);
-  if (parent.rootAttributes === true) await copyAttributes(from, root);
+  if (rootAttributes === true) await copyAttributes(from, root);
   utimesSync(root, atime, mtime);
 }
 

@@ -3,14 +3,17 @@
  * the store wants to be remembered as properties in the same transaction. names.ts draws what is where.
  */
 import {ChrootctlError} from '../../errors.ts';
+import type {HeldTree} from '../../system/mount-plan.ts';
 import type {Mount} from '../../system/mounts.ts';
-import {stepByStep, withMounted} from '../../system/view.ts';
+import type {PlainRemoval} from '../../system/plain-removal.ts';
+import {holdMounted, stepByStep, withMounted} from '../../system/view.ts';
 import {assertMountedNowhere, mountPointsOf, type Sought} from '../on-disk/busy.ts';
 import {changesBetween} from '../trees/changes.ts';
 import {syncFileSystem} from '../trees/copy.ts';
 import type {
   Change,
   ChangesOptions,
+  CheckOptions,
   CreateOptions,
   MountPlan,
   SnapshotOptions,
@@ -20,14 +23,15 @@ import type {
 } from '../driver.ts';
 import type {Note} from '../ledger.ts';
 import {locked, makeLockFile} from '../on-disk/removal.ts';
+import type {VolumeRecord} from '../on-disk/volume-record.ts';
 import {checkRoom} from './leftovers.ts';
 import {hasDependents, isBusy, isMissing, refusal, tryZfs, zfs} from './command.ts';
 import {lackingPermissions} from './delegation.ts';
 import {YOUNG_MS} from './half-made.ts';
 import {makeDataset, optionsOf} from './making.ts';
+import {mountOf} from './mounting.ts';
 import {ZfsLedger} from './pool-ledger.ts';
-import {list, placeOf, volumesIn, type Dataset, type Place} from './listing.ts';
-import {datasetsIn, missing} from './contents.ts';
+import {volumesIn, type Place} from './listing.ts';
 import {describeRoom} from './description.ts';
 import {written, writtenBy} from './sizes.ts';
 import {checkId, liveName, PROPERTY, Room} from './names.ts';
@@ -35,26 +39,31 @@ import {perform} from './operations.ts';
 import {annotate, freeze} from './transaction.ts';
 import {Plan} from './removal-plan.ts';
 import {ZfsStreams} from './send.ts';
+import {ThrownAway} from './thrown-away.ts';
+import {Whereabouts} from './whereabouts.ts';
 
 /** What this process has made itself, it need not ask for. */
 interface Made {
   ephemeral: boolean;
   parent: string | null;
-  /** The snapshot that it is a clone of. */
+  /** The snapshot that it is a clone of, or lies upon. */
   origin: string | undefined;
+  isOverlay: boolean;
 }
 
 export class ZfsDriver implements StorageDriver {
   readonly name = 'zfs';
   readonly ledger: ZfsLedger;
   readonly streams: ZfsStreams;
-  /** The store's room for volumes: nothing is in it but a lock. */
+  /** The store's room for volumes: in it are a lock, and those that are thrown away. */
   readonly #directory: string;
-  readonly #owner: string | undefined;
   readonly #room: Room;
   readonly #programs: boolean;
-  readonly #young: number;
+  readonly #whereabouts: Whereabouts;
+  readonly #thrownAway: ThrownAway;
   readonly #made = new Map<string, Made>();
+  /** What is mounted for us: volumes of the pool, and what overlays lie upon until somebody has looked into it. */
+  readonly #held = new Map<string, HeldTree>();
 
   /**
    * @param directory where the driver may keep a file of its own
@@ -72,15 +81,26 @@ export class ZfsDriver implements StorageDriver {
     }: {dataset: string; owner?: string; programs?: boolean; young?: number},
   ) {
     this.#directory = directory;
-    this.#owner = owner;
     this.#room = new Room(dataset);
     this.#programs = programs;
-    this.#young = young;
+    this.#whereabouts = new Whereabouts(this.#room, {owner, directory, young});
+    this.#thrownAway = new ThrownAway(directory, this.#whereabouts, () => this.#removeFromPool(new Set()));
     this.ledger = new ZfsLedger(this.#room, {programs});
-    this.streams = new ZfsStreams(this.#room, () => this.#all());
+    this.streams = new ZfsStreams(this.#room, () => this.#whereabouts.all());
   }
 
-  async create(id: string, {parent, ephemeral = false, limit}: CreateOptions = {}): Promise<void> {
+  async create(
+    id: string,
+    {parent, ephemeral = false, limit, mayBeOverlay}: CreateOptions = {},
+  ): Promise<void> {
+    if (parent !== undefined && mayBeOverlay !== undefined) {
+      const made = await this.#thrownAway.create(id, parent, mayBeOverlay);
+      if (made !== undefined) {
+        this.#made.set(id, {ephemeral: true, parent, origin: made.origin, isOverlay: true});
+        this.#held.set(id, made.held);
+        return;
+      }
+    }
     const properties = optionsOf([
       [PROPERTY.volume, id],
       ...(parent === undefined ? [] : [[PROPERTY.parent, parent] as const]),
@@ -95,36 +115,39 @@ export class ZfsDriver implements StorageDriver {
     ]);
     if (parent !== undefined) {
       const origin = await this.#clone(parent, properties, id);
-      this.#made.set(id, {ephemeral, parent, origin});
+      this.#made.set(id, {ephemeral, parent, origin, isOverlay: false});
       return;
     }
     makeLockFile(this.#directory);
     await makeDataset(['create', ...properties, this.#room.volume(id)], id);
-    this.#made.set(id, {ephemeral, parent: null, origin: undefined});
+    this.#made.set(id, {ephemeral, parent: null, origin: undefined, isOverlay: false});
   }
 
   /** Nothing can be seen of a dataset before it is mounted. */
   async plan(id: string, {readOnly = false}: {readOnly?: boolean} = {}): Promise<MountPlan> {
+    const {origin} = this.#made.get(id) ?? {};
+    const held = this.#held.get(id);
+    const overlay = this.#overlay(id);
+    if (overlay !== undefined) {
+      const below = origin ?? (await this.#whereabouts.snapshotOf(overlay.parent ?? ''));
+      const plan = this.#thrownAway.plan(overlay, below, {readOnly});
+      return held === undefined ? plan : {...plan, held};
+    }
     const {source, isFrozen} = await this.#find(id);
-    // Reading must not write: an unmount would wait for it.
-    const options = ['noatime', ...(readOnly || isFrozen ? ['ro'] : [])];
-    const plan = {
-      type: 'zfs',
-      source,
-      options,
-      workingDirectory: this.#directory,
-      layers: [],
-      contended: true,
-    };
+    const plan = mountOf(this.#directory, source, {readOnly: readOnly || isFrozen});
+    if (held !== undefined) return {...plan, held: {...held, release: () => Promise.resolve()}};
     // A mount to write waits for a transaction group, and its unmount for another; that of a snapshot for none.
-    const origin = this.#made.get(id)?.origin;
-    return origin === undefined
-      ? plan
-      : {...plan, look: {...plan, source: origin, options: ['noatime', 'ro']}};
+    return origin === undefined ? plan : {...plan, look: mountOf(this.#directory, origin, {readOnly: true})};
+  }
+
+  async hold(id: string): Promise<() => Promise<void>> {
+    this.#held.set(id, await holdMounted(await this.plan(id)));
+    return () => this.#letGo(id);
   }
 
   async withTree<T>(id: string, work: (directory: string) => Promise<T>): Promise<T> {
-    return withMounted(await this.plan(id), work);
+    const held = this.#isOverlay(id) ? undefined : this.#held.get(id);
+    return held === undefined ? withMounted(await this.plan(id), work) : work(held.directory);
   }
 
   async freeze(id: string, note?: Note): Promise<void> {
@@ -134,9 +157,14 @@ export class ZfsDriver implements StorageDriver {
         await annotate(this.#room, {snapshot: source, note}, {programs: this.#programs});
       return;
     }
-    await assertMountedNowhere(this.#sought(id));
+    const held = this.#held.get(id);
+    // What programs have mapped into memory and changed is the file system's to collect, at an unmount too.
+    if (held !== undefined) await syncFileSystem(held.directory);
+    await assertMountedNowhere({...this.#sought(id), except: held?.pid});
     await freeze(this.#room, {snapshot: this.#room.frozen(id), id, parent, note}, {programs: this.#programs});
     this.#made.delete(id);
+    // After that, it has nothing left to wait for.
+    await this.#letGo(id);
     await this.liftLimit(id);
   }
 
@@ -147,7 +175,8 @@ export class ZfsDriver implements StorageDriver {
   async snapshot(id: string, newId: string, {note, amend}: SnapshotOptions = {}): Promise<void> {
     const {source, isFrozen, parent} = await this.#find(id);
     if (isFrozen) throw new ChrootctlError('BUSY', `volume ${id} is frozen: clone it instead`);
-    if (await this.#exists(newId)) throw new ChrootctlError('CONFLICT', `volume ${newId} exists already`);
+    if (await this.#whereabouts.exists(newId))
+      throw new ChrootctlError('CONFLICT', `volume ${newId} exists already`);
     // What programs have mapped into memory and changed is the file system's to collect.
     await this.withTree(id, syncFileSystem);
     await this.#locked(async () => {
@@ -156,16 +185,47 @@ export class ZfsDriver implements StorageDriver {
       const properties = optionsOf([
         [PROPERTY.volume, newId],
         [PROPERTY.parent, parent ?? '-'],
+        ['sync', 'disabled'],
       ]);
       await zfs('clone', ...properties, base, this.#room.volume(newId));
     });
-    if (amend !== undefined) await this.withTree(newId, amend);
-    const snapshot = this.#room.frozen(newId);
-    await freeze(this.#room, {snapshot, id: newId, parent, note}, {programs: this.#programs});
+    if (amend === undefined) return this.freeze(newId, note);
+    const letGo = await this.hold(newId);
+    try {
+      await this.withTree(newId, amend);
+      await this.freeze(newId, note);
+    } finally {
+      await letGo();
+    }
   }
 
   async remove(one: string | readonly string[]): Promise<void> {
-    const ids = new Set([one].flat().map(checkId));
+    const ids = [one].flat().map(checkId);
+    const overlays = ids.filter((id) => this.#isOverlay(id));
+    for (const id of overlays) await this.#forget(id);
+    if (overlays.length > 0) await this.#thrownAway.remove(overlays);
+    if (ids.length > overlays.length)
+      await this.#removeFromPool(new Set(ids.filter((id) => !overlays.includes(id))));
+  }
+
+  /** What takes long, the pool does later by itself. */
+  async discard(id: string): Promise<void> {
+    if (!this.#isOverlay(checkId(id))) return this.remove(id);
+    await this.#forget(id);
+    await this.#thrownAway.discard(id);
+  }
+
+  plainRemoval(id: string): PlainRemoval | undefined {
+    return this.#isOverlay(id) ? this.#thrownAway.plainRemoval(id) : undefined;
+  }
+
+  takeOver(...ids: string[]): Promise<void> {
+    this.#thrownAway.takeOver(ids.filter((id) => this.#isOverlay(id)));
+    return Promise.resolve();
+  }
+
+  async #removeFromPool(ids: ReadonlySet<string>): Promise<void> {
+    for (const each of ids) await this.#letGo(each);
     const [id = ''] = ids;
     if (ids.size === 1 && this.#made.get(id)?.ephemeral === true) {
       // The path of `run`: one call, where nothing has come of the volume.
@@ -174,34 +234,32 @@ export class ZfsDriver implements StorageDriver {
       if (ok || isMissing(stderr)) return;
       if (!isBusy(stderr) && !hasDependents(stderr)) throw refusal('zfs destroy', stderr);
     }
-    for (const each of ids) this.#made.delete(each);
+    for (const [made, {parent}] of [...this.#made])
+      if (ids.has(made) || (parent !== null && ids.has(parent))) await this.#forget(made);
     await this.#locked(async () => {
-      const present = await this.#all();
+      const present = await this.#whereabouts.all();
       const kept = present.flatMap(({id, removed, ephemeral}) =>
         id !== undefined && ids.has(id) && !removed && !ephemeral ? id : [],
       );
       await assertMountedNowhere(...kept.map((each) => this.#sought(each)));
-      const plan = new Plan(present);
+      if (ids.size > 0) this.#thrownAway.outlive(ids);
+      const plan = new Plan(present, this.#thrownAway.parents());
       plan.remove(ids);
       await perform(this.#room.pool, plan.operations, {programs: this.#programs});
     });
   }
 
-  /** What takes long, the pool does later by itself. */
-  async discard(id: string): Promise<void> {
-    await this.remove(id);
-  }
-
   async list(): Promise<VolumeInfo[]> {
-    return volumesIn(await this.#all());
+    return [...volumesIn(await this.#whereabouts.all()), ...this.#thrownAway.list()];
   }
 
   async usage(id: string): Promise<number> {
-    return written((await this.#find(id)).source);
+    const overlay = this.#overlay(id);
+    return overlay === undefined ? written((await this.#find(id)).source) : this.#thrownAway.usage(overlay);
   }
 
   async usages(): Promise<Map<string, number>> {
-    return writtenBy(this.#room, await this.#all());
+    return writtenBy(this.#room, await this.#whereabouts.all());
   }
 
   async *changes(
@@ -209,7 +267,8 @@ export class ZfsDriver implements StorageDriver {
     to: string,
     {enough, only, quick = false}: ChangesOptions = {},
   ): AsyncIterable<Change> {
-    const untouchedBefore = quick ? await this.#cloned(from, to) : undefined;
+    const untouchedBefore =
+      quick && !this.#isOverlay(to) ? await this.#whereabouts.cloned(from, to) : undefined;
     const options = {untouchedBefore, enough, only};
     yield* stepByStep<[string, string], Change>(
       (use) => this.withTree(from, (before) => this.withTree(to, (after) => use([before, after]))),
@@ -217,14 +276,15 @@ export class ZfsDriver implements StorageDriver {
     );
   }
 
-  async check({fix = false}: {fix?: boolean} = {}): Promise<VolumeProblem[]> {
+  async check(options: CheckOptions = {}): Promise<VolumeProblem[]> {
+    const thrownAway = await this.#thrownAway.check(options);
     return this.#locked(async () => {
-      const datasets = await this.#all();
-      const plan = new Plan(datasets);
+      const datasets = await this.#whereabouts.all();
+      const plan = new Plan(datasets, this.#thrownAway.parents());
       plan.collect();
       const problems = checkRoom(this.#room, datasets, plan.operations);
-      if (fix) await perform(this.#room.pool, plan.operations, {programs: this.#programs});
-      return problems;
+      if (options.fix === true) await perform(this.#room.pool, plan.operations, {programs: this.#programs});
+      return [...thrownAway, ...problems];
     });
   }
 
@@ -236,49 +296,40 @@ export class ZfsDriver implements StorageDriver {
     return describeRoom(this.#room);
   }
 
+  async #forget(id: string): Promise<void> {
+    this.#made.delete(id);
+    await this.#letGo(id);
+  }
+
+  async #letGo(id: string): Promise<void> {
+    const held = this.#held.get(id);
+    this.#held.delete(id);
+    await held?.release();
+  }
+
+  /** What is known of those that this process has made; of others, that is to be asked. */
+  #isOverlay(id: string): boolean {
+    return this.#made.get(id)?.isOverlay ?? this.#thrownAway.holds(id);
+  }
+
+  #overlay(id: string): VolumeRecord | undefined {
+    return this.#isOverlay(id) ? this.#thrownAway.find(id) : undefined;
+  }
+
   /** Gives the snapshot that the clone was made of. */
-  async #clone(parent: string, properties: readonly string[], id: string): Promise<string> {
-    const attempt = (source: string): Promise<boolean> =>
-      makeDataset(['clone', ...properties, source, this.#room.volume(id)], id);
-    const origin = this.#room.frozen(parent);
-    if (await attempt(origin)) return origin;
-    // Not where it was made: removed, never frozen, or handed over to a clone (zfs-promote(8)), as it must not be again
-    // while it is looked for.
-    return this.#locked(async () => {
-      const found = placeOf(await this.#all(), parent);
-      if (found?.isFrozen === false) {
-        throw new ChrootctlError('BUSY', `volume ${parent} cannot be cloned while it is written to`, {
-          hint: 'commit the session first',
-        });
-      }
-      if (found === undefined || !(await attempt(found.source))) throw missing(parent);
-      return found.source;
+  #clone(parent: string, properties: readonly string[], id: string): Promise<string> {
+    return this.#whereabouts.withFrozen(parent, async (origin) => {
+      const isMade = await makeDataset(['clone', ...properties, origin, this.#room.volume(id)], id);
+      return isMade ? origin : undefined;
     });
   }
 
-  /** Where a volume is now. @throws ChrootctlError NOT_FOUND */
+  /** Where a volume of the pool is now. @throws ChrootctlError NOT_FOUND */
   async #find(id: string): Promise<Place> {
     const made = this.#made.get(id);
-    if (made !== undefined) return {source: this.#room.volume(id), isFrozen: false, parent: made.parent};
-    const near = await list(this.#room.volume(id), {depth: 1});
-    const place = placeOf(near?.datasets ?? [], id);
-    if (place?.isFrozen === true) return place;
-    // A snapshot may have been handed over; and where it should be, only its dataset is left then.
-    const far = placeOf(await this.#all(), id);
-    if (far === undefined) throw missing(id);
-    return far;
-  }
-
-  /** When the active volume `to` was cloned from `from`, or from the same; milliseconds since the epoch. */
-  async #cloned(from: string, to: string): Promise<number | undefined> {
-    const {source, isFrozen, parent} = await this.#find(to);
-    if (isFrozen || parent === null) return undefined;
-    if (parent !== from && parent !== (await this.#find(from)).parent) return undefined;
-    return 1000 * Number(await zfs('get', '-Hp', '-o', 'value', 'creation', source));
-  }
-
-  async #exists(id: string): Promise<boolean> {
-    return placeOf((await list(this.#room.volume(id), {depth: 1}))?.datasets ?? [], id) !== undefined;
+    return made === undefined
+      ? this.#whereabouts.find(id)
+      : {source: this.#room.volume(id), isFrozen: false, parent: made.parent};
   }
 
   /** A frozen volume is a base for others: a quota on it would forbid it to take over what theirs leave. */
@@ -290,11 +341,6 @@ export class ZfsDriver implements StorageDriver {
 
   mountPoints(ids: readonly string[]): Map<string, string> {
     return mountPointsOf(ids.map((id) => this.#sought(id)));
-  }
-
-  /** All that is in the room. @throws ChrootctlError NOT_FOUND, FAILED */
-  #all(): Promise<Dataset[]> {
-    return datasetsIn(this.#room, {owner: this.#owner, directory: this.#directory, young: this.#young});
   }
 
   #sought(id: string): Sought {

@@ -10,12 +10,18 @@ import type {Dataset, Snapshot} from './listing.ts';
 import {baseName, datasetOf, PROPERTY} from './names.ts';
 import type {Operation} from './operations.ts';
 
+/** Ids of volumes. */
+type Kept = Pick<ReadonlySet<string>, 'has'>;
+
 /** A model of the room that follows the operations as they are planned. */
 export class Plan {
   readonly operations: Operation[] = [];
   readonly #datasets: Map<string, Dataset>;
+  readonly #kept: Kept;
 
-  constructor(datasets: readonly Dataset[]) {
+  /** @param kept volumes that something lies upon which the pool does not know of */
+  constructor(datasets: readonly Dataset[], kept: Kept = new Set()) {
+    this.#kept = kept;
     this.#datasets = new Map(datasets.map((dataset) => [dataset.name, structuredClone(dataset)]));
   }
 
@@ -26,7 +32,7 @@ export class Plan {
     for (const dataset of [...this.#datasets.values()]) {
       for (const snapshot of dataset.snapshots) {
         if (snapshot.isBase || !wanted.has(snapshot.id)) continue;
-        if (snapshot.clones.length > 0) this.#makeBase(snapshot);
+        if (this.#isNeeded(snapshot)) this.#makeBase(snapshot);
         else this.#destroySnapshot(dataset, snapshot);
       }
       if (wanted.has(dataset.id)) this.#markRemoved(dataset);
@@ -46,10 +52,12 @@ export class Plan {
   #collect(dataset: Dataset): void {
     if (dataset.id === undefined) return;
     for (const snapshot of [...dataset.snapshots]) {
-      if (snapshot.id !== undefined && snapshot.isBase && snapshot.clones.length === 0)
+      if (snapshot.id !== undefined && snapshot.isBase && !this.#isNeeded(snapshot))
         this.#destroySnapshot(dataset, snapshot);
     }
     if (!dataset.removed) return;
+    // What is mounted cannot be handed over, and is not ours to look for: it stays until nothing lies upon it.
+    if (dataset.snapshots.some(({id}) => id !== undefined && this.#kept.has(id))) return;
     if (dataset.snapshots.length > 0) {
       const last = dataset.snapshots.at(-1) as Snapshot;
       const heir = this.#youngestHeir(last);
@@ -58,6 +66,10 @@ export class Plan {
       this.#promote(heir, dataset);
     }
     this.#destroyDataset(dataset);
+  }
+
+  #isNeeded({id, clones}: Snapshot): boolean {
+    return clones.length > 0 || (id !== undefined && this.#kept.has(id));
   }
 
   /** The youngest, because older ones may go before it; one that outlives its command rather than one that does not. */

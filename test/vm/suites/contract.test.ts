@@ -1,6 +1,6 @@
 /** The contract of all drivers, on a real pool: once with channel programs, once as where none can be run. */
 import {execFileSync} from 'node:child_process';
-import {mkdirSync} from 'node:fs';
+import {mkdirSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {ZfsDriver} from '../../../src/storage/zfs/driver.ts';
 import {prepareRoom} from '../../../src/storage/zfs/room.ts';
@@ -25,7 +25,10 @@ for (const programs of [true, false]) {
         driver: new ZfsDriver(directory, {dataset, owner, programs}),
         directory,
         settings: {dataset},
-        remains: () => below(`${dataset}/volumes`),
+        remains: () => [
+          ...below(`${dataset}/volumes`),
+          ...readdirSync(directory).filter((name) => !name.startsWith('.')),
+        ],
         cleanup: cleanUp,
       };
     },

@@ -300,3 +300,69 @@ test('many can look at one version at the same time, each mounting it and lettin
   };
   await Promise.all(Array.from({length: 6}, look));
 });
+
+describe('a clone that is thrown away', () => {
+  const thrownAway = {parent: 'base', ephemeral: true, mayBeOverlay: () => true} as const;
+
+  function snapshots(): string {
+    return zfs('list', '-H', '-t', 'snapshot', '-o', 'name', '-r', `${dataset}/volumes`);
+  }
+
+  test('keeps what it lies upon, and the last of them lets it go', async () => {
+    await frozen('base');
+    await frozen('next', 'base');
+    await driver.create('task', thrownAway);
+    await driver.create('tesk', thrownAway);
+    for (const id of ['task', 'tesk']) await (await driver.plan(id)).held?.release();
+    const other = new ZfsDriver(directory, {dataset, owner});
+    // While it is mounted: what is in the way of handing it over.
+    await new ZfsDriver(directory, {dataset, owner}).withTree('task', async (tree) => {
+      await other.remove('base');
+      expect(existsSync(join(tree, 'of-base'))).toBe(true);
+      expect(snapshots()).toContain('/base@base.base');
+      expect((await other.list()).map(({id}) => id).sort()).toEqual(['next', 'task', 'tesk']);
+      expect(await other.check({fix: true})).toEqual([]);
+    });
+    await other.remove('next');
+    await driver.discard('task');
+    await new ZfsDriver(directory, {dataset, owner}).withTree(
+      'tesk',
+      doing((tree) => expect(existsSync(join(tree, 'of-base'))).toBe(true)),
+    );
+    await other.discard('tesk');
+    expect([snapshots(), await driver.check(), await driver.list()]).toEqual(['', [], []]);
+  });
+
+  test('of which nothing can be read keeps everything', async () => {
+    await frozen('base');
+    await driver.create('task', thrownAway);
+    await (await driver.plan('task')).held?.release();
+    writeFileSync(join(directory, 'task', 'volume.json'), '{');
+    const other = new ZfsDriver(directory, {dataset, owner});
+    await other.remove('base');
+    expect(snapshots()).toContain('/base@base.base');
+    await other.remove('task');
+    expect((await other.check({fix: true})).map(({kind}) => kind)).toEqual(['leftover', 'leftover']);
+    expect([snapshots(), await other.check()]).toEqual(['', []]);
+  });
+
+  test('is one that the pool has where it may not be an overlay', async () => {
+    await frozen('base');
+    let seen = false;
+    const mayBeOverlay = ([layer = '']: readonly string[]): boolean => {
+      seen = existsSync(join(layer, 'of-base'));
+      return false;
+    };
+    await driver.create('task', {...thrownAway, mayBeOverlay});
+    expect(seen).toBe(true);
+    expect(zfs('list', '-H', '-o', 'name', `${dataset}/volumes/task`)).toBe(`${dataset}/volumes/task`);
+    await driver.discard('task');
+    await expect(driver.create('tesk', {...thrownAway, parent: 'nane'})).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    await driver.create('way');
+    await expect(driver.create('tesk', {...thrownAway, parent: 'way'})).rejects.toMatchObject({
+      code: 'BUSY',
+    });
+  });
+});

@@ -1,0 +1,3 @@
+export const CHANGING: readonly string[];
+export function nameOfPath(path: string): string;
+export function nameOfProgram(file: string, args: readonly string[]): string;
