@@ -42,6 +42,19 @@ struct chain chain_of(struct part whole)
 	};
 }
 
+struct made_pipe made_pipe_at(struct list made, size_t index)
+{
+	static const struct { const char *text; struct made_pipe pipe; } known[] = {
+		{"4<", {AT_STDIN, READING, 0}},
+		{"1>", {STDOUT_FILENO, WRITING, 0}},
+		{"5>", {AT_STDERR, WRITING, 0}},
+		{"5=1", {AT_STDERR, SHARED, STDOUT_FILENO}},
+	};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (strcmp(text_of(made, index), known[i].text) == 0) return known[i].pipe;
+	senseless();
+}
+
 void close_from(unsigned first)
 {
 	if (syscall(SYS_close_range, first, ~0U, 0) == 0) return;

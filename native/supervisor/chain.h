@@ -5,13 +5,20 @@
 
 #include "told.h"
 
+/* Numbers of descriptors (src/sandbox/chain.ts). */
+enum { AT_TOLD = 0, AT_SETUP = 2, AT_STATUS = 3, AT_STDIN = 4, AT_STDERR = 5, AT_ANSWER = 6, AT_FIRST = 7 };
+
 /* See src/sandbox/outer.ts, in whose order they come. */
 struct chain {
 	struct list own, made, groups, detach, mounts, directories, files, ulimits, pipes, command;
 	struct part filter, options;
 };
 
+/* A pipe in the place of a file: the number of the command's end, which of the two it is, or with which number it shares it. */
+struct made_pipe { int number; enum { READING, WRITING, SHARED } end; int shared_with; };
+
 struct chain chain_of(struct part whole);
+struct made_pipe made_pipe_at(struct list made, size_t index);
 /* Process 1 of the outer namespace: gives 0 there, and its number where it is waited for. */
 pid_t start_inside(const struct chain *chain);
 _Noreturn void lead_to_command(const struct chain *chain);

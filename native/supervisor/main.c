@@ -8,6 +8,7 @@
 
 #include "asking.h"
 #include "succeeding.h"
+#include "succession.h"
 #include "waiting.h"
 
 int main(int count, char **words)

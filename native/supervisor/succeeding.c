@@ -11,7 +11,6 @@
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,20 +18,19 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "chain.h"
+#include "delivering.h"
+#include "relaying.h"
 #include "removal.h"
-
-#define TOLD "CHROOTCTL_TOLD_"
+#include "succession.h"
 
 extern char **environ;
 
 /* src/sandbox/chain.ts */
-enum { AT_TOLD = 0, AT_SETUP = 2, AT_STATUS = 3, AT_STDIN = 4, AT_STDERR = 5, AT_ANSWER = 6, AT_FIRST = 7 };
 #define STARTED "chrootctl: started"
 #define PROCEED "proceed\n"
 
@@ -43,80 +41,16 @@ enum { RELAYED = sizeof relayed / sizeof *relayed, LOOK_AGAIN_MS = 2, GRACE_MS =
 /* What one of the chain's descriptors has said: as much of it as is of interest. */
 struct said { int fd; size_t length; char text[32768]; };
 
-struct succession {
-	struct chain chain;
-	struct part script;
-	/* Milliseconds until the time limit, 0 for none; the mode of a record that is locked for life. */
-	long long limit;
-	mode_t locked;
-	const char *record;
-	/* Exit codes to which chrootctl has something to say. */
-	struct list codes;
-	/* How to remove the clone; nothing where that is chrootctl's. */
-	struct list removal;
-	/* The words that start chrootctl, and what it is to know. */
-	struct list program;
-	const char *known;
-};
-
 struct run {
+	/* NONE before there is one, and when it has ended. */
 	pid_t child;
+	struct relays relays;
 	struct said setup, status;
-	int answer, lifeline, is_open, is_timed_out, first, waiting[64];
-	size_t waits;
+	struct signals signals;
+	int answer, lifeline, is_open, is_timed_out;
 	long long deadline;
 	sigset_t before;
 };
-
-static int digit(int character)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	const char *found = character == 0 ? NULL : strchr(digits, character);
-	if (found == NULL) senseless();
-	return (int)(found - digits);
-}
-
-/* base64url (RFC 4648) without padding, in as many variables as it takes. */
-static struct part told_by_environment(void)
-{
-	struct part whole = {NULL, 0};
-	size_t size = 0;
-	for (char **each = environ; *each != NULL; each++) size += strlen(*each);
-	whole.text = allocated(size + 1);
-	uint32_t bits = 0;
-	int count = 0;
-	for (int index = 0;; index++) {
-		char name[sizeof TOLD + 16];
-		snprintf(name, sizeof name, TOLD "%d", index);
-		const char *text = getenv(name);
-		if (text == NULL) break;
-		for (; *text != 0; text++) {
-			bits = bits << 6 | (uint32_t)digit(*text);
-			if ((count += 6) < 8) continue;
-			count -= 8;
-			whole.text[whole.length++] = (char)(bits >> count & 255);
-		}
-	}
-	return whole;
-}
-
-static struct succession succession_of(struct part whole)
-{
-	struct list parts = list_of(whole);
-	if (parts.count != 6) senseless();
-	struct list own = list_of(parts.parts[2]);
-	return (struct succession){
-		.chain = chain_of(parts.parts[0]),
-		.script = parts.parts[1],
-		.limit = number_at(own, 0),
-		.locked = (mode_t)number_at(own, 1),
-		.record = text_of(own, 2),
-		.known = text_of(own, 3),
-		.codes = list_of(parts.parts[3]),
-		.removal = list_of(parts.parts[4]),
-		.program = list_of(parts.parts[5]),
-	};
-}
 
 static long long now(void)
 {
@@ -126,15 +60,15 @@ static long long now(void)
 }
 
 /* In the child: the chain's descriptors at their numbers, and no others. */
-static void take_places(struct part script, int given, int status, int answer)
+static void take_places(struct part script, const int streams[STREAMS], int given, int status, int answer)
 {
-	const int from[] = {piped(script), given, status, STDIN_FILENO, STDERR_FILENO, answer};
-	static const int to[] = {AT_TOLD, AT_SETUP, AT_STATUS, AT_STDIN, AT_STDERR, AT_ANSWER};
-	int high[6];
-	for (int i = 0; i < 6; i++)
+	const int from[] = {piped(script), given, status, streams[0], streams[1], streams[2], answer};
+	static const int to[] = {AT_TOLD, AT_SETUP, AT_STATUS, AT_STDIN, STDOUT_FILENO, AT_STDERR, AT_ANSWER};
+	int high[7];
+	for (int i = 0; i < 7; i++)
 		if ((high[i] = fcntl(from[i], F_DUPFD, AT_FIRST)) < 0) fail("stream", "");
 	setup = high[1];
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 		if (dup2(high[i], to[i]) < 0) fail("stream", "");
 	setup = AT_SETUP;
 	close_from(AT_FIRST);
@@ -153,16 +87,18 @@ static void reset_signals(void)
 static void begin(struct run *run, struct succession *all)
 {
 	int given[2], status[2], answer[2];
-	run->setup.fd = run->status.fd = run->child = -1;
-	if (pipe2(given, O_CLOEXEC) != 0 || pipe2(status, O_CLOEXEC) != 0 || pipe2(answer, O_CLOEXEC) != 0) {
-		snprintf(run->setup.text, sizeof run->setup.text, "pipe: %s\n", strerror(errno));
+	run->setup.fd = run->status.fd = run->child = NONE;
+	if (!make_relays(&run->relays, all->chain.made) || pipe2(given, O_CLOEXEC) != 0 || pipe2(status, O_CLOEXEC) != 0 ||
+		pipe2(answer, O_CLOEXEC) != 0) {
+		snprintf(run->setup.text, sizeof run->setup.text, "pipe: %s\n", reason(errno));
+		close_given(&run->relays);
 		return;
 	}
 	/* Not closed when we become chrootctl: it has the lock then. */
 	if ((run->lifeline = open(all->record, O_RDONLY)) >= 0 && flock(run->lifeline, LOCK_EX) == 0)
 		(void)fchmod(run->lifeline, all->locked);
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd += 2) {
-		int flags = fcntl(fd, F_GETFL);
+		int flags = run->relays.given[fd] == fd ? fcntl(fd, F_GETFL) : -1;
 		if (flags >= 0) (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 	}
 	run->child = start_inside(&all->chain);
@@ -170,11 +106,12 @@ static void begin(struct run *run, struct succession *all)
 		setup = given[1];
 		reset_signals();
 		(void)setgroups(0, NULL);
-		take_places(all->script, given[1], status[1], answer[0]);
+		take_places(all->script, run->relays.given, given[1], status[1], answer[0]);
 		lead_to_command(&all->chain);
 	}
 	/* It is read from where the chain says what goes wrong. */
-	if (run->child < 0) dprintf(given[1], "unshare: %s\n", strerror(errno));
+	if (run->child < 0) dprintf(given[1], "unshare: %s\n", reason(errno));
+	close_given(&run->relays);
 	close(given[1]);
 	close(status[1]);
 	close(answer[0]);
@@ -203,105 +140,57 @@ static void hear(struct said *said)
 	}
 }
 
-static pid_t first_child_of(pid_t parent)
-{
-	char path[64], text[32];
-	snprintf(path, sizeof path, "/proc/%d/task/%d/children", parent, parent);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) return 0;
-	ssize_t count = read(fd, text, sizeof text - 1);
-	close(fd);
-	text[count > 0 ? count : 0] = 0;
-	return atoi(text);
-}
-
-/* As chain.ts draws it: bwrap, bwrap, the command. Nobody can take the place of our child; of the others one might. */
-static pid_t command_of(pid_t child)
-{
-	pid_t inner = first_child_of(child);
-	return inner == 0 ? 0 : first_child_of(inner);
-}
-
-/* Whether there is a command to send them to. */
-static int deliver(struct run *run)
-{
-	pid_t command = command_of(run->child);
-	if (command == 0) return 0;
-	int fd = (int)syscall(SYS_pidfd_open, command, 0);
-	if (command_of(run->child) != command) {
-		if (fd >= 0) close(fd);
-		return 0;
-	}
-	for (size_t i = 0; i < run->waits; i++) {
-		if (fd >= 0) (void)syscall(SYS_pidfd_send_signal, fd, run->waiting[i], NULL, 0);
-		else (void)kill(command, run->waiting[i]);
-	}
-	if (fd >= 0) close(fd);
-	run->waits = 0;
-	return 1;
-}
-
-/* Whether a terminal sends what a key means to all of its foreground group, and so to the command too. */
-static int has_terminal(void)
-{
-	char text[512];
-	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC), group, session, terminal, foreground;
-	ssize_t count = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-	if (fd >= 0) close(fd);
-	text[count > 0 ? count : 0] = 0;
-	const char *rest = strrchr(text, ')');
-	if (rest == NULL || sscanf(rest, ") %*c %*d %d %d %d %d", &group, &session, &terminal, &foreground) != 4) return 0;
-	return terminal != 0 && foreground == group;
-}
-
-static void add(struct run *run, int name)
-{
-	if (run->waits < sizeof run->waiting / sizeof *run->waiting) run->waiting[run->waits++] = name;
-}
-
-static void take(struct run *run, int name)
-{
-	if (name == SIGCHLD) return;
-	if (run->first == 0) run->first = name;
-	if ((name != SIGINT && name != SIGQUIT) || !has_terminal()) add(run, name);
-}
-
 static void expire(struct run *run)
 {
 	if (run->is_timed_out) {
-		(void)kill(run->child, SIGKILL);
+		if (run->child > 0) (void)kill(run->child, SIGKILL);
 		run->deadline = NEVER;
 		return;
 	}
 	run->is_timed_out = 1;
 	run->deadline = now() + GRACE_MS;
-	if (run->first == 0) run->first = SIGTERM;
-	add(run, SIGTERM);
+	if (run->signals.first == 0) run->signals.first = SIGTERM;
+	add_signal(&run->signals, SIGTERM);
 	/* A stopped process takes no SIGTERM before it goes on. */
-	add(run, SIGCONT);
+	add_signal(&run->signals, SIGCONT);
 }
 
-/* Gives how our child ended, as waitpid(2) does. */
+static void proceed(struct run *run)
+{
+	if (run->is_open || strstr(run->status.text, "\"child-pid\"") == NULL) return;
+	run->is_open = 1;
+	(void)!write(run->answer, PROCEED, sizeof PROCEED - 1);
+}
+
+/* How long nothing has to be done but what somebody asks for, in milliseconds. */
+static int pause_of(struct run *run)
+{
+	if (run->deadline != NEVER && now() >= run->deadline) expire(run);
+	if (run->child > 0 && run->is_open && run->signals.count > 0 && !deliver(&run->signals, run->child)) return LOOK_AGAIN_MS;
+	if (run->deadline == NEVER) return NEVER;
+	long long left = run->deadline - now();
+	return left < 0 ? 0 : left > 3600000 ? 3600000 : (int)left;
+}
+
+/* Gives how our child ended, as waitpid(2) does. What it wrote is where it belongs then, if that is possible. */
 static int watch(struct run *run, int signals)
 {
-	int is_answered = 0, status = 0;
+	int status = 0;
 	for (;;) {
-		hear(&run->setup);
-		hear(&run->status);
-		if (!is_answered && strstr(run->status.text, "\"child-pid\"") != NULL) {
-			is_answered = run->is_open = 1;
-			(void)!write(run->answer, PROCEED, sizeof PROCEED - 1);
-		}
-		/* Where there is none, it has been said why. */
-		if (run->child < 0 || waitpid(run->child, &status, WNOHANG) != 0) break;
-		if (run->deadline != NEVER && now() >= run->deadline) expire(run);
-		long long wait = run->deadline == NEVER ? NEVER : run->deadline - now();
-		if (run->is_open && run->waits > 0 && !deliver(run)) wait = LOOK_AGAIN_MS;
-		struct pollfd ready[] = {{signals, POLLIN, 0}, {run->setup.fd, POLLIN, 0}, {run->status.fd, POLLIN, 0}};
-		if (wait != NEVER && wait < 0) wait = 0;
-		if (poll(ready, 3, wait > 3600000 ? 3600000 : (int)wait) <= 0) continue;
+		/* Where there is no child, it has been said why; whoever got its output outside of the sandbox may write on. */
+		if (run->child < 0) end_input(&run->relays);
+		if (run->child < 0 && !is_relaying(&run->relays)) break;
+		struct pollfd ready[3 + STREAMS] = {{signals, POLLIN, 0}, {run->setup.fd, POLLIN, 0}, {run->status.fd, POLLIN, 0}};
+		await_relays(&run->relays, ready + 3);
+		if (poll(ready, 3 + STREAMS, pause_of(run)) <= 0) continue;
+		relay(&run->relays, ready + 3);
+		if (ready[1].revents != 0) hear(&run->setup);
+		if (ready[2].revents != 0) hear(&run->status);
+		proceed(run);
+		if (ready[0].revents == 0) continue;
 		struct signalfd_siginfo info;
-		while (read(signals, &info, sizeof info) == sizeof info) take(run, (int)info.ssi_signo);
+		while (read(signals, &info, sizeof info) == sizeof info) take_signal(&run->signals, (int)info.ssi_signo);
+		if (run->child > 0 && waitpid(run->child, &status, WNOHANG) != 0) run->child = NONE;
 	}
 	hear(&run->setup);
 	hear(&run->status);
@@ -313,6 +202,7 @@ static int plain_code(const struct run *run, const struct succession *all)
 {
 	const char *found = strstr(run->status.text, "\"exit-code\":");
 	if (found == NULL || run->is_timed_out || strstr(run->setup.text, STARTED) == NULL) return -1;
+	if (failed_stream(&run->relays) != NONE) return -1;
 	int code = atoi(found + sizeof "\"exit-code\":" - 1);
 	for (size_t i = 0; i < all->codes.count; i++)
 		if (number_at(all->codes, i) == code) return -1;
@@ -333,9 +223,11 @@ static int become_chrootctl(const struct run *run, const struct succession *all,
 	size_t count = 0, kept = 0;
 	while (environ[count] != NULL) count++;
 	char **variables = allocated((count + 5) * sizeof *variables), **words, how[64];
+	int stream = failed_stream(&run->relays);
 	for (size_t i = 0; i < count; i++)
 		if (strncmp(environ[i], TOLD, sizeof TOLD - 1) != 0) variables[kept++] = environ[i];
-	snprintf(how, sizeof how, "%d %d %d", run->is_timed_out, run->first, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+	snprintf(how, sizeof how, "%d %d %d %d %d", run->is_timed_out, run->signals.first, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+		stream, stream == NONE ? 0 : run->relays.errors[stream]);
 	variables[kept++] = variable("CHROOTCTL_ENDED", all->known);
 	variables[kept++] = variable("CHROOTCTL_ENDED_HOW", how);
 	variables[kept++] = variable("CHROOTCTL_ENDED_STATUS", run->status.text);
@@ -355,11 +247,6 @@ static int become_chrootctl(const struct run *run, const struct succession *all,
 	return 125;
 }
 
-int is_told_by_environment(void)
-{
-	return getenv(TOLD "0") != NULL;
-}
-
 int succeed(void)
 {
 	struct run run = {.deadline = NEVER};
@@ -372,10 +259,12 @@ int succeed(void)
 	sigprocmask(SIG_BLOCK, &taken, &run.before);
 	struct sigaction action = {.sa_handler = SIG_IGN};
 	sigaction(SIGPIPE, &action, NULL);
+	/* A file that is as large as one may be here is an error like another. */
+	sigaction(SIGXFSZ, &action, NULL);
 	prctl(PR_SET_NAME, "chrootctl");
 	int signals = signalfd(-1, &taken, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (signals < 0) fail("signals", "");
-	struct succession all = succession_of(told_by_environment());
+	struct succession all = succession_told();
 	if (all.program.count < 2) senseless();
 	if (all.limit > 0) run.deadline = now() + all.limit;
 	begin(&run, &all);

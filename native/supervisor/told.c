@@ -12,7 +12,7 @@
 int setup = 2, failed = 1;
 
 /* As the C library of Debian calls them: who reads this looks for these words. */
-static const char *reason(int error)
+const char *reason(int error)
 {
 	switch (error) {
 	case EBUSY: return "Device or resource busy";

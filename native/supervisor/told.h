@@ -11,6 +11,7 @@ struct list { struct part *parts; size_t count; };
 /* The descriptor on which is said what goes wrong before the command runs, and the exit code that comes of it. */
 extern int setup, failed;
 
+const char *reason(int error);
 _Noreturn void fail(const char *what, const char *about);
 /* It is nothing that chrootctl would have told us. */
 _Noreturn void senseless(void);

@@ -56,14 +56,13 @@ static void lock_for_life(int fd, mode_t mode)
 static void make_pipes(struct list made)
 {
 	for (size_t i = 0; i < made.count; i++) {
-		const char *text = text_of(made, i);
-		size_t digits = strspn(text, "0123456789");
-		int number = atoi(text), ends[2];
-		if (text[digits] == '=') {
-			if (dup2(atoi(text + digits + 1), number) != number) fail("pipe", "");
+		struct made_pipe one = made_pipe_at(made, i);
+		int ends[2];
+		if (one.end == SHARED) {
+			if (dup2(one.shared_with, one.number) != one.number) fail("pipe", "");
 			continue;
 		}
-		if (pipe(ends) != 0 || dup2(ends[text[digits] == '<' ? 0 : 1], number) != number) fail("pipe", "");
+		if (pipe(ends) != 0 || dup2(ends[one.end == READING ? 0 : 1], one.number) != one.number) fail("pipe", "");
 		close(ends[0]);
 		close(ends[1]);
 	}

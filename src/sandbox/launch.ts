@@ -22,7 +22,7 @@ import type {Place} from './places.ts';
 import {prepare, type Prepared} from './prepare.ts';
 import {relaySignals} from './signals.ts';
 import type {SandboxRoot, SandboxResult, SandboxSpec} from './spec.ts';
-import {Streams, type Stdio} from './streams.ts';
+import {streamFailure, Streams, type Stdio} from './streams.ts';
 import {beSucceededBy, canBeSucceeded, type Succeeded, type Succession} from './succession.ts';
 import {supervisorWords} from './supervisor.ts';
 import {terminalFor, type Terminal} from './terminal.ts';
@@ -114,8 +114,9 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
 }
 
 /** The rest of a launch whose process was succeeded, when it goes on. */
-export function concludeLaunch({id, groups, ending}: Succeeded): SandboxResult {
+export function concludeLaunch({id, groups, ending, failure}: Succeeded): SandboxResult {
   try {
+    if (failure !== undefined) throw streamFailure(failure);
     const exitCode = exitCodeOf(ending);
     return {
       exitCode,
@@ -135,9 +136,7 @@ async function beSucceeded(
   {succession, onReady, onStart, stdio = 'inherit'}: LaunchOptions,
 ): Promise<void> {
   if (succession === undefined || !isPlain(spec, terminal)) return;
-  // What is a file of the host somebody has to write to.
-  if (stdio !== 'inherit' || streams.made.length > 0) return;
-  if (onReady !== undefined || onStart !== undefined || !canBeSucceeded()) return;
+  if (stdio !== 'inherit' || onReady !== undefined || onStart !== undefined || !canBeSucceeded()) return;
   const supervisor = supervisorProgram();
   if (supervisor === undefined) return;
   await beSucceededBy(supervisor, succession, {

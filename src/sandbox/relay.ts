@@ -1,5 +1,10 @@
-/** Between a file of the host and the pipe that the command has instead (streams.ts). */
+/**
+ * Between a file of the host and the pipe that the command has instead (streams.ts). Where the supervisor has taken our
+ * place it does the same (native/supervisor/relaying.c), and we say what went wrong.
+ */
 import {closeSync, constants, openSync, read, readSync, write, writeSync} from 'node:fs';
+import {constants as systems} from 'node:os';
+import {getSystemErrorMap} from 'node:util';
 import {ChrootctlError, errnoOf, FREE_SPACE, messageOf} from '../errors.ts';
 import {openFile} from './descriptors.ts';
 import {runAtOnce} from '../system/programs.ts';
@@ -73,8 +78,7 @@ export class InputRelay {
   #advance(bytes: number): void {
     if (bytes <= 0) return;
     const words = ['bs=1', 'count=0', `skip=${bytes}`];
-    if (runAtOnce('dd', words, [this.#file, 'ignore', 'ignore']) !== 0)
-      throw new ChrootctlError('FAILED', 'cannot leave standard input where the command stopped reading');
+    if (runAtOnce('dd', words, [this.#file, 'ignore', 'ignore']) !== 0) throw positionLost();
   }
 }
 
@@ -146,6 +150,22 @@ function take(fd: number, into: Buffer): number {
     if (errnoOf(error) === 'EAGAIN') return 0;
     throw error;
   }
+}
+
+/** What went wrong where another process relayed: with a stream, by its name, and the number of the error (errno(3)). */
+export function relayFailure(name: string, direction: 'read' | 'write', errno: number): ChrootctlError {
+  if (errno === 0) return positionLost();
+  const [code, text] = getSystemErrorMap().get(-errno) ?? [nameOf(errno), 'unknown error'];
+  const error = Object.assign(new Error(`${code}: ${text}, ${direction}`), {code, errno, syscall: direction});
+  return failed(`cannot ${direction} ${name}`, error);
+}
+
+function nameOf(errno: number): string {
+  return Object.entries(systems.errno).find(([, number]) => number === errno)?.[0] ?? 'UNKNOWN';
+}
+
+function positionLost(): ChrootctlError {
+  return new ChrootctlError('FAILED', 'cannot leave standard input where the command stopped reading');
 }
 
 function failed(what: string, error: unknown): ChrootctlError {

@@ -9,7 +9,7 @@ import {ChrootctlError} from '../errors.ts';
 import {directoryOf} from '../system/processes.ts';
 import {DESCRIPTORS} from './chain.ts';
 import {openFile} from './descriptors.ts';
-import {InputRelay, OutputRelay} from './relay.ts';
+import {InputRelay, OutputRelay, relayFailure} from './relay.ts';
 import type {SandboxStdio} from './spec.ts';
 
 export type Stdio = SandboxStdio | readonly [SandboxStdio, SandboxStdio, SandboxStdio];
@@ -18,6 +18,14 @@ const NAMES = ['standard input', 'standard output', 'standard error'] as const;
 
 /** The numbers that the command's three streams have in the chain. */
 export const NUMBERS = [DESCRIPTORS.stdin, 1, DESCRIPTORS.stderr] as const;
+
+/** What went wrong with a stream where another process relayed it. */
+export interface StreamFailure {
+  /** 0, 1 or 2. */
+  index: number;
+  /** The number of the error (errno(3)); 0: the file's position could not be set. */
+  errno: number;
+}
 
 /** A pipe that the chain makes in the place of one of our files. Numbers are the chain's. */
 export interface MadePipe {
@@ -85,6 +93,11 @@ export class Streams {
   get #outputs(): [number, number] {
     return [this.files[1] ?? -1, this.files[2] ?? -1];
   }
+}
+
+/** The same failure as `Streams.end` throws. */
+export function streamFailure({index, errno}: StreamFailure): ChrootctlError {
+  return relayFailure(NAMES[index] ?? '', index === 0 ? 'read' : 'write', errno);
 }
 
 /** @throws ChrootctlError USAGE */

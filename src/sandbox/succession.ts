@@ -1,8 +1,9 @@
 /**
  * What comes after a program that has nothing left to do but to wait for a command: the supervisor, which the process
  * becomes, so that its number and its start, by which others know it, stay as they are. It waits, sends signals on, keeps
- * to the time limit, and removes what the run had (native/supervisor/succeeding.c). Where there is more to do or to say it
- * becomes the program again, which finds here how the command ended.
+ * to the time limit, relays standard streams that are files, and removes what the run had
+ * (native/supervisor/succeeding.c). Where there is more to do or to say it becomes the program again, which finds here how
+ * the command ended.
  */
 import {existsSync} from 'node:fs';
 import {setImmediate} from 'node:timers/promises';
@@ -14,6 +15,7 @@ import {become, canBecome, ownProgram} from '../system/runtime.ts';
 import {certificateCodes} from './certificates.ts';
 import type {Ending} from './outcome.ts';
 import {listed} from './outer.ts';
+import type {StreamFailure} from './streams.ts';
 
 export interface Succession {
   /** Says which run it is, when the program goes on. */
@@ -27,6 +29,8 @@ export interface Succeeded {
   id: string;
   groups: readonly string[];
   ending: Ending;
+  /** What went wrong with a standard stream, if anything did. */
+  failure: StreamFailure | undefined;
 }
 
 interface Told {
@@ -102,7 +106,12 @@ export function takeSucceeded(): Succeeded | undefined {
     take(ENDED + end),
   );
   if (known === undefined) return undefined;
-  const [timedOut, first, signal] = how.split(' ').map(Number);
+  const [timedOut, first, signal, index = -1, errno = 0] = how.split(' ').map(Number);
   const {id, groups} = JSON.parse(known) as Pick<Succeeded, 'id' | 'groups'>;
-  return {id, groups, ending: {timedOut: timedOut === 1, first, signal, status, said}};
+  return {
+    id,
+    groups,
+    ending: {timedOut: timedOut === 1, first, signal, status, said},
+    failure: index < 0 ? undefined : {index, errno},
+  };
 }

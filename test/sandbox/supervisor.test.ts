@@ -25,7 +25,11 @@ const OUTER: Outer = {
   files: [{path: '/etc/hosts', content: 'text'}],
   ulimits: [{resource: 7, soft: 10, hard: -1}],
   measured: false,
-  made: [{number: 1, end: 'writing'}],
+  made: [
+    {number: 4, end: 'reading'},
+    {number: 1, end: 'writing'},
+    {number: 5, end: {sharedWith: 1}},
+  ],
   terminal: '',
   pipes: {owner: 0, numbers: []},
   filter: undefined,
