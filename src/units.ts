@@ -30,32 +30,34 @@ export function parseDuration(text: string): number {
 
 /** `1.5 MB`: powers of 1000, three digits at most, as docker prints them. */
 export function formatSize(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
   let value = bytes;
   let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
+  while (value >= 999.5 && unit < DECIMAL_UNITS.length - 1) {
     value /= 1000;
     unit++;
   }
   const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return `${value.toFixed(digits)} ${units[unit] ?? ''}`;
+  return `${value.toFixed(digits)} ${DECIMAL_UNITS[unit] ?? ''}`;
 }
+
+const DECIMAL_UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 
 /** How long ago, in the largest unit that fits: `3 hours ago`. */
 export function formatAge(iso: string, now = Date.now()): string {
   const seconds = Math.max(0, Math.floor((now - Date.parse(iso)) / 1000));
-  const [name, length] = AGES.find(([, unit]) => seconds >= unit) ?? ['second', 1];
-  const count = Math.floor(seconds / length);
-  return `${count} ${name}${count === 1 ? '' : 's'} ago`;
+  const age = AGES.find((one) => seconds >= one.seconds) ?? SECOND;
+  const count = Math.floor(seconds / age.seconds);
+  return `${count} ${age.unit}${count === 1 ? '' : 's'} ago`;
 }
 
-const AGES: readonly (readonly [string, number])[] = [
-  ['year', 31_557_600],
-  ['month', 2_629_800],
-  ['week', 604_800],
-  ['day', 86_400],
-  ['hour', 3600],
-  ['minute', 60],
+const SECOND = {unit: 'second', seconds: 1};
+const AGES: readonly {unit: string; seconds: number}[] = [
+  {unit: 'year', seconds: 31_557_600},
+  {unit: 'month', seconds: 2_629_800},
+  {unit: 'week', seconds: 604_800},
+  {unit: 'day', seconds: 86_400},
+  {unit: 'hour', seconds: 3600},
+  {unit: 'minute', seconds: 60},
 ];
 
 function usage(text: string, kind: string, example: string): ChrootctlError {

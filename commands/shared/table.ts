@@ -3,21 +3,23 @@ const WIDEST_COLUMN = 80;
 
 /** Aligned columns, in docker's style: capital headings, three spaces between. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const all = [headings, ...rows];
-  const widths = headings.map((_, column) => widthOf(all, column));
-  return all.map((row) =>
+  const widths = headings.map(({length}, column) => widthOf(rows, column, length));
+  const last = widths.length - 1;
+  return [headings, ...rows].map((row) =>
     row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .map((cell, column) => (column < last ? cell.padEnd(widths[column] ?? 0) : cell))
       .join('   ')
       .trimEnd(),
   );
 }
 
-function widthOf(rows: readonly (readonly string[])[], column: number): number {
-  return rows
-    .map((row) => (row[column] ?? '').length)
-    .filter((length) => length <= WIDEST_COLUMN)
-    .reduce((widest, length) => Math.max(widest, length), 0);
+function widthOf(rows: readonly (readonly string[])[], column: number, least: number): number {
+  let widest = least;
+  for (const row of rows) {
+    const length = row[column]?.length ?? 0;
+    if (length > widest && length <= WIDEST_COLUMN) widest = length;
+  }
+  return widest;
 }
 
 /** Control characters must not reach a terminal from a name or a message. */

@@ -21,6 +21,10 @@ static const char *const brief[] = {"run", "exec", "session", "tag", "untag", "p
 #define HIDDEN "CHROOTCTL_CALLERS_"
 #define UNCOMPILED "BUN_JSC_useJIT=0"
 
+/* And these come to their end before what is compiled best pays. */
+static const char *const short_lived[] = {"images"};
+#define LESS_COMPILED "BUN_JSC_useFTLJIT=0"
+
 /* Less than that the runtime does not start with (measured, and what of it depends on chance left out). */
 enum { FEWEST_FILES = 16 };
 #define LEAST_ADDRESSES (1500000ULL * 1024)
@@ -73,6 +77,7 @@ int main(int count, char **words)
 		if (env[kept++] == NULL) return cannot("cannot allocate memory", command);
 	}
 	if (is_among(command, brief, sizeof brief / sizeof *brief)) env[kept++] = (char[]){UNCOMPILED};
+	else if (is_among(command, short_lived, sizeof short_lived / sizeof *short_lived)) env[kept++] = (char[]){LESS_COMPILED};
 	env[kept] = NULL;
 	execve(path, words, env);
 	dprintf(STDERR_FILENO, "chrootctl: cannot start %s: %s\n", path, strerror(errno));

@@ -1,9 +1,11 @@
 /** What the store holds, as users see it. */
 import type {Reference} from '../reference.ts';
 import type {Image} from '../store/image.ts';
-import {readable, type HistoryEntry, type RunConfig, type VersionRecord} from '../store/records.ts';
+import {lookAt, type Look} from '../store/look.ts';
+import type {HistoryEntry, RunConfig} from '../store/records.ts';
 import {compareTags, readReference, resolveReference, tagsOf} from '../store/resolve.ts';
 import type {Store} from '../store/store.ts';
+import type {ShownVersion} from '../store/version-index.ts';
 
 /** One version, as `images --json` shows it. */
 export interface ListedVersion {
@@ -29,7 +31,7 @@ export interface InspectedVersion extends ListedVersion {
 
 /** Images by name, versions newest first. */
 export function listVersions(store: Store, image?: string): ListedVersion[] {
-  return imagesOf(store, image).flatMap((one) => newestFirst(one, one.versions()));
+  return listing(store, image).versions;
 }
 
 export interface Listing {
@@ -40,9 +42,9 @@ export interface Listing {
 }
 
 export function listing(store: Store, image?: string): Listing {
-  const looks = imagesOf(store, image).map((one) => ({one, ...one.look()}));
+  const looks = imagesOf(store, image).map((one) => lookAt(one));
   return {
-    versions: looks.flatMap(({one, versions}) => newestFirst(one, versions)),
+    versions: looks.flatMap(newestFirst),
     damage: looks.flatMap(({complaints}) => complaints),
   };
 }
@@ -52,11 +54,13 @@ function imagesOf(store: Store, image: string | undefined): Image[] {
   return store.imageNames().map((name) => store.image(name));
 }
 
-function newestFirst(image: Image, versions: VersionRecord[]): ListedVersion[] {
-  // Of an image whose tags cannot be read the versions can be used all the same.
-  const tags = readable(() => image.refs().tags) ?? {};
-  const byVersion = Map.groupBy(Object.keys(tags).sort(compareTags), (tag) => tags[tag]);
-  return versions.reverse().map((version) => listed(version, byVersion.get(version.id) ?? []));
+/** Of an image whose tags cannot be read the versions can be used all the same. */
+function newestFirst({versions, tags}: Look): ListedVersion[] {
+  const byVersion = Map.groupBy(Object.keys(tags), (tag) => tags[tag]);
+  // Each version's by itself: to compare all of thousands takes longer than all else.
+  return versions
+    .reverse()
+    .map((version) => listed(version, byVersion.get(version.id)?.sort(compareTags) ?? []));
 }
 
 /** @throws ChrootctlError NOT_FOUND */
@@ -89,7 +93,7 @@ export function existing(store: Store, reference: Reference): Image {
   return image;
 }
 
-function listed(version: VersionRecord, tags: string[]): ListedVersion {
+function listed(version: ShownVersion, tags: string[]): ListedVersion {
   return {
     image: version.image,
     version: version.id,

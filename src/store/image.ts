@@ -7,6 +7,7 @@
  *     images/<name>/refs.json            the tags, and the number of their last move
  *     images/<name>/history.jsonl        every move of every tag
  *     images/<name>/versions/<id>.json   a version
+ *     images/<name>/versions.index       what is shown of them: see version-index.ts
  *     images/<name>/policy.json          what holds for all of them, if anything does
  */
 import {join} from 'node:path';
@@ -29,8 +30,6 @@ const OURS = /^(?:refs\.json|history\.jsonl|policy\.json|versions|removing)(?:\.
 /** What one look at the records of versions finds. */
 interface Found {
   versions: VersionRecord[];
-  /** Ids of those that are not out of sight. */
-  visible: ReadonlySet<string>;
   damaged: {path: string; why: string}[];
 }
 
@@ -38,38 +37,39 @@ export class Image {
   readonly name: string;
   /** Where every move is written to as well. */
   readonly ledger: Ledger | undefined;
+  /** Of its records. */
+  readonly directory: string;
   readonly #layout: Layout;
-  readonly #directory: string;
   #lastRefs: Refs | undefined;
 
   constructor(layout: Layout, name: string, ledger?: Ledger) {
     this.name = name;
     this.ledger = ledger;
     this.#layout = layout;
-    this.#directory = layout.image(name);
+    this.directory = layout.image(name);
   }
 
   get historyFile(): string {
-    return historyFile(this.#directory);
+    return historyFile(this.directory);
   }
 
   /** The tags now. An image that does not exist has none. @throws ChrootctlError BAD_INPUT, also when they are lost */
   refs(): Refs {
-    return (this.#lastRefs = readRefs(this.#directory));
+    return (this.#lastRefs = readRefs(this.directory));
   }
 
   /** What holds for all its versions, as of the last look at the tags. @throws ChrootctlError BAD_INPUT when it is lost */
   policy(): Policy {
     if ((this.#lastRefs ?? this.refs()).policy !== true) return {};
-    const policy = readPolicy(this.#directory);
+    const policy = readPolicy(this.directory);
     if (policy !== undefined) return policy;
     // It may have been taken away since that look.
-    return this.refs().policy === true ? requirePolicy(this.#directory) : {};
+    return this.refs().policy === true ? requirePolicy(this.directory) : {};
   }
 
   /** Whether there is the file of a policy that does not hold, as the death of who was setting it leaves. */
   hasStrayPolicy(): boolean {
-    return hasPolicy(this.#directory).policy === true && this.refs().policy !== true;
+    return hasPolicy(this.directory).policy === true && this.refs().policy !== true;
   }
 
   version(id: string): VersionRecord | undefined {
@@ -107,33 +107,17 @@ export class Image {
     // A version that is put back meanwhile changes its name: whichever it has, one of three looks sees it.
     for (let look = 0; look < 3; look++) for (const name of this.#versionFiles()) files.add(name);
     const records = new Map<string, VersionRecord>();
-    const visible = new Set<string>();
     const damaged: Found['damaged'] = [];
     for (const name of files) {
       if (!name.endsWith('.json') && !name.endsWith(REMOVING)) continue;
-      const path = join(this.#directory, 'versions', name);
+      const path = join(this.directory, 'versions', name);
       const why = messageIfDamaged(() => {
         const record = readNamed(VersionRecord, path, name.slice(0, name.indexOf('.json')));
-        if (record === undefined) return;
-        records.set(record.id, record);
-        if (!name.endsWith(REMOVING)) visible.add(record.id);
+        if (record !== undefined) records.set(record.id, record);
       });
       if (why !== undefined) damaged.push({path, why});
     }
-    return {versions: [...records.values()], visible, damaged};
-  }
-
-  /** All versions that can be read, oldest first, and what of it cannot, in a line each: by a single look at each record. */
-  look(): {versions: VersionRecord[]; complaints: string[]} {
-    const ofTags = messageIfDamaged(() => this.refs()) ?? [];
-    let found: Found = {versions: [], visible: new Set(), damaged: []};
-    const ofDirectory = messageIfDamaged(() => void (found = this.records())) ?? [];
-    const ofPolicy = ofTags.length > 0 ? [] : (messageIfDamaged(() => this.policy()) ?? []);
-    const {versions, visible, damaged} = found;
-    return {
-      versions: versions.filter(({id}) => visible.has(id)).sort((a, b) => (a.id < b.id ? -1 : 1)),
-      complaints: [ofTags, ofDirectory, damaged.map(({why}) => why), ofPolicy].flat(),
-    };
+    return {versions: [...records.values()], damaged};
   }
 
   /** The same; undefined when one cannot be read, so that nobody takes its volume for needless. */
@@ -174,7 +158,7 @@ export class Image {
   }
 
   exists(): boolean {
-    return isThere(refsFile(this.#directory)) || this.#versionFiles().length > 0;
+    return isThere(refsFile(this.directory)) || this.#versionFiles().length > 0;
   }
 
   /** Something in its directory that chrootctl has not put there. */
@@ -183,25 +167,23 @@ export class Image {
       const name = filesIn(directory).find((candidate) => !ours.test(candidate));
       return name === undefined ? undefined : join(directory, name);
     };
-    return strange(this.#directory, OURS) ?? strange(join(this.#directory, 'versions'), /\.json(?:\.|$)/);
+    return strange(this.directory, OURS) ?? strange(join(this.directory, 'versions'), /\.json(?:\.|$)/);
   }
 
   /** Runs `work` as the only writer of this image. The lock is the kernel's and dies with this process. */
   async change<T>(work: (change: ImageChange) => Promise<T>): Promise<T> {
-    return withLock(this.#layout.lock('image', this.name), () =>
-      work(new ImageChange(this, this.#directory)),
-    );
+    return withLock(this.#layout.lock('image', this.name), () => work(new ImageChange(this, this.directory)));
   }
 
   #versionFiles(): string[] {
-    return filesIn(join(this.#directory, 'versions'));
+    return filesIn(join(this.directory, 'versions'));
   }
 
   #versionFile(id: string): string {
-    return join(this.#directory, 'versions', `${id}.json`);
+    return join(this.directory, 'versions', `${id}.json`);
   }
 
   get #droppingFile(): string {
-    return join(this.#directory, DROPPING);
+    return join(this.directory, DROPPING);
   }
 }
