@@ -8,7 +8,7 @@ import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {addEarlierVersions, addFiles, addImages, addSessions, addVersion, openStore} from './stores.ts';
 import {busyboxRoot, Cli} from './chrootctl.ts';
-import {fileWork, looksAtMounts, recordsOpened} from './traced.ts';
+import {fileWork, looksAtMounts, programsStarted, recordsOpened} from './traced.ts';
 
 /**
  * Looking again whether the last process of a mount namespace has gone is a little more, for each process of the machine; so
@@ -106,3 +106,17 @@ test('a run and a command in a session look at the mounts as often beside 3 moun
   for (let index = 0; index < 30; index++) await cli.ok('session', 'end', `beside-${index}`);
   expect(await cli.ok('doctor')).toBe('all is well');
 });
+
+test('a diff starts as few programs in a deep history as in a short one', async () => {
+  const cli = new Cli({driver: 'overlay'});
+  await cli.importRoot();
+  const started = (from: string): string[] => programsStarted(cli, 'diff', from, 'base').sort();
+  await cli.ok('run', '--commit', 'base', '--', 'touch', '/0');
+  const [first = ''] = (await cli.json<{version: string}[]>('images', 'base'))
+    .map(({version}) => version)
+    .reverse();
+  const few = started(`base@${first}`);
+  expect(few).toContain('getfattr');
+  for (let round = 1; round < 6; round++) await cli.ok('run', '--commit', 'base', '--', 'touch', `/${round}`);
+  expect(started(`base@${first}`)).toEqual(few);
+}, 120_000);

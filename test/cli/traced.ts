@@ -34,6 +34,11 @@ export function recordsOpened(cli: Cli, ...args: readonly string[]): string[] {
   );
 }
 
+/** The programs that a call starts, and those that these start, by their names. */
+export function programsStarted(cli: Cli, ...args: readonly string[]): string[] {
+  return traced(cli, args).flatMap((line) => /^execve\(.*?"[^"]*?([^/"]+)", .* = 0$/.exec(line)?.[1] ?? []);
+}
+
 /** The lines of strace(1). */
 function traced(cli: Cli, args: readonly string[], through: readonly string[] = []): string[] {
   const traces = join(cli.directory, 'traces');

@@ -109,20 +109,29 @@ export async function copyAttributes(from: string, to: string): Promise<void> {
 
 const MARKS = ['--dump', '--encoding=hex', `--match=^(${OPAQUE}|${REDIRECT})$`.replaceAll('.', '\\.')];
 
-/** The marks of all directories in each of the trees. */
+/** Directories that are worth a program of their own. */
+const MANY = 2000;
+
+/** The marks of all directories in each of the trees. Of small ones several are looked at together. */
 export async function marksIn(trees: readonly string[]): Promise<Marks[]> {
-  const all: Marks[] = [];
-  for (const tree of trees) {
-    const root = bytePath(tree);
-    const marks: Marks = {opaque: new Set(), redirects: new Map()};
-    for await (const directories of allDirectoriesIn(root))
-      for (const {path, opaque, redirect} of markedIn(await look(directories, MARKS))) {
-        const relative = path.slice(root.length + 1);
-        if (opaque) marks.opaque.add(relative);
-        if (redirect !== undefined) marks.redirects.set(relative, redirect);
-      }
-    all.push(marks);
-  }
+  const roots = trees.map(bytePath);
+  const all = roots.map((): Marks => ({opaque: new Set(), redirects: new Map()}));
+  let waiting: BytePath[] = [];
+  const lookAtThem = async (): Promise<void> => {
+    for (const {path, opaque, redirect} of markedIn(await look(waiting, MARKS))) {
+      const tree = roots.findIndex((root) => path === root || path.startsWith(`${root}/`));
+      const relative = path.slice((roots[tree]?.length ?? 0) + 1);
+      if (opaque) all[tree]?.opaque.add(relative);
+      if (redirect !== undefined) all[tree]?.redirects.set(relative, redirect);
+    }
+    waiting = [];
+  };
+  for (const root of roots)
+    for await (const directories of allDirectoriesIn(root)) {
+      waiting = [...waiting, ...directories];
+      if (waiting.length >= MANY) await lookAtThem();
+    }
+  await lookAtThem();
   return all;
 }
 
