@@ -10,7 +10,7 @@ import {Plugin} from '@oclif/core/config';
 import {build} from 'esbuild';
 import {commandEntries, commands, common, name, oclif, program, top, version} from './bundles.js';
 import {lazyRequires} from './lazy-requires.js';
-import {compileNative} from './native.js';
+import {compileNative, HELPERS} from './native.js';
 
 /** Directories of the npm packages that are in what was bundled, as paths from the top. */
 const bundled = new Set();
@@ -152,8 +152,10 @@ async function describeCommands() {
 /** The programs in C, where there is a compiler for them; the engine does without. */
 function buildNative() {
   mkdirSync(join(made, 'native'));
-  const left = compileNative('supervisor', process.arch, join(made, `native/supervisor-${process.arch}`));
-  if (left !== undefined) process.stderr.write(`build: ${left}, so runs start a little slower\n`);
+  for (const name of HELPERS) {
+    const left = compileNative(name, process.arch, join(made, `native/${name}-${process.arch}`));
+    if (left !== undefined) process.stderr.write(`build: ${left}, so runs start a little slower\n`);
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 /** See native.js, which the build runs as it is. */
+export const HELPERS: readonly string[];
 export const FLAGS: readonly string[];
 export function sourcesOf(program: string): string[];
 export function compileNative(program: string, architecture: string, target: string): string | undefined;

@@ -4,13 +4,13 @@ import {readdirSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {madeOnce} from '../test/made-once.ts';
 import {ownArchitecture} from './package/architecture.ts';
-import {sourcesOf} from './native.js';
+import {HELPERS, sourcesOf} from './native.js';
 import {CHECKOUT, DIST} from './package/checkout.ts';
 import {programOf, stageProgram} from './package/program.ts';
 
 const place = join(CHECKOUT, 'release/program');
 const scripts = join(CHECKOUT, 'scripts');
-const native = ['front', 'supervisor'].flatMap((program) => sourcesOf(program));
+const native = ['front', ...HELPERS].flatMap((program) => sourcesOf(program));
 /** All that it is made of: a build is a directory that was renamed when its files had been written. */
 const sources = [
   DIST,

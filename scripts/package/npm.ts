@@ -3,6 +3,7 @@ import {execFileSync} from 'node:child_process';
 import {copyFileSync, cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {basename, join} from 'node:path';
+import {HELPERS} from '../native.js';
 import {ARCHITECTURES, makeNative, nodeName} from './architecture.ts';
 import {CHECKOUT, DIST, manifest} from './checkout.ts';
 import {thirdPartyLicences} from './documents.ts';
@@ -27,8 +28,10 @@ export function buildNpm(directory: string): string {
     rmSync(join(place, 'dist/native'), {recursive: true, force: true});
     mkdirSync(join(place, 'dist/native'));
     for (const architecture of ARCHITECTURES) {
-      const file = join(place, `dist/native/supervisor-${nodeName(architecture)}`);
-      makeNative('supervisor', architecture, file, 'runs start a little slower');
+      for (const name of HELPERS) {
+        const file = join(place, `dist/native/${name}-${nodeName(architecture)}`);
+        makeNative(name, architecture, file, 'runs start a little slower');
+      }
     }
     const compiler = join(CHECKOUT, 'node_modules/typescript/bin/tsc');
     const types = ['-p', join(CHECKOUT, 'tsconfig.types.json'), '--outDir', join(place, 'dist/types')];

@@ -1,6 +1,7 @@
 /** The program as a Debian package has it in /usr/lib/chrootctl. It runs from any other place as well. */
 import {copyFileSync, existsSync, mkdirSync} from 'node:fs';
 import {join} from 'node:path';
+import {HELPERS} from '../native.js';
 import {makeNative, nodeName, type Architecture} from './architecture.ts';
 import {DIST} from './checkout.ts';
 import {makeExecutable} from './executable.ts';
@@ -14,8 +15,10 @@ export async function stageProgram(architecture: Architecture, tree: string): Pr
     throw new Error('there is no build to make a package of: npm run build');
   mkdirSync(join(tree, 'dist/native'), {recursive: true});
   for (const file of BESIDE) copyFileSync(join(DIST, file), join(tree, 'dist', file));
-  const supervisor = join(tree, `dist/native/supervisor-${nodeName(architecture)}`);
-  makeNative('supervisor', architecture, supervisor, 'runs start slower');
+  for (const name of HELPERS) {
+    const file = join(tree, `dist/native/${name}-${nodeName(architecture)}`);
+    makeNative(name, architecture, file, 'runs start slower');
+  }
   await makeExecutable(architecture, join(tree, EXECUTABLE));
   if (!makeNative('front', architecture, programOf(tree), 'there is nothing to start'))
     throw new Error('the package cannot be made without a compiler');

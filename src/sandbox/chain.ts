@@ -7,8 +7,7 @@
  *                    the root
  *        bwrap       makes the sandbox, reports how the command ended (--json-status-fd), then ends everything
  *         └ bwrap    process 1 of the inner namespace, inside the root: reaps
- *            └ sh    from the host's toolbox: takes the command's own streams, closes the rest
- *              setpriv, chroot, env    as needed: capabilities, user, awkward variables
+ *            └ inside    takes the command's own streams, closes the rest; user, capabilities, variables (inside.ts)
  *              the command
  *
  * Two process id namespaces, for two reasons. The outer one makes bubblewrap's watching process a process 1, which
@@ -17,16 +16,19 @@
  * sees the host's files, out of the command's sight: through /proc/1/root or ptrace(2) it would be the way out.
  * (Without one of its own bwrap also binds the /proc of the host.)
  *
+ * Where that program is missing, and for new privileges, it is a shell from the host's toolbox that takes the streams, and
+ * setpriv, chroot and env as needed (confinement.ts).
+ *
  * Where the command gets a terminal of its own, one process more stands beside the chain (terminal-program.ts).
  *
  * No words of the caller's are words of one of these programs, which everybody on the host can read in ps(1): the
- * supervisor reads what it is told, and the shell its script, from a socket
- * of ours, or they have it from the environment of the former. So nothing but execve(2) limits a command's length.
+ * supervisor and the innermost link read what they are told from a socket
+ * of ours, or have it from the environment of the former. So nothing but execve(2) limits a command's length.
  */
 
 /** Numbers of the descriptors that the chain is started with, beside stdout (1). */
 export const DESCRIPTORS = {
-  /** What the supervisor and the innermost shell are told. */
+  /** What the supervisor and the innermost link are told. */
   told: 0,
   /** What goes wrong before the command runs is told here, so that it is not mixed up with what the command says. */
   setup: 2,
@@ -35,7 +37,7 @@ export const DESCRIPTORS = {
   stdin: 4,
   stderr: 5,
   /**
-   * Where the innermost shell is answered. Not on the descriptor that it is set up on: what lies there unread when its last
+   * Where the innermost link is answered. Not on the descriptor that it is set up on: what lies there unread when its last
    * end is closed makes the kernel tell us of a broken connection, before and in the place of what was said on it.
    */
   answer: 6,

@@ -1,4 +1,7 @@
-/** What happens inside the sandbox, between bwrap and the command: who the command is and what it may. */
+/**
+ * What happens inside the sandbox, between bwrap and the command: who the command is and what it may. Said to a shell; where
+ * one program does all of it, inside.ts tells it the same.
+ */
 import {ChrootctlError} from '../errors.ts';
 import type {Capability} from './capabilities.ts';
 import {innerScript} from './chain.ts';

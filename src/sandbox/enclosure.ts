@@ -18,7 +18,8 @@ export interface Enclosure {
   /** Bytes that /dev/shm may hold. */
   shm: number | undefined;
   binds: readonly Bind[];
-  toolbox: Pick<Toolbox, 'directory' | 'files'> & {target: string};
+  /** What leads to the command inside, and its place there. */
+  tools: (Pick<Toolbox, 'directory' | 'files'> | {program: string}) & {target: string};
   capabilities: readonly Capability[];
   workdir: string;
   terminal: Terminal;
@@ -55,7 +56,7 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
     hostname,
     shm,
     binds,
-    toolbox,
+    tools,
     capabilities,
     workdir,
     terminal,
@@ -72,7 +73,7 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
     ...['--perms', '1777', '--tmpfs', '/dev/shm'],
     ...bound(privileged ? 'dev' : 'ro', '/sys'),
     ...(privileged ? [] : masks()),
-    ...toolWords(toolbox),
+    ...toolWords(tools),
     ...binds.flatMap((bind) => [
       // Directories that bwrap makes by itself can be entered by root alone.
       ...bind.directories.flatMap((path) => ['--perms', '0755', '--dir', path]),
@@ -86,7 +87,9 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
 }
 
 /** Where there are no copies, the host's own files have their place in a directory that nobody can write to either. */
-function toolWords({directory, files, target}: Enclosure['toolbox']): string[] {
+function toolWords(tools: Enclosure['tools']): string[] {
+  if ('program' in tools) return bound('ro', tools.program, tools.target);
+  const {directory, files, target} = tools;
   if (directory !== null) return bound('ro', directory, target);
   return [
     ...['--perms', '0755', '--tmpfs', target],

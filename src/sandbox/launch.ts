@@ -19,6 +19,7 @@ import {exitCodeOf, hasStarted, isBorn, type Ending} from './outcome.ts';
 import {LENGTH} from './outer.ts';
 import {outerWords, PIPED} from './outer-program.ts';
 import type {Place} from './places.ts';
+import {inside} from './inside.ts';
 import {prepare, type Prepared} from './prepare.ts';
 import {relaySignals} from './signals.ts';
 import type {SandboxRoot, SandboxResult, SandboxSpec} from './spec.ts';
@@ -49,7 +50,7 @@ export interface LaunchOptions {
   succession?: Succession | undefined;
   /** Called when all mounts are made and the command is about to run. */
   onReady?: () => void;
-  /** Keeps copies of a few programs of the host between runs (3 MB). On a file system that allows execution. */
+  /** Where native/inside is missing: keeps copies of a few programs of the host between runs (3 MB). On a file system that allows execution. */
   cacheDirectory?: string;
 }
 
@@ -73,10 +74,11 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
     'cannot set up the sandbox',
     spec.user === undefined ? ['SETPCAP'] : [...NEEDED_TO_SWITCH, 'KILL'],
   );
-  const cacheDirectory = options.cacheDirectory ?? DEFAULT_CACHE;
-  const box = await toolbox(cacheDirectory);
+  // The stand-in of new privileges is a shell.
+  const program = spec.newPrivileges === true ? undefined : inside();
+  const tools = program ?? (await toolbox(options.cacheDirectory ?? DEFAULT_CACHE));
   const prepared = await withLayers(spec.root, (layers) =>
-    Promise.resolve(prepare(spec, viewsOf(layers), box)),
+    Promise.resolve(prepare(spec, viewsOf(layers), tools)),
   );
   const streams = new Streams(options.stdio ?? 'inherit');
   const terminal = terminalFor(prepared.user, streams);
@@ -179,7 +181,7 @@ interface Ended {
 }
 
 async function runChain(
-  input: {outer: () => Buffer; innermost: () => string; sharesKeys: boolean},
+  input: {outer: () => Buffer; innermost: () => Buffer; sharesKeys: boolean},
   streams: Streams,
   spec: SandboxSpec,
   options: LaunchOptions,
@@ -217,7 +219,7 @@ async function runChain(
         isPiped = true;
         orEnd(() => {
           streams.begin(child.pid ?? 0);
-          send(told, `\n${input.innermost()}`);
+          send(told, Buffer.concat([Buffer.from('\n'), input.innermost()]));
         });
       }
       if (hasStarted(text)) options.onReady?.();

@@ -13,11 +13,12 @@ import {
   type Capability,
 } from './capabilities.ts';
 import {DESCRIPTORS} from './chain.ts';
-import {innermost, NEEDED_TO_SWITCH} from './confinement.ts';
+import {innermost, NEEDED_TO_SWITCH, type Confinement} from './confinement.ts';
 import {rootFlags, standIn} from './entrance.ts';
 import {environmentOf} from './environment.ts';
 import {lookUp, type View} from './in-root.ts';
 import type {Joined} from './limits.ts';
+import {insideInput} from './inside.ts';
 import {nameFiles} from './names.ts';
 import {outerInput, type Outer} from './outer.ts';
 import type {Place} from './places.ts';
@@ -41,14 +42,15 @@ export interface Prepared {
    * @throws ChrootctlError FAILED for what this host does not have
    */
   outer: (joined: Joined, streams: Streams, terminal: Terminal, hasLifeline: boolean) => Buffer;
-  innermost: () => string;
+  innermost: () => Buffer;
 }
 
 /**
  * @param rootViews how the root looks from inside
+ * @param tools what leads to the command inside: a toolbox, or the one program that does it all (inside.ts)
  * @throws ChrootctlError USAGE for what cannot be meant, FAILED for what this root or host does not have
  */
-export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Toolbox): Prepared {
+export function prepare(spec: SandboxSpec, rootViews: readonly View[], tools: Toolbox | string): Prepared {
   checkWords(spec);
   const volumes = bindsOf(rootViews, spec);
   const views = withBinds(rootViews, volumes);
@@ -69,13 +71,13 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
     hostname: spec.hostname,
     shm: spec.shm,
     binds: volumes,
-    toolbox: {...box, target: place},
+    tools: {...(typeof tools === 'string' ? {program: tools} : tools), target: place},
     capabilities: spec.newPrivileges === true ? [] : held,
     workdir,
   };
   const env = environmentOf(spec.env, account);
-  const tool = (name: Tool) => toolCommand(box, place, name);
-  const shell = tool('sh');
+  const confined = {account, capabilities: spec.privileged ? undefined : capabilities, env, command};
+  const link = innermostLink(tools, place, confined);
   const is32BitRoot = spec.network === 'none' && is32Bit(rootViews);
   const outer: Omit<Outer, 'groups' | 'hasLifeline' | 'made' | 'pipes' | 'filter' | 'terminal' | 'options'> =
     {
@@ -91,7 +93,7 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
       measured: spec.measured ?? false,
       ...(spec.newPrivileges === true
         ? {
-            command: standIn(shell),
+            command: standIn(link.words),
             entrance: {
               capabilities: held,
               rootFlags: rootFlags({
@@ -99,10 +101,10 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
                 hasDevices: spec.privileged || spec.deviceNodes === true,
               }),
               workdir,
-              shell,
+              shell: link.words,
             },
           }
-        : {command: shell, entrance: undefined}),
+        : {command: link.words, entrance: undefined}),
     };
   const filter = (keepsToDevices: boolean) => {
     const ordinaryDevices = spec.deviceNodes === true && !keepsToDevices;
@@ -133,9 +135,19 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], box: Tool
         },
         DESCRIPTORS.first,
       ),
-    innermost: () =>
-      innermost({account, capabilities: spec.privileged ? undefined : capabilities, env, command, tool}),
+    innermost: link.input,
   };
+}
+
+/** What bwrap starts inside, and what that reads. */
+function innermostLink(
+  tools: Toolbox | string,
+  place: string,
+  confined: Omit<Confinement, 'tool'>,
+): {words: string[]; input: () => Buffer} {
+  if (typeof tools === 'string') return {words: [place], input: () => insideInput(confined)};
+  const tool = (name: Tool) => toolCommand(tools, place, name);
+  return {words: tool('sh'), input: () => Buffer.from(innermost({...confined, tool}))};
 }
 
 function checkWords({command, env, workdir, hostname, timeout}: SandboxSpec): void {

@@ -35,7 +35,7 @@ export interface Succeeded {
 
 interface Told {
   outer: Buffer;
-  innermost: string;
+  innermost: Buffer;
   /** Seconds. */
   timeout: number | undefined;
   /** Control groups; the program removes them. */
@@ -61,7 +61,7 @@ export async function beSucceededBy(
   told: Told,
 ): Promise<void> {
   const {file, words, shown} = ownProgram();
-  const innermost = Buffer.from(told.innermost);
+  const {innermost} = told;
   if (innermost.length > MOST_SCRIPT) return;
   const {volumes, name, gone, parts, most, watched} = removal;
   const known: Pick<Succeeded, 'id' | 'groups'> = {id, groups: told.groups};

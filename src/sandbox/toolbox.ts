@@ -1,5 +1,6 @@
 /**
- * The programs that make the last steps inside, whatever the root holds: the host's own shell, setpriv(1), chroot(1)
+ * Where native/inside is missing, and for new privileges: the programs that make the last steps inside, whatever the root
+ * holds: the host's own shell, setpriv(1), chroot(1)
  * and env(1) with the dynamic linker and libraries they need, copied once into a directory that is bind-mounted
  * read-only (tool-cache.ts). A root without util-linux, of another distribution or C library works the same.
  */

@@ -26,3 +26,8 @@ function installedProgram(name: string): string | undefined {
 export function supervisorProgram(): string | undefined {
   return installedProgram(`native/supervisor-${process.arch}`);
 }
+
+/** The same of native/inside. */
+export function insideProgram(): string | undefined {
+  return installedProgram(`native/inside-${process.arch}`);
+}

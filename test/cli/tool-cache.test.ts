@@ -1,4 +1,4 @@
-/** The copies of the host's programs, when their directory is of no use, and when the power is cut. */
+/** The copies of the host's programs, when their directory is of no use, and when the power is cut. New privileges need them. */
 import {expect, test} from '@jest/globals';
 import {execFileSync} from 'node:child_process';
 import {join} from 'node:path';
@@ -18,10 +18,10 @@ test.each(['size=1m', 'noexec', 'ro'])('a cache that is mounted with %s stops no
   const through = beside(`mount -t tmpfs -o ${option} none $c`);
   const call = (...words: string[]) => cli.call(words, {through});
   const inside = 'touch /dev/.chrootctl/x 2>/dev/null || ls /dev/.chrootctl';
-  const {code, stdout} = await call('run', 'base', '-u', 'guest', '--', 'sh', '-c', inside);
+  const {code, stdout} = await call('run', 'base', '--new-privileges', '-u', 'guest', '--', 'sh', '-c', inside);
   expect([code, stdout.split('\n')]).toEqual([0, expect.arrayContaining(['sh', 'setpriv'])]);
   expect((await call('run', 'base', '--privileged', '--', 'sh', '-c', 'exit 3')).code).toBe(3);
-  expect((await call('run', 'base', '--new-privileges', '--', 'sh', '-c', 'exit 4')).code).toBe(4);
+  expect((await call('run', 'base', '--', 'sh', '-c', 'exit 4')).code).toBe(4);
   expect((await call('update', 'base', '--', 'touch', '/x')).code).toBe(0);
 });
 
@@ -36,7 +36,7 @@ test.each(FILE_SYSTEMS)('copies that a power cut met on %s are whole or made ane
   execFileSync('truncate', ['-s', type === 'xfs' ? '320M' : '60M', image]);
   execFileSync(`mkfs.${type}`, ['-q', image], {stdio: 'ignore'});
   const run = (mounted: string, script: string, code: string) =>
-    cli.call(['run', 'base', '--', 'sh', '-c', `exit ${code}`], {
+    cli.call(['run', 'base', '--new-privileges', '--', 'sh', '-c', `exit ${code}`], {
       through: beside(`mount -o loop ${mounted} $c; ${script}`),
     });
   expect((await run(image, 'true', '3')).code).toBe(3);

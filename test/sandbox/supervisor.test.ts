@@ -7,7 +7,9 @@ import {join} from 'node:path';
 import {LENGTH, listed, outerInput, type Outer} from '../../src/sandbox/outer.ts';
 import {childrenOf} from '../../src/sandbox/processes.ts';
 import {end, eventually, INSTALLED, sandbox, start} from './sandbox.ts';
-import {buildWithSanitizers} from './with-sanitizers/build.ts';
+import {insideInput} from '../../src/sandbox/inside.ts';
+import {temporaryDirectory} from '../temporary.ts';
+import {buildWithSanitizers, compileWithSanitizers} from './with-sanitizers/build.ts';
 
 const program = join(buildWithSanitizers(), 'native', `supervisor-${process.arch}`);
 
@@ -161,3 +163,40 @@ test('it is in the build, static, and what starts a command', async () => {
 test('without its words it does nothing', () => {
   expect(spawnSync(program, [], {encoding: 'utf8'})).toMatchObject({status: 2, stderr: ''});
 });
+
+test('whatever the innermost link is told, it reads nothing but that', () => {
+  const inside = join(temporaryDirectory(), 'inside');
+  compileWithSanitizers('inside', inside);
+  const account = {uid: 0, gid: 0, groups: [], name: 'root', home: '/', shell: '/bin/sh'};
+  const whole = insideInput({
+    account,
+    capabilities: ['CHOWN'],
+    env: {A: '1', PATH: '/none'},
+    command: ['nope', 'x'],
+  });
+  const sized = (bytes: Uint8Array): Buffer => listed([Buffer.from(bytes)]);
+  const cut = fc.nat(whole.length - 1).map((length) => whole.subarray(0, length));
+  const changed = changesIn(whole).map((changes) => {
+    const result = Buffer.from(whole);
+    for (const [at, byte] of changes) result[at] = byte;
+    return result;
+  });
+  const random = fc.uint8Array({maxLength: 300}).map(sized);
+  fc.assert(
+    fc.property(fc.oneof(changed, cut, random), (input) => {
+      // Nobody answers, so it does nothing of it.
+      const {status, stderr} = spawnSync('sh', ['-c', 'exec "$0" 6</dev/null', inside], {
+        input,
+        encoding: 'utf8',
+        env: {ASAN_OPTIONS: 'detect_leaks=0'},
+      });
+      expect({status, stderr: stderr.trim()}).toEqual({
+        status: 1,
+        stderr: expect.stringMatching(
+          /^(?:chrootctl: it was told what it cannot read|chrootctl: started|memory: Cannot allocate memory)?$/,
+        ),
+      });
+    }),
+    {numRuns: 300},
+  );
+}, 300_000);

@@ -23,6 +23,7 @@ const char *reason(int error)
 	case ELOOP: return "Too many levels of symbolic links";
 	case EDQUOT: return "Disk quota exceeded";
 	case EIO: return "Input/output error";
+	case ENAMETOOLONG: return "File name too long";
 	default: return strerror(error);
 	}
 }
