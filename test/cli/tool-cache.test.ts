@@ -18,7 +18,17 @@ test.each(['size=1m', 'noexec', 'ro'])('a cache that is mounted with %s stops no
   const through = beside(`mount -t tmpfs -o ${option} none $c`);
   const call = (...words: string[]) => cli.call(words, {through});
   const inside = 'touch /dev/.chrootctl/x 2>/dev/null || ls /dev/.chrootctl';
-  const {code, stdout} = await call('run', 'base', '--new-privileges', '-u', 'guest', '--', 'sh', '-c', inside);
+  const {code, stdout} = await call(
+    'run',
+    'base',
+    '--new-privileges',
+    '-u',
+    'guest',
+    '--',
+    'sh',
+    '-c',
+    inside,
+  );
   expect([code, stdout.split('\n')]).toEqual([0, expect.arrayContaining(['sh', 'setpriv'])]);
   expect((await call('run', 'base', '--privileged', '--', 'sh', '-c', 'exit 3')).code).toBe(3);
   expect((await call('run', 'base', '--', 'sh', '-c', 'exit 4')).code).toBe(4);

@@ -3,6 +3,7 @@ import {lstatSync, mkdirSync, rmdirSync, unlinkSync, writeFileSync} from 'node:f
 import {join} from 'node:path';
 import {ChrootctlError} from '../../errors.ts';
 import {withMounted} from '../../system/view.ts';
+import {bytePath} from '../trees/bytes.ts';
 import type {MountPlan} from '../driver.ts';
 import type {DriverKind} from '../kind.ts';
 import {described, obstacleTo} from '../probes.ts';
@@ -49,18 +50,21 @@ async function tryOverlay(trial: string): Promise<void> {
   await tryPlan(plan, {lower: join(trial, 'lower'), upper: join(trial, 'upper'), work: join(trial, 'work')});
 }
 
+/** Not ASCII: such a name takes all the programs that ever read attributes (trees/xattrs.ts). */
+const REPLACED = 'replacé';
+
 /** The same with a plan, whose directories are made. */
 export async function tryPlan(
   plan: MountPlan,
   {lower, upper, work}: {lower: string; upper: string; work: string},
 ): Promise<void> {
-  for (const path of [join(lower, 'replaced'), upper, work]) mkdirSync(path, {recursive: true});
-  for (const name of ['deleted', 'replaced/file']) writeFileSync(join(lower, name), '');
+  for (const path of [join(lower, REPLACED), upper, work]) mkdirSync(path, {recursive: true});
+  for (const name of ['deleted', join(REPLACED, 'file')]) writeFileSync(join(lower, name), '');
   await withMounted(plan, (directory) => {
     unlinkSync(join(directory, 'deleted'));
-    unlinkSync(join(directory, 'replaced/file'));
-    rmdirSync(join(directory, 'replaced'));
-    mkdirSync(join(directory, 'replaced'));
+    unlinkSync(join(directory, REPLACED, 'file'));
+    rmdirSync(join(directory, REPLACED));
+    mkdirSync(join(directory, REPLACED));
     return Promise.resolve();
   });
   const whiteout = lstatSync(join(upper, 'deleted'), {throwIfNoEntry: false});
@@ -68,6 +72,6 @@ export async function tryPlan(
     throw new ChrootctlError('FAILED', 'a deletion left no whiteout');
   }
   const [marks] = await marksIn([upper]);
-  if (marks?.opaque.has('replaced') !== true)
+  if (marks?.opaque.has(bytePath(REPLACED)) !== true)
     throw new ChrootctlError('FAILED', 'there are no trusted extended attributes');
 }
