@@ -72,7 +72,11 @@ if (!$entering) {
   my ($place, $held, $shell) = list($entrance);
   my ($flags, $workdir) = list($place);
   my @spaces = map { open my $space, '<', "/proc/$pid/ns/$_" or fail("namespace: $_"); $space } qw(ipc uts net pid mnt);
+  # Where we have been moved by chroot(2), the namespace's own root is the host's, and not that of who is inside.
+  opendir my $root, "/proc/$pid/root" or fail('root');
   for (@spaces) { syscall(SETNS, fileno $_, 0) == 0 or fail('setns') }
+  chdir $root and chroot '.' or fail('root');
+  closedir $root;
   attach('none', '/', '', $flags, '') or fail('mount: /');
   chdir $workdir or fail("chdir: $workdir");
   defined(my $inside = fork) or fail('fork');

@@ -1,5 +1,5 @@
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
-import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {hostname, tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {Cli, type CallOptions, type Outcome} from './chrootctl.ts';
@@ -224,4 +224,18 @@ describe('the flags of run', () => {
     expect(await cli.ok('exec', 'kept', '--', 'ls', '/kept')).toBe('/kept');
     await cli.ok('session', 'end', 'kept');
   });
+});
+
+test('new privileges are had where the root is not that of the mount namespace (chroot(8)), and inside', async () => {
+  const cli = new Cli({driver: 'overlay'});
+  await cli.importRoot();
+  const place = join(cli.directory, 'place');
+  mkdirSync(place);
+  const script = `mount --rbind / ${place} && exec chroot ${place} "$@"`;
+  const through = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'];
+  for (const flags of [[], ['--new-privileges']]) {
+    const {code, stdout, stderr} = await cli.call(['run', ...flags, 'base', '--', 'ls', '/'], {through});
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout.split('\n')).not.toContain('boot');
+  }
 });
