@@ -1,4 +1,4 @@
-/* Reading what we are told, which is parts, each with its length before it; and saying what goes wrong. */
+/* What our programs have in common: reading what they are told, which is parts, each with its length before it; and saying what goes wrong. */
 #define _GNU_SOURCE
 #include "told.h"
 
@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int setup = 2, failed = 1;
@@ -91,4 +93,34 @@ long long number_of(const char *text)
 long long number_at(struct list list, size_t index)
 {
 	return number_of(text_of(list, index));
+}
+
+void told(char *into, size_t count)
+{
+	while (count > 0) {
+		ssize_t got = read(STDIN_FILENO, into, count);
+		if (got < 0 && errno == EINTR) continue;
+		if (got <= 0) _exit(1);
+		into += got;
+		count -= (size_t)got;
+	}
+}
+
+struct part told_whole(void)
+{
+	char length[4];
+	told(length, sizeof length);
+	struct part whole = {NULL, number32(length)};
+	whole.text = allocated(whole.length + 1);
+	told(whole.text, whole.length);
+	whole.text[whole.length] = 0;
+	return whole;
+}
+
+void close_from(unsigned first)
+{
+	if (syscall(SYS_close_range, first, ~0U, 0) == 0) return;
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0) fail("descriptors", "");
+	for (rlim_t fd = first; fd < limit.rlim_cur; fd++) close((int)fd);
 }

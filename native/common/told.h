@@ -18,10 +18,16 @@ _Noreturn void senseless(void);
 void *allocated(size_t size);
 
 uint32_t number32(const char *at);
+/* What comes next on standard input, all of it; ends us where nobody is there any more to say it. */
+void told(char *into, size_t count);
+/* The same, with its length before it. */
+struct part told_whole(void);
 /* The parts of a part, after whose bytes there is one more that is ours. */
 struct list list_of(struct part whole);
 const char *text_of(struct list list, size_t index);
 long long number_of(const char *text);
 long long number_at(struct list list, size_t index);
+
+void close_from(unsigned first);
 
 #endif

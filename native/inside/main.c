@@ -19,36 +19,13 @@
 #include "told.h"
 
 /* Numbers of descriptors, and what is said (src/sandbox/chain.ts). */
-enum { AT_TOLD = 0, AT_SETUP = 2, AT_STDIN = 4, AT_STDERR = 5, AT_ANSWER = 6, OWN = 3 };
+enum { AT_SETUP = 2, AT_STDIN = 4, AT_STDERR = 5, AT_ANSWER = 6, OWN = 3 };
 #define STARTED "chrootctl: started\n"
 
 /* As the C library looks for programs where nobody has said where they are. */
 #define PLACES "/bin:/usr/bin"
 
 enum { NOT_FOUND = 127, NOT_RUN = 126, NOT_CONFINED = 125, HIGHEST_CAPABILITY = 63 };
-
-static void told(char *into, size_t count)
-{
-	while (count > 0) {
-		ssize_t got = read(AT_TOLD, into, count);
-		if (got < 0 && errno == EINTR) continue;
-		/* Nobody is there to be told anything. */
-		if (got <= 0) _exit(1);
-		into += got;
-		count -= (size_t)got;
-	}
-}
-
-static struct part told_whole(void)
-{
-	char length[4];
-	told(length, sizeof length);
-	struct part whole = {NULL, number32(length)};
-	whole.text = allocated(whole.length + 1);
-	told(whole.text, whole.length);
-	whole.text[whole.length] = 0;
-	return whole;
-}
 
 /* The answer proves that the whole chain is alive: without it, whoever started it is not. */
 static void await_answer(void)
@@ -65,8 +42,7 @@ static void await_answer(void)
 static void take_streams(void)
 {
 	if (dup2(AT_STDIN, STDIN_FILENO) < 0 || dup2(AT_STDERR, STDERR_FILENO) < 0) fail("stream", "");
-	if (syscall(SYS_close_range, OWN, ~0U, 0) == 0) return;
-	for (int fd = OWN; fd < (int)sysconf(_SC_OPEN_MAX); fd++) close(fd);
+	close_from(OWN);
 }
 
 /* All but these are out of reach for good, whatever program is started. */

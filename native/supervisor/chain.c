@@ -55,14 +55,6 @@ struct made_pipe made_pipe_at(struct list made, size_t index)
 	senseless();
 }
 
-void close_from(unsigned first)
-{
-	if (syscall(SYS_close_range, first, ~0U, 0) == 0) return;
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0) fail("descriptors", "");
-	for (rlim_t fd = first; fd < limit.rlim_cur; fd++) close((int)fd);
-}
-
 /* A pipe with all of it inside. Gives the reading end, which what we become inherits. */
 int piped(struct part content)
 {

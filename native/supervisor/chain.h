@@ -23,7 +23,6 @@ struct made_pipe made_pipe_at(struct list made, size_t index);
 pid_t start_inside(const struct chain *chain);
 _Noreturn void lead_to_command(const struct chain *chain);
 
-void close_from(unsigned first);
 /* A pipe with all of it inside. Gives the reading end, which what we become inherits. */
 int piped(struct part content);
 

@@ -22,18 +22,6 @@
 
 #include "chain.h"
 
-static void told(char *into, size_t count)
-{
-	while (count > 0) {
-		ssize_t got = read(STDIN_FILENO, into, count);
-		if (got < 0 && errno == EINTR) continue;
-		/* Nobody is there to be told anything. */
-		if (got <= 0) _exit(1);
-		into += got;
-		count -= (size_t)got;
-	}
-}
-
 static void moved(int from, int to)
 {
 	if (dup2(from, to) != to) fail("stream", "");
@@ -96,13 +84,7 @@ int wait_for_chain(char **words)
 	setup = STDERR_FILENO;
 	close(spare);
 
-	char length[4];
-	told(length, 4);
-	struct part whole = {NULL, number32(length)};
-	whole.text = allocated(whole.length + 1);
-	told(whole.text, whole.length);
-	whole.text[whole.length] = 0;
-	struct chain chain = chain_of(whole);
+	struct chain chain = chain_of(told_whole());
 	int measured = number_at(chain.own, 6) != 0, io = -1;
 	if (getppid() != number_at(chain.own, 0)) return 1;
 	(void)setgroups(0, NULL);
