@@ -2,13 +2,9 @@
  * What the innermost link is told where it is native/inside, a small static program: it does by itself what a shell and
  * setpriv(1), chroot(1) and env(1) do else (confinement.ts), so that nothing of the host but itself is shown inside.
  */
-import {insideProgram} from '../system/installed.ts';
 import {ALL_CAPABILITIES} from './capabilities.ts';
 import type {Confinement} from './confinement.ts';
 import {listed} from './outer.ts';
-
-/** Path of the program on the host; undefined where there is none. */
-export const inside = insideProgram;
 
 export function insideInput({
   account: {uid, gid, groups},

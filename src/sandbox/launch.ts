@@ -5,7 +5,7 @@ import {constants} from 'node:os';
 import {basename} from 'node:path';
 import type {Readable, Writable} from 'node:stream';
 import {ChrootctlError, toChrootctlError} from '../errors.ts';
-import {supervisorProgram} from '../system/installed.ts';
+import {insideProgram, supervisorProgram} from '../system/installed.ts';
 import {interruptedCode} from '../system/interruption.ts';
 import {notStarted, start as startProgram, systemPath} from '../system/programs.ts';
 import {requireRights} from '../system/refusal.ts';
@@ -19,7 +19,6 @@ import {exitCodeOf, hasStarted, isBorn, type Ending} from './outcome.ts';
 import {LENGTH} from './outer.ts';
 import {outerWords, PIPED} from './outer-program.ts';
 import type {Place} from './places.ts';
-import {inside} from './inside.ts';
 import {prepare, type Prepared} from './prepare.ts';
 import {relaySignals} from './signals.ts';
 import type {SandboxRoot, SandboxResult, SandboxSpec} from './spec.ts';
@@ -50,7 +49,10 @@ export interface LaunchOptions {
   succession?: Succession | undefined;
   /** Called when all mounts are made and the command is about to run. */
   onReady?: () => void;
-  /** Where native/inside is missing: keeps copies of a few programs of the host between runs (3 MB). On a file system that allows execution. */
+  /**
+   * Keeps copies of a few programs of the host between runs (3 MB), for new privileges and where native/inside is missing. On
+   * a file system that allows execution.
+   */
   cacheDirectory?: string;
 }
 
@@ -75,7 +77,7 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
     spec.user === undefined ? ['SETPCAP'] : [...NEEDED_TO_SWITCH, 'KILL'],
   );
   // The stand-in of new privileges is a shell.
-  const program = spec.newPrivileges === true ? undefined : inside();
+  const program = spec.newPrivileges === true ? undefined : insideProgram();
   const tools = program ?? (await toolbox(options.cacheDirectory ?? DEFAULT_CACHE));
   const prepared = await withLayers(spec.root, (layers) =>
     Promise.resolve(prepare(spec, viewsOf(layers), tools)),

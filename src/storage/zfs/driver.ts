@@ -136,7 +136,7 @@ export class ZfsDriver implements StorageDriver {
     const {source, isFrozen} = await this.#find(id);
     const plan = mountOf(this.#directory, source, {readOnly: readOnly || isFrozen});
     if (held !== undefined) return {...plan, held: {...held, release: () => Promise.resolve()}};
-    // A mount to write waits for a transaction group, and its unmount for another; that of a snapshot for none.
+    // The end of a mount to write waits for a transaction group; that of a snapshot's for none.
     return origin === undefined ? plan : {...plan, look: mountOf(this.#directory, origin, {readOnly: true})};
   }
 
