@@ -17,13 +17,15 @@ extern char **environ;
 #define PROGRAM "/dist/chrootctl"
 
 /* What these have to do is done sooner than compiled. */
-static const char *const brief[] = {"run", "exec", "session", "tag", "untag", "policy"};
+static const char *const brief[] = {
+	"run", "exec", "session", "commit", "tag", "untag", "rollback", "inspect", "policy",
+};
 #define HIDDEN "CHROOTCTL_CALLERS_"
-#define UNCOMPILED "BUN_JSC_useJIT=0"
+static char uncompiled[] = "BUN_JSC_useJIT=0";
 
 /* And these come to their end before what is compiled best pays. */
 static const char *const short_lived[] = {"images"};
-#define LESS_COMPILED "BUN_JSC_useFTLJIT=0"
+static char less_compiled[] = "BUN_JSC_useFTLJIT=0";
 
 /* Less than that the runtime does not start with (measured, and what of it depends on chance left out). */
 enum { FEWEST_FILES = 16 };
@@ -76,8 +78,8 @@ int main(int count, char **words)
 		env[kept] = strncmp(environ[i], "BUN_", 4) == 0 ? hidden(environ[i]) : environ[i];
 		if (env[kept++] == NULL) return cannot("cannot allocate memory", command);
 	}
-	if (is_among(command, brief, sizeof brief / sizeof *brief)) env[kept++] = (char[]){UNCOMPILED};
-	else if (is_among(command, short_lived, sizeof short_lived / sizeof *short_lived)) env[kept++] = (char[]){LESS_COMPILED};
+	if (is_among(command, brief, sizeof brief / sizeof *brief)) env[kept++] = uncompiled;
+	else if (is_among(command, short_lived, sizeof short_lived / sizeof *short_lived)) env[kept++] = less_compiled;
 	env[kept] = NULL;
 	execve(path, words, env);
 	dprintf(STDERR_FILENO, "chrootctl: cannot start %s: %s\n", path, strerror(errno));

@@ -129,7 +129,7 @@ async function end(
     store.sessions.replace({...record, ephemeral: true, owner: self()});
   });
   try {
-    await freeing(() => discard(store, record, published));
+    await freeing(() => discard(store, record, published, {isUnmounted: true}));
   } catch (error) {
     throw await afterwards(error, async () => {
       const present = await store.driver.list();

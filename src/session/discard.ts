@@ -9,16 +9,17 @@ import {unmountRoot} from './root.ts';
  * For the session's owner, the holder of its lock, or anybody once it is dead. Idempotent. Volumes that became
  * versions are not the session's any more: `keep` names them.
  * @param wait until all is deleted; else a large volume goes on being deleted by a process of its own
+ * @param isUnmounted by the caller, who holds the session's lock since
  * @throws ChrootctlError BUSY
  */
 export async function discard(
   store: Store,
   record: SessionRecord,
   keep: readonly string[] = [],
-  {wait = false}: {wait?: boolean} = {},
+  {wait = false, isUnmounted = false}: {wait?: boolean; isUnmounted?: boolean} = {},
 ): Promise<void> {
   // That of a command that ended is mounted in a namespace that is gone by now.
-  if (record.kind === 'session') await unmountRoot(store, record);
+  if (record.kind === 'session' && !isUnmounted) await unmountRoot(store, record);
   // Nobody else changes it any more.
   if (record.kind === 'session' || !isSelf(record.owner)) await store.driver.takeOver?.(...volumesOf(record));
   for (const volume of volumesOf(record)) {

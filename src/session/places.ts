@@ -20,9 +20,10 @@ import {viewsOf} from '../sandbox/volumes.ts';
 import type {Change} from '../storage/driver.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
+import {callWords} from '../system/calls.ts';
 import {makeDirectory, removeIfExists} from '../system/files.ts';
 import {isFull} from '../system/child.ts';
-import {attempt, lastLine, run} from '../system/programs.ts';
+import {attemptAtOnce, lastLine, run} from '../system/programs.ts';
 
 type Rooted = Pick<SessionRecord, 'image' | 'version' | 'volume' | 'places' | 'options'>;
 
@@ -87,15 +88,11 @@ async function clear({tree, places, version, isLayer}: Clearing): Promise<void> 
     if (before?.kind === 'file')
       await run('cp', ['-a', '--reflink=auto', '--no-target-directory', '--', before.source, at]);
   }
-  for (const directory of [...touched].sort().reverse())
-    await restoreTime(directory, {tree, version, isLayer});
+  for (const directory of [...touched].sort().reverse()) restoreTime(directory, {tree, version, isLayer});
 }
 
 /** A directory with the names that the version has there has its time too. */
-async function restoreTime(
-  directory: string,
-  {tree, version, isLayer}: Omit<Clearing, 'places'>,
-): Promise<void> {
+function restoreTime(directory: string, {tree, version, isLayer}: Omit<Clearing, 'places'>): void {
   const original = originalOf(version, directory);
   const at = join(tree, directory);
   if (original?.kind !== 'directory' || !isReal(tree, directory)) return;
@@ -108,10 +105,14 @@ async function restoreTime(
   };
   const count = isLayer ? names.length : readdirSync(original.source).length;
   if (names.length !== count || !names.every((name) => isKnown(name) && !isWhiteout(join(at, name)))) return;
-  // Node's own times have microseconds.
-  const {code, stderr} = await attempt('touch', ['--no-create', `--reference=${original.source}`, '--', at]);
+  const {source} = original;
+  const [file, ...args] = callWords(['times', source, at], () => [
+    ...(['touch', '--no-create', `--reference=${source}`, '--', at] as const),
+  ]);
+  const {code, stderr} = attemptAtOnce(file, args);
   // No commit fails for want of room for a time.
-  if (code !== 0 && !isFull(stderr)) throw new ChrootctlError('FAILED', `touch failed: ${lastLine(stderr)}`);
+  if (code !== 0 && !isFull(stderr))
+    throw new ChrootctlError('FAILED', `cannot set the time of ${directory}: ${lastLine(stderr)}`);
 }
 
 /** A root of these directories, top first, with nothing mounted on it. */

@@ -6,11 +6,12 @@ import {ChrootctlError, errnoOf} from '../errors.ts';
 import type {VolumeHolder} from '../storage/driver.ts';
 import type {SessionRecord} from '../store/records.ts';
 import type {Store} from '../store/store.ts';
+import {callWords} from '../system/calls.ts';
 import {inDirectory, isThere} from '../system/files.ts';
 import {describeHolders, holdersOf} from '../system/holders.ts';
 import {mountFunction} from '../system/mount-plan.ts';
 import {mountsOf} from '../system/mounts.ts';
-import {attempt, lastLine} from '../system/programs.ts';
+import {attempt, attemptAtOnce, lastLine} from '../system/programs.ts';
 import {refusalOf} from '../system/refusal.ts';
 import {mountFailure} from '../system/view.ts';
 import {isInterrupted, settle} from './interrupted.ts';
@@ -143,7 +144,8 @@ export async function unmountRoot(store: Store, record: SessionRecord): Promise<
   const wasMounted = isMounted(path);
   if (!wasMounted && isThere(path)) await assertNotElsewhere(store, record);
   for (let tries = 1; isMounted(path); tries++) {
-    const {code, stderr} = await attempt('umount', ['--', path]);
+    const [file, ...args] = callWords(['unmount', path], () => ['umount', '--', path]);
+    const {code, stderr} = attemptAtOnce(file, args);
     if (code === 0) continue;
     const refusal = refusalOf(`cannot unmount session ${id}`, stderr);
     if (refusal !== undefined) throw refusal;

@@ -9,8 +9,7 @@
  */
 import {closeSync, constants, fchmodSync, fstatSync, openSync} from 'node:fs';
 import {errnoOf} from '../errors.ts';
-import {isAt, lock} from './lock.ts';
-import {runAtOnce} from './programs.ts';
+import {isAt, lock, tryLock} from './lock.ts';
 
 /** The mode of a file that has been locked for life. */
 export const LOCKED_MODE = 0o400;
@@ -35,21 +34,13 @@ export function isLocked(path: string, {once = false} = {}): boolean | undefined
   if (fd === undefined) return undefined;
   try {
     if (once && (fstatSync(fd).mode & 0o777) !== LOCKED_MODE) return undefined;
-    const isFree = tryLock(fd);
+    // In the way of nobody who tries the same at the same time.
+    const isFree = tryLock(fd, 'shared');
     // Another file may have come into its place, with an owner of its own.
     return isFree === undefined || !isAt(fd, path) ? undefined : !isFree;
   } finally {
     closeSync(fd);
   }
-}
-
-const TAKEN = 100;
-
-/** Takes a lock that keeps nobody from trying the same at the same time; undefined where there are no such locks. */
-function tryLock(fd: number): boolean | undefined {
-  const args = ['--shared', '--nonblock', '--conflict-exit-code', String(TAKEN), '3'];
-  const status = runAtOnce('flock', args, ['ignore', 'ignore', 'ignore', fd]);
-  return status === TAKEN ? false : status === 0 ? true : undefined;
 }
 
 function openIfThere(path: string): number | undefined {

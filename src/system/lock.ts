@@ -1,14 +1,15 @@
 /**
  * Advisory locks that the kernel frees when their holder dies, however it dies: flock(2) on an open file. Node has
- * no call for it, but flock(1) can lock an open file that it inherits; the lock belongs to the open file
- * description, so it stays ours when flock(1) ends, and goes when the last copy of the descriptor does.
+ * no call for it, but another program can lock an open file that it inherits (calls.ts, or flock(1)); the lock belongs to
+ * the open file description, so it stays ours when that ends, and goes when the last copy of the descriptor does.
  */
 import {closeSync, fstatSync, openSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {ChrootctlError, errnoOf} from '../errors.ts';
+import {callWords, TAKEN} from './calls.ts';
 import {inDirectory} from './files.ts';
 import {endable, stoppable} from './interruption.ts';
-import {notStarted, start} from './programs.ts';
+import {notStarted, runAtOnce, start} from './programs.ts';
 
 /**
  * Runs `work` while holding an exclusive lock on `path`, which is made if missing. Waits as long as it takes, or until it is
@@ -52,11 +53,29 @@ export function isAt(fd: number, path: string): boolean {
 }
 
 /** Waits for an exclusive lock on an open file of ours, which is called `path`. An interruption ends the wait. */
-export function lock(fd: number, path: string): Promise<void> {
-  const child = start('flock', ['--exclusive', '3'], {stdio: ['ignore', 'ignore', 'inherit', fd]});
+export async function lock(fd: number, path: string): Promise<void> {
+  // Most are free: to wait for a program takes longer than the program.
+  if (tryLock(fd, 'exclusive') !== true) await waitForLock(fd, path);
+}
+
+/** Whether an open file of ours is locked now; false when somebody else has it, undefined where there are no such locks. */
+export function tryLock(fd: number, how: 'exclusive' | 'shared'): boolean | undefined {
+  const [file, ...args] = callWords([how === 'shared' ? 'share-now' : 'lock-now', OPEN], () => [
+    ...(['flock', `--${how}`, '--nonblock', '--conflict-exit-code', String(TAKEN), String(OPEN)] as const),
+  ]);
+  const status = runAtOnce(file, args, ['ignore', 'ignore', 'ignore', fd]);
+  return status === TAKEN ? false : status === 0 ? true : undefined;
+}
+
+/** The number by which the program has the open file. */
+const OPEN = 3;
+
+function waitForLock(fd: number, path: string): Promise<void> {
+  const [file, ...args] = callWords(['lock', OPEN], () => ['flock', '--exclusive', String(OPEN)]);
+  const child = start(file, args, {stdio: ['ignore', 'ignore', 'inherit', fd]});
   const locked = new Promise<void>((resolve, reject) => {
     child.once('error', (error) => {
-      reject(notStarted('flock', error));
+      reject(notStarted(file, error));
     });
     child.once('exit', (code, signal) => {
       if (code === 0) resolve();

@@ -104,6 +104,47 @@ export function runAtOnce(file: string, args: readonly string[], stdio: StdioOpt
   return status;
 }
 
+/** The same, with what it prints. */
+export function attemptAtOnce(file: string, args: readonly string[]): Finished {
+  return finishedAtOnce(file, args, {});
+}
+
+/**
+ * The same as `attempt` for one that only looks, and takes next to no time where nothing is wrong: to wait for it at once
+ * spares some milliseconds. One that takes longer is ended and started again in a way that can be interrupted.
+ */
+export async function attemptSoon(
+  file: string,
+  args: readonly string[],
+  options: {encoding?: 'utf8' | 'latin1'} = {},
+): Promise<Finished> {
+  const {code, ...finished} = finishedAtOnce(file, args, {...options, timeout: SOON_MS});
+  if (code !== ENDED) return {code, ...finished};
+  return attempt(file, args, {...options, isEndable: true});
+}
+
+const SOON_MS = 100;
+
+/** The code of one that was killed. */
+const ENDED = codeOf('SIGKILL');
+
+function finishedAtOnce(
+  file: string,
+  args: readonly string[],
+  {encoding = 'utf8', timeout}: {encoding?: 'utf8' | 'latin1'; timeout?: number},
+): Finished {
+  const {status, signal, stdout, stderr, error} = spawnSync(file, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding,
+    maxBuffer: Infinity,
+    ...(timeout === undefined ? {} : {timeout, killSignal: 'SIGKILL' as const}),
+    env: environment(),
+  });
+  if (error !== undefined && errnoOf(error) !== 'ETIMEDOUT') throw notStarted(file, error);
+  const [out, said] = [stdout, stderr].map(withoutLastNewline);
+  return {code: status ?? codeOf(signal ?? undefined), stdout: out ?? '', stderr: said ?? ''};
+}
+
 /** What one that takes next to no time prints; undefined when it fails, or is not there. */
 export function outputOf(file: string, args: readonly string[]): string | undefined {
   const {status, stdout} = spawnSync(file, args, {
@@ -199,8 +240,12 @@ function allOf(encoding: 'utf8' | 'latin1'): (stream: Readable | null) => () => 
   return (stream) => {
     const parts: string[] = [];
     stream?.setEncoding(encoding).on('data', (text: string) => parts.push(text));
-    return () => parts.join('').replace(/\n$/, '');
+    return () => withoutLastNewline(parts.join(''));
   };
+}
+
+function withoutLastNewline(text: string): string {
+  return text.replace(/\n$/, '');
 }
 
 function killGroup(leader: number | undefined): void {
@@ -220,10 +265,21 @@ export async function run(
   args: readonly string[],
   options: HelperOptions = {},
 ): Promise<string> {
-  const {code, stdout, stderr} = await attempt(file, args, options);
+  return outputIn(await attempt(file, args, options), file, options);
+}
+
+/**
+ * What a program has printed that was expected to succeed.
+ * @throws as `run`
+ */
+export function outputIn(
+  {code, stdout, stderr}: Finished,
+  file: string,
+  {diesWithUs}: HelperOptions = {},
+): string {
   if (code === 0) return stdout;
   const failing =
-    options.diesWithUs === true && isOfBuilders(stderr)
+    diesWithUs === true && isOfBuilders(stderr)
       ? `cannot start ${file}`
       : `${file} failed (exit code ${code})`;
   throw (

@@ -4,10 +4,12 @@
  * that file system before and asks with syncfs(2) (errseq). Who opens it afterwards is told nothing, or what somebody else was
  * to be told. So a descriptor is held from before the first write.
  *
- * Node has no call for syncfs(2); perl is asked with our descriptor, which stays the same open file for the kernel.
+ * Node has no call for syncfs(2); another program is asked with our descriptor, which stays the same open file for the
+ * kernel (calls.ts, or perl).
  */
 import {closeSync, openSync} from 'node:fs';
 import {ChrootctlError} from '../errors.ts';
+import {callWords, LOST} from './calls.ts';
 import {lastLine, notStarted, start} from './programs.ts';
 
 /** Data that did not come to the disk. */
@@ -33,8 +35,6 @@ const CALLS: Partial<Record<string, {syncfs: number; range: string}>> = {
   riscv64: {syncfs: 267, range: '84, $fd, 0, 0, 1'},
   loong64: {syncfs: 267, range: '84, $fd, 0, 0, 1'},
 };
-
-const LOST = 3;
 
 /**
  * Its standard input is the descriptor that is held. Then it looks at the files of the trees that it is told, as far as they
@@ -96,7 +96,7 @@ export class WriteBack {
    */
   async sync(looks: readonly Look[] = []): Promise<void> {
     const words = looks.map(({tree, since}) => `${Math.floor(since / 1000)}:${tree}`);
-    const {code, stderr} = await this.#perl(words);
+    const {code, stderr} = await this.#call(words);
     if (code === 0) return;
     if (code === LOST) throw new LostWrites(lastLine(stderr));
     throw new ChrootctlError('FAILED', `cannot sync the file system: ${lastLine(stderr)}`);
@@ -106,15 +106,16 @@ export class WriteBack {
     closeSync(this.#fd);
   }
 
-  #perl(words: readonly string[]): Promise<{code: number | null; stderr: string}> {
+  #call(words: readonly string[]): Promise<{code: number | null; stderr: string}> {
+    const [file, ...args] = callWords(['sync', ...words], () => ['perl', '-e', programText(), ...words]);
     return new Promise((resolve, reject) => {
-      const child = start('perl', ['-e', programText(), ...words], {
+      const child = start(file, args, {
         stdio: [this.#fd, 'ignore', 'pipe'],
         cwd: '/',
       });
       let stderr = '';
       child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-      child.once('error', (error) => reject(notStarted('perl', error)));
+      child.once('error', (error) => reject(notStarted(file, error)));
       child.once('close', (code) => resolve({code, stderr}));
     });
   }

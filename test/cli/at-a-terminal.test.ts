@@ -1,8 +1,7 @@
 /** What is different when a person sits at a terminal: nothing is written over the screen, and no work is lost. */
 import {describe, expect, test} from '@jest/globals';
-import {mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {Cli} from './chrootctl.ts';
+import {Cli, copyWithCall} from './chrootctl.ts';
 import {DRIVERS} from './drivers.ts';
 
 describe('an archive', () => {
@@ -86,7 +85,7 @@ describe.each(DRIVERS)('on %s, work that a command has done before it failed', (
 test.each([
   [
     'hangups that come meanwhile',
-    'kill -HUP $PPID; sleep 0.1; kill -HUP $PPID; sleep 0.1; exec /usr/bin/perl "$@"',
+    'kill -HUP $PPID; sleep 0.1; kill -HUP $PPID; sleep 0.1; exec "$supervisor" "$@"',
     'not committed',
   ],
   [
@@ -94,13 +93,10 @@ test.each([
     'echo no >&2; exit 1',
     'keeps the work, but not safely: cannot sync the file system: no',
   ],
-])('work that is kept outlives %s', async (_what, perl, said) => {
+])('work that is kept outlives %s', async (_what, syncing, said) => {
   const cli = new Cli({driver: 'overlay'});
   await cli.importRoot();
-  const programs = join(cli.directory, 'programs');
-  mkdirSync(programs);
-  // What syncs; the perl that makes sandboxes is looked for in the system first.
-  writeFileSync(join(programs, 'perl'), `#!/bin/sh\n${perl}\n`, {mode: 0o755});
+  const programs = copyWithCall(join(cli.directory, 'programs'), 'sync', syncing);
   const terminal = cli.terminal();
   const run = 'chrootctl run base --commit -- sh -c "echo mine > /work; exit 3"';
   const screen = await terminal.run(`PATH=${programs}:$PATH ${run}`);

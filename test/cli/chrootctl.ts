@@ -1,6 +1,6 @@
 /** The real binary, in a store of its own. */
 import {execFileSync, spawn, spawnSync, type ChildProcess} from 'node:child_process';
-import {copyFileSync, mkdirSync, symlinkSync, writeFileSync} from 'node:fs';
+import {copyFileSync, mkdirSync, renameSync, symlinkSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {mountLoop} from '../contract/loop.ts';
@@ -18,6 +18,28 @@ export const BINARY = process.env['CHROOTCTL_TEST_PROGRAM'] ?? ON_NODE;
 /** The one that does what these variables say: what is hooked into a program by NODE_OPTIONS is for Node. */
 export function programFor(env: Readonly<Record<string, string>> = {}): string {
   return env['NODE_OPTIONS'] === undefined ? BINARY : ON_NODE;
+}
+
+/**
+ * A copy of the program in which a shell script makes the supervisor's system call `name` (src/system/calls.ts); in the script
+ * `$supervisor` is the real one. Gives the directory that has `chrootctl` in it.
+ */
+export function copyWithCall(place: string, name: string, script: string): string {
+  const isOnNode = BINARY === ON_NODE;
+  const [from, own] = isOnNode ? [CHECKOUT, join(place, 'bin')] : [dirname(BINARY), place];
+  mkdirSync(place, {recursive: true});
+  const files = isOnNode ? ['bin', 'dist', 'package.json'] : ['chrootctl', 'dist'];
+  execFileSync('cp', ['-a', '--reflink=auto', ...files.map((file) => join(from, file)), place]);
+  if (isOnNode) symlinkSync(join(CHECKOUT, 'node_modules'), join(place, 'node_modules'));
+  const supervisor = join(place, 'dist/native', `supervisor-${process.arch}`);
+  renameSync(supervisor, `${supervisor}.real`);
+  const lines = [
+    '#!/bin/sh',
+    `supervisor=${supervisor}.real`,
+    `if [ "$1 $2" = "call ${name}" ]; then ${script}; else exec "$supervisor" "$@"; fi`,
+  ];
+  writeFileSync(supervisor, `${lines.join('\n')}\n`, {mode: 0o755});
+  return own;
 }
 
 const started: ChildProcess[] = [];

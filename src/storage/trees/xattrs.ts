@@ -3,7 +3,7 @@
  * them. Names go in as NUL-separated lists and come back quoted, so any byte may occur in them.
  */
 import {closeSync} from 'node:fs';
-import {run} from '../../system/programs.ts';
+import {attemptSoon, outputIn, run} from '../../system/programs.ts';
 import {allDirectoriesIn, bytePath, nameOf, parentOf, type BytePath} from './bytes.ts';
 import {LONG, openDirectory, shortened, throughDescriptor} from './reach.ts';
 
@@ -13,7 +13,7 @@ const NOT_CONTENT = /^(?:trusted\.overlay\.|security\.selinux=)/;
 const OPAQUE = 'trusted.overlay.opaque';
 const REDIRECT = 'trusted.overlay.redirect';
 
-/** What overlayfs has noted on the directories of a layer; paths are relative to it, '' for itself. */
+/** What overlayfs has noted on the directories of a layer; paths are relative to it. */
 export interface Marks {
   /** Those that hide what lies below them in other layers. */
   opaque: Set<BytePath>;
@@ -79,16 +79,17 @@ async function look(paths: readonly BytePath[], options: readonly string[]): Pro
 
 async function blocksFor(paths: readonly BytePath[], options: readonly string[]): Promise<Block[]> {
   if (paths.length === 0) return [];
-  const words = ['getfattr', '--no-dereference', '--absolute-names', ...options, '--'];
-  const how = {encoding: 'latin1', isEndable: true} as const;
-  const dump = areWords(paths)
-    ? await run('getfattr', [...words.slice(1), ...paths], how)
-    : await run('xargs', ['--null', ...words], {...input(paths), ...how});
-  return blocksOf(dump);
+  const words = ['--no-dereference', '--absolute-names', ...options, '--'];
+  const encoding = 'latin1';
+  return blocksOf(
+    areWords(paths)
+      ? outputIn(await attemptSoon('getfattr', [...words, ...paths], {encoding}), 'getfattr')
+      : await run('xargs', ['--null', 'getfattr', ...words], {...input(paths), encoding, isEndable: true}),
+  );
 }
 
-/** Bytes that a program can be given as its words, all together. */
-const MOST_IN_WORDS = 64 * 1024;
+/** Bytes of paths that a program can be given as its words, all together: no more than it looks at in a moment. */
+const MOST_IN_WORDS = 16 * 1024;
 
 /** Whether these paths can be given as words: what is not ASCII would come out as other bytes. */
 function areWords(paths: readonly BytePath[]): boolean {
@@ -112,14 +113,14 @@ const MARKS = ['--dump', '--encoding=hex', `--match=^(${OPAQUE}|${REDIRECT})$`.r
 /** Directories that are worth a program of their own. */
 const MANY = 2000;
 
-/** The marks of all directories in each of the trees. Of small ones several are looked at together. */
+/** The marks of all directories in each of the trees; there are none on its own. Of small ones several are looked at together. */
 export async function marksIn(trees: readonly string[]): Promise<Marks[]> {
   const roots = trees.map(bytePath);
   const all = roots.map((): Marks => ({opaque: new Set(), redirects: new Map()}));
   let waiting: BytePath[] = [];
   const lookAtThem = async (): Promise<void> => {
     for (const {path, opaque, redirect} of markedIn(await look(waiting, MARKS))) {
-      const tree = roots.findIndex((root) => path === root || path.startsWith(`${root}/`));
+      const tree = roots.findIndex((root) => path.startsWith(`${root}/`));
       const relative = path.slice((roots[tree]?.length ?? 0) + 1);
       if (opaque) all[tree]?.opaque.add(relative);
       if (redirect !== undefined) all[tree]?.redirects.set(relative, redirect);
@@ -128,7 +129,7 @@ export async function marksIn(trees: readonly string[]): Promise<Marks[]> {
   };
   for (const root of roots)
     for await (const directories of allDirectoriesIn(root)) {
-      waiting = [...waiting, ...directories];
+      waiting = [...waiting, ...directories.filter((path) => path !== root)];
       if (waiting.length >= MANY) await lookAtThem();
     }
   await lookAtThem();
