@@ -120,21 +120,18 @@ const ON_DISK = 'commit of 100 MB on the disk';
 const FRESH = 'commit of 100 MB just written';
 
 /** A new version of a root, after a small change and after a large one. */
-export const commits: SectionMaker = (ground) => ({
-  title: 'Beside others: commits',
-  about:
-    'A commit of a session of the same Debian root, in which a small file or 100 MB were written. What chrootctl commits ' +
-    'is on the disk when the command ends, without the sync.',
-  rounds: 7,
-  ...beside(
+export const commits: SectionMaker = (ground) => {
+  const writing = (bytes: number): string[] => ['sh', '-c', `head -c ${bytes} /dev/urandom > "$0"`];
+  const inSync = (command: Command): Command => synced(command, ground.directory);
+  const nothing = inSync({words: ['true']});
+  const {cases, comparisons, failures} = beside(
     ground,
     [docker, podman],
     ({begin, exec, commit}) => {
       for (const session of ['small', 'large']) call(begin(session));
       const write = (session: string, bytes: number): void =>
-        void call(exec(session, 'sh', '-c', `head -c ${bytes} /dev/urandom > /changed`));
+        void call(exec(session, ...writing(bytes), '/changed'));
       const prepare = (): void => write('large', 100e6);
-      const inSync = (command: Command): Command => synced(command, ground.directory);
       return {
         'commit of a small file': {
           prepare: () => write('small', 10),
@@ -143,7 +140,7 @@ export const commits: SectionMaker = (ground) => ({
         [ON_DISK]: {
           prepare: () => {
             prepare();
-            call(inSync({words: ['true']}));
+            call(nothing);
           },
           command: (round) => commit('large', `on-disk-${round}`),
         },
@@ -152,8 +149,24 @@ export const commits: SectionMaker = (ground) => ({
       };
     },
     {[`docker: ${ON_DISK}`]: {ratio: 0.25}, [`docker: ${FRESH}, and sync`]: {ratio: 0.25}},
-  ),
-});
+  );
+  const floor = 'sync of 100 MB just written';
+  const prepare = (): void => void call({words: [...writing(100e6), join(ground.directory, 'written')]});
+  return {
+    title: 'Beside others: commits',
+    about:
+      'A commit of a session of the same Debian root, in which a small file or 100 MB were written. What chrootctl commits ' +
+      'is on the disk when the command ends, without the sync. The last is what the disk needs for it.',
+    rounds: 7,
+    cases: [...cases, {name: floor, prepare, command: () => nothing}],
+    comparisons: [
+      ...comparisons,
+      {of: [`chrootctl: ${FRESH}, and sync`], to: [floor]},
+      {of: [floor], to: [`docker: ${FRESH}, and sync`]},
+    ],
+    failures,
+  };
+};
 
 /** Getting a root in and out, beside what tar(1) needs for the same. */
 export const archives: SectionMaker = ({directory, rootTar}) => {
