@@ -24,8 +24,8 @@
 struct chain chain_of(struct part whole)
 {
 	struct list parts = list_of(whole);
-	/* The terminal and the entrance are perl's. */
-	if (parts.count != 14 || parts.parts[2].length != 0 || parts.parts[13].length != 0) senseless();
+	/* The terminal is perl's. */
+	if (parts.count != 14 || parts.parts[2].length != 0) senseless();
 	return (struct chain){
 		.own = list_of(parts.parts[0]),
 		.made = list_of(parts.parts[1]),
@@ -39,6 +39,7 @@ struct chain chain_of(struct part whole)
 		.filter = parts.parts[10],
 		.options = parts.parts[11],
 		.command = list_of(parts.parts[12]),
+		.entrance = parts.parts[13],
 	};
 }
 
@@ -73,7 +74,7 @@ static void attach(const char *source, const char *target, const char *type, uns
 	if (mount(source, target, type, flags, data) != 0) fail("mount: ", target);
 }
 
-static void join_groups(struct list groups)
+void join_groups(struct list groups)
 {
 	for (size_t i = 0; i < groups.count; i++) {
 		char path[PATH_MAX];
@@ -146,7 +147,7 @@ static char *bubblewrap(const char *path)
 	_exit(1);
 }
 
-static void limit(struct list ulimits)
+void limit(struct list ulimits)
 {
 	for (size_t i = 0; i + 2 < ulimits.count; i += 3) {
 		struct rlimit limits = {(rlim_t)number_at(ulimits, i + 1), (rlim_t)number_at(ulimits, i + 2)};
@@ -154,8 +155,10 @@ static void limit(struct list ulimits)
 	}
 }
 
-static _Noreturn void become_bubblewrap(char *file, struct part filter, struct part options, struct list command)
+_Noreturn void become_bubblewrap(const struct chain *chain, char *file)
 {
+	struct part filter = chain->filter, options = chain->options;
+	struct list command = chain->command;
 	char **words = allocated((command.count + 7) * sizeof *words), number[2][16], *none[] = {NULL};
 	size_t count = 0;
 	words[count++] = "bwrap";
@@ -183,9 +186,8 @@ pid_t start_inside(const struct chain *chain)
 	return (pid_t)syscall(SYS_clone, spaces | SIGCHLD, 0, 0, 0, 0);
 }
 
-void lead_to_command(const struct chain *chain)
+char *make_root(const struct chain *chain)
 {
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	attach("none", "/", "", MS_REC | MS_SLAVE, "");
 	umask(0);
 	join_groups(chain->groups);
@@ -197,8 +199,15 @@ void lead_to_command(const struct chain *chain)
 	char *bwrap = bubblewrap(text_of(chain->own, 8));
 	attach(bwrap, bwrap, "", MS_BIND, "");
 	attach("none", bwrap, "", MS_BIND | MS_REMOUNT | MS_RDONLY, "");
+	return bwrap;
+}
+
+void lead_to_command(const struct chain *chain)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	char *bwrap = make_root(chain);
 	limit(chain->ulimits);
 	for (size_t i = 1; i < chain->pipes.count; i++)
 		(void)fchown((int)number_at(chain->pipes, i), (uid_t)number_at(chain->pipes, 0), (gid_t)-1);
-	become_bubblewrap(bwrap, chain->filter, chain->options, chain->command);
+	become_bubblewrap(chain, bwrap);
 }

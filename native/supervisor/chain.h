@@ -11,7 +11,8 @@ enum { AT_TOLD = 0, AT_SETUP = 2, AT_STATUS = 3, AT_STDIN = 4, AT_STDERR = 5, AT
 /* See src/sandbox/outer.ts, in whose order they come. */
 struct chain {
 	struct list own, made, groups, detach, mounts, directories, files, ulimits, pipes, command;
-	struct part filter, options;
+	/* `entrance`: of a sandbox that is held; empty where one is made. */
+	struct part filter, options, entrance;
 };
 
 /* A pipe in the place of a file: the number of the command's end, which of the two it is, or with which number it shares it. */
@@ -22,6 +23,12 @@ struct made_pipe made_pipe_at(struct list made, size_t index);
 /* Process 1 of the outer namespace: gives 0 there, and its number where it is waited for. */
 pid_t start_inside(const struct chain *chain);
 _Noreturn void lead_to_command(const struct chain *chain);
+
+void join_groups(struct list groups);
+/* What the sandbox stands on; gives where bwrap is. */
+char *make_root(const struct chain *chain);
+void limit(struct list ulimits);
+_Noreturn void become_bubblewrap(const struct chain *chain, char *file);
 
 /* A pipe with all of it inside. Gives the reading end, which what we become inherits. */
 int piped(struct part content);

@@ -9,6 +9,7 @@
 
 #include "asking.h"
 #include "calling.h"
+#include "holding.h"
 #include "succeeding.h"
 #include "succession.h"
 #include "waiting.h"
@@ -17,6 +18,7 @@ int main(int count, char **words)
 {
 	if (is_told_by_environment()) return succeed();
 	if (count > 2 && strcmp(words[1], "call") == 0) return call(count - 2, words + 2);
+	if (count == 2 && strcmp(words[1], "hold") == 0) return hold_sandbox();
 	if (count == 6 && strcmp(words[1], "in-use") == 0) return is_upper_in_use(words[2], words[3], words[4], words[5]);
 	return count == 8 ? wait_for_chain(words) : 2;
 }

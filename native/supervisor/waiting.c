@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "chain.h"
+#include "entering.h"
 
 static void moved(int from, int to)
 {
@@ -106,10 +107,12 @@ int wait_for_chain(char **words)
 	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) sigaction(kept[i], &action, NULL);
 	if (measured) io = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
 
-	pid_t child = start_inside(&chain);
-	if (child < 0) fail("unshare", "");
+	int enters = chain.entrance.length != 0;
+	pid_t child = enters ? fork() : start_inside(&chain);
+	if (child < 0) fail(enters ? "fork" : "unshare", "");
 	if (child == 0) {
 		if (io >= 0) close(io);
+		if (enters) lead_inside(&chain, status);
 		lead_to_command(&chain);
 	}
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;

@@ -7,7 +7,9 @@ import type {Receiver} from './signals.ts';
 const LOOK_AGAIN_MS = 2;
 
 /** How many generations below the outermost process the command is (chain.ts draws the tree). */
-const COMMAND = 3;
+export const COMMAND = 3;
+/** The same where it comes into a sandbox that is held. */
+export const ENTERED = 2;
 
 export class Delivery implements Receiver {
   readonly sharesKeys: boolean;
@@ -17,8 +19,11 @@ export class Delivery implements Receiver {
   #first: NodeJS.Signals | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(sharesKeys: boolean) {
+  readonly #generations: number;
+
+  constructor(sharesKeys: boolean, generations: number) {
     this.sharesKeys = sharesKeys;
+    this.#generations = generations;
   }
 
   /** Names the outermost process of the chain. */
@@ -64,7 +69,7 @@ export class Delivery implements Receiver {
   #flush(): void {
     clearTimeout(this.#timer);
     if (!this.#isOpen || this.#waiting.length === 0) return;
-    const command = this.#descendant(COMMAND);
+    const command = this.#descendant(this.#generations);
     if (command === undefined) {
       this.#timer = setTimeout(() => this.#flush(), LOOK_AGAIN_MS);
       return;

@@ -45,8 +45,9 @@ const MASKED_DIRECTORIES = ['/proc/acpi', '/proc/scsi', '/sys/firmware'];
 /**
  * The options. bwrap mounts everything nosuid, and nodev but for what is bound with `dev`; it sets
  * no_new_privs always, so that set-uid programs and file capabilities give nothing inside.
+ * @param isHeld it is made in a process namespace that lasts (holder.ts), without a command
  */
-export function bwrapOptions(enclosure: Enclosure): string[] {
+export function bwrapOptions(enclosure: Enclosure, {isHeld = false}: {isHeld?: boolean} = {}): string[] {
   const {
     root,
     readOnly,
@@ -62,7 +63,7 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
     terminal,
   } = enclosure;
   return [
-    ...separated(),
+    ...separated({processes: !isHeld}),
     ...(network === 'none' ? ['--unshare-net'] : []),
     ...(hostname === undefined ? [] : ['--hostname', hostname]),
     ...bound(privileged || deviceNodes ? 'dev' : 'rw', root, '/'),
@@ -80,7 +81,7 @@ export function bwrapOptions(enclosure: Enclosure): string[] {
       ...bind.words,
     ]),
     ...(readOnly ? ['--remount-ro', '/'] : []),
-    ...['--json-status-fd', String(DESCRIPTORS.status)],
+    ...(isHeld ? [] : ['--json-status-fd', String(DESCRIPTORS.status)]),
     ...holdingOnly(capabilities),
     ...['--chdir', workdir],
   ];

@@ -13,7 +13,8 @@ import {withMounted} from '../system/view.ts';
 import {AT_START, PROCEED} from './chain.ts';
 import {NEEDED_TO_SWITCH} from './confinement.ts';
 import {killedFor, peakOf, usageOf} from './consumption.ts';
-import {Delivery} from './delivery.ts';
+import {COMMAND, Delivery, ENTERED} from './delivery.ts';
+import type {Holder} from './holder.ts';
 import {createLimits, groupIdOf, removeLimits, type Joined} from './limits.ts';
 import {exitCodeOf, hasStarted, isBorn, type Ending} from './outcome.ts';
 import {LENGTH} from './outer.ts';
@@ -27,7 +28,7 @@ import {beSucceededBy, canBeSucceeded, type Succeeded, type Succession} from './
 import {supervisorWords} from './supervisor.ts';
 import {terminalFor, type Terminal} from './terminal.ts';
 import {startTimer} from './timeout.ts';
-import {toolbox} from './toolbox.ts';
+import {toolbox, type Toolbox} from './toolbox.ts';
 import {viewsOf} from './volumes.ts';
 
 export interface LaunchOptions {
@@ -47,6 +48,8 @@ export interface LaunchOptions {
    * see what happens meanwhile.
    */
   succession?: Succession | undefined;
+  /** It comes into the sandbox that this holds, made for the same description but for what is the command's own (holder.ts). */
+  holder?: Holder | undefined;
   /** Called when all mounts are made and the command is about to run. */
   onReady?: () => void;
   /**
@@ -76,16 +79,15 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
     'cannot set up the sandbox',
     spec.user === undefined ? ['SETPCAP'] : [...NEEDED_TO_SWITCH, 'KILL'],
   );
+  const {holder} = options;
   // The stand-in of new privileges is a shell.
-  const program = spec.newPrivileges === true ? undefined : insideProgram();
+  const program = spec.newPrivileges === true && holder === undefined ? undefined : insideProgram();
   const tools = program ?? (await toolbox(options.cacheDirectory ?? DEFAULT_CACHE));
-  const prepared = await withLayers(spec.root, (layers) =>
-    Promise.resolve(prepare(spec, viewsOf(layers), tools)),
-  );
+  const prepared = await prepareFor(spec, tools);
   const streams = new Streams(options.stdio ?? 'inherit');
   const terminal = terminalFor(prepared.user, streams);
-  options.onPlaces?.(prepared.places);
-  if ('plan' in spec.root) mkdirSync(spec.root.mountPoint, {recursive: true});
+  if (holder === undefined) options.onPlaces?.(prepared.places);
+  if ('plan' in spec.root && holder === undefined) mkdirSync(spec.root.mountPoint, {recursive: true});
   const group = groupIdOf(spec.id);
   const joined = createLimits(group, spec);
   const {groups} = joined;
@@ -98,7 +100,12 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
     const begun = process.hrtime.bigint();
     const {status, ...result} = await runChain(
       {
-        outer: () => prepared.outer(joined, streams, terminal, options.lifeline !== undefined),
+        outer: () => {
+          const hasLifeline = options.lifeline !== undefined;
+          return holder === undefined
+            ? prepared.outer(joined, streams, terminal, hasLifeline)
+            : prepared.entering(holder, joined, streams, hasLifeline);
+        },
         innermost: prepared.innermost,
         sharesKeys: terminal.own.length === 0,
       },
@@ -115,6 +122,10 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
   } finally {
     if (groups.length > 0) removeLimits(group);
   }
+}
+
+export function prepareFor(spec: SandboxSpec, tools: Toolbox | string): Promise<Prepared> {
+  return withLayers(spec.root, (layers) => Promise.resolve(prepare(spec, viewsOf(layers), tools)));
 }
 
 /** The rest of a launch whose process was succeeded, when it goes on. */
@@ -188,13 +199,13 @@ async function runChain(
   spec: SandboxSpec,
   options: LaunchOptions,
 ): Promise<Ended> {
-  const delivery = new Delivery(input.sharesKeys);
+  const delivery = new Delivery(input.sharesKeys, options.holder === undefined ? COMMAND : ENTERED);
   // Before there is anything to send to: from the first process on, a signal is the command's.
   const stopRelay = relaySignals(delivery);
   const timer = startTimer(spec.timeout, delivery);
   try {
     // perl does what the supervisor does not.
-    const enters = spec.newPrivileges === true;
+    const enters = spec.newPrivileges === true && options.holder === undefined;
     const words = (input.sharesKeys && !enters ? supervisorWords() : undefined) ?? outerWords({enters});
     const child = start(streams, words, options);
     delivery.begin(child.pid);

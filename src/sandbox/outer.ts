@@ -3,6 +3,7 @@
  * (outer-program.ts). It is told what to do on its standard input, so that ps(1) shows none of it; what follows there is
  * left for the innermost shell, which inherits it.
  */
+import {ALL_CAPABILITIES, type Capability} from './capabilities.ts';
 import type {ResourceLimit} from './resources.ts';
 import type {MadePipe} from './streams.ts';
 import {entranceParts, type Entrance} from './entrance.ts';
@@ -45,7 +46,18 @@ export interface Outer {
   options: readonly string[];
   command: readonly string[];
   /** Where the command comes in by itself, and the one of bwrap is a stand-in. */
-  entrance: Entrance | undefined;
+  entrance: Entrance | HeldEntrance | undefined;
+}
+
+/** Where the command comes into a sandbox that is held: native/supervisor/entering.c. */
+export interface HeldEntrance {
+  /** The process that holds it, and its start (system/identity.ts). */
+  holder: {pid: number; started: string};
+  workdir: string;
+  isPrivileged: boolean;
+  newPrivileges: boolean;
+  /** What is left of capabilities until the command is its user. */
+  held: readonly Capability[];
 }
 
 interface Mounted extends MountArguments {
@@ -125,8 +137,27 @@ function outerParts(outer: Outer, first: number): Buffer {
     outer.filter ?? '',
     outer.options.map((option) => `${option}\0`).join(''),
     listed(outer.command),
-    outer.entrance === undefined ? '' : listed(entranceParts(outer.entrance).map(listed)),
+    outer.entrance === undefined
+      ? ''
+      : listed(
+          ('holder' in outer.entrance ? heldParts(outer.entrance) : entranceParts(outer.entrance)).map(
+            listed,
+          ),
+        ),
   ]);
+}
+
+function heldParts({
+  holder,
+  workdir,
+  isPrivileged,
+  newPrivileges,
+  held,
+}: HeldEntrance): (string | number)[][] {
+  return [
+    [holder.pid, holder.started, workdir, isPrivileged ? 1 : 0, newPrivileges ? 1 : 0],
+    held.map((name) => ALL_CAPABILITIES.indexOf(name)),
+  ];
 }
 
 function mountsOf(plan: MountPlan, target: string): Mounted[] {

@@ -20,7 +20,7 @@ import {lookUp, type View} from './in-root.ts';
 import type {Joined} from './limits.ts';
 import {insideInput} from './inside.ts';
 import {nameFiles} from './names.ts';
-import {outerInput, type Outer} from './outer.ts';
+import {outerInput, type HeldEntrance, type Outer} from './outer.ts';
 import type {Place} from './places.ts';
 import {resourceLimit} from './resources.ts';
 import {seccompFilter} from './seccomp.ts';
@@ -43,6 +43,15 @@ export interface Prepared {
    */
   outer: (joined: Joined, streams: Streams, terminal: Terminal, hasLifeline: boolean) => Buffer;
   innermost: () => Buffer;
+  /** What the one reads that makes such a sandbox without a command, and holds it (holder.ts). */
+  holding: () => Buffer;
+  /** In the place of `outer`, where the command comes into a sandbox that is held. */
+  entering: (
+    holder: HeldEntrance['holder'],
+    joined: Joined,
+    streams: Streams,
+    hasLifeline: boolean,
+  ) => Buffer;
 }
 
 /**
@@ -136,8 +145,55 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], tools: To
         DESCRIPTORS.first,
       ),
     innermost: link.input,
+    holding: () =>
+      outerInput(
+        {
+          ...outer,
+          ...NOBODYS,
+          groups: [],
+          options: bwrapOptions({...enclosure, terminal: NO_TERMINAL}, {isHeld: true}),
+          command: [place, 'stand-by'],
+          entrance: undefined,
+        },
+        DESCRIPTORS.first,
+      ),
+    entering: (holder, {groups, keepsToDevices}, {made, unnamed}, hasLifeline) =>
+      outerInput(
+        {
+          ...outer,
+          ...NOBODYS,
+          detach: [],
+          mount: undefined,
+          directories: [],
+          files: [],
+          groups,
+          hasLifeline,
+          made,
+          pipes: {owner: account.uid, numbers: account.uid === 0 ? [] : unnamed},
+          filter: spec.privileged ? undefined : filter(keepsToDevices),
+          options: [],
+          command: [],
+          entrance: {
+            holder,
+            workdir,
+            isPrivileged: spec.privileged,
+            newPrivileges: spec.newPrivileges ?? false,
+            held,
+          },
+        },
+        DESCRIPTORS.first,
+      ),
   };
 }
+
+const NOBODYS = {
+  hasLifeline: false,
+  made: [],
+  pipes: {owner: 0, numbers: []},
+  filter: undefined,
+  terminal: '',
+} as const;
+const NO_TERMINAL: Terminal = {own: [], shown: undefined};
 
 /** What bwrap starts inside, and what that reads. */
 function innermostLink(

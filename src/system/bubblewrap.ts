@@ -1,8 +1,19 @@
 /** bwrap(1)'s words that whoever shuts something in needs, in one place. */
 
-/** It ends with whoever started it, has its own processes and interprocess communication, and with `names` its own host name. */
-export function separated({names = true}: {names?: boolean} = {}): string[] {
-  return ['--die-with-parent', '--unshare-pid', '--unshare-ipc', ...(names ? ['--unshare-uts'] : [])];
+/**
+ * It ends with whoever started it, has its own interprocess communication, and unless they are its caller's its own
+ * processes and host name.
+ */
+export function separated({
+  names = true,
+  processes = true,
+}: {names?: boolean; processes?: boolean} = {}): string[] {
+  return [
+    '--die-with-parent',
+    ...(processes ? ['--unshare-pid'] : []),
+    '--unshare-ipc',
+    ...(names ? ['--unshare-uts'] : []),
+  ];
 }
 
 /** Of all capabilities it holds these alone, by their names without `CAP_`. */

@@ -1,10 +1,12 @@
 /**
  * A process that launches one sandbox, as the program does: `node launch-one.ts SPEC CACHE INSTALLED`, SPEC in JSON. It is
- * succeeded where CHROOTCTL_TEST_SUCCESSION is set.
+ * succeeded where CHROOTCTL_TEST_SUCCESSION is set; where CHROOTCTL_TEST_HOLDER is, the sandbox is held,
+ * entered and ended; or held alone (`kept`; `killed`: until then), or entered, if that is who holds it.
  */
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {toChrootctlError} from '../../src/errors.ts';
+import {hold, type Holder} from '../../src/sandbox/holder.ts';
 import {concludeLaunch, launch} from '../../src/sandbox/launch.ts';
 import type {SandboxResult, SandboxSpec} from '../../src/sandbox/spec.ts';
 import {takeSucceeded, type Succession} from '../../src/sandbox/succession.ts';
@@ -26,7 +28,25 @@ async function result(): Promise<SandboxResult> {
   if (succeeded !== undefined) return concludeLaunch(succeeded);
   const spec = JSON.parse(readFileSync(file, 'utf8')) as SandboxSpec;
   const succession = process.env['CHROOTCTL_TEST_SUCCESSION'] === undefined ? undefined : successionOf(spec);
-  return launch(spec, {cacheDirectory, succession});
+  const held = process.env['CHROOTCTL_TEST_HOLDER'];
+  if (held === undefined) return launch(spec, {cacheDirectory, succession});
+  if (held.startsWith('{')) return launch(spec, {cacheDirectory, holder: JSON.parse(held) as Holder});
+  const holder = await hold(spec, {
+    onHeld: ({pid}) => {
+      if (held !== 'killed') return;
+      console.log(pid);
+      process.kill(process.pid, 'SIGKILL');
+    },
+  });
+  if (held === 'kept') {
+    console.log(JSON.stringify(holder));
+    return {exitCode: 0, timedOut: false};
+  }
+  try {
+    return await launch(spec, {cacheDirectory, holder});
+  } finally {
+    process.kill(holder.pid, 'SIGKILL');
+  }
 }
 
 /** With a record and a volume, which is what is to be removed. */

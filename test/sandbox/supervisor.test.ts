@@ -40,9 +40,31 @@ const OUTER: Outer = {
   entrance: undefined,
 };
 
+/** The same for a command that comes into a sandbox that is held. */
+const ENTERING: Outer = {
+  ...OUTER,
+  options: [],
+  command: [],
+  entrance: {
+    holder: {pid: 1, started: '1'},
+    workdir: '/root',
+    isPrivileged: false,
+    newPrivileges: false,
+    held: ['CHOWN', 'SETUID'],
+  },
+};
+
 /** Its descriptors are as they are in the end, so that nothing has to change its place. */
-function tell(input: Buffer): {status: number | null; stderr: string} {
-  const {status, stderr} = spawnSync(program, ['0', '2', '1', '0', '2', '7', '400'], {
+const WAITING = ['0', '2', '1', '0', '2', '7', '400'];
+
+const WAYS = [
+  ['to wait for a command', WAITING, OUTER],
+  ['to wait for one that enters', WAITING, ENTERING],
+  ['to hold a sandbox', ['hold'], OUTER],
+] as const;
+
+function tell(words: readonly string[], input: Buffer): {status: number | null; stderr: string} {
+  const {status, stderr} = spawnSync(program, words, {
     input,
     encoding: 'utf8',
     env: {ASAN_OPTIONS: 'detect_leaks=0'},
@@ -59,41 +81,45 @@ function changesIn(whole: Buffer): fc.Arbitrary<[at: number, byte: number][]> {
   return fc.array(fc.tuple(fc.nat(whole.length - 1), byte), {minLength: 1, maxLength: 8});
 }
 
-test('what is meant for the child of another process is not done', () => {
-  expect(tell(outerInput(OUTER, 7))).toEqual(NOTHING);
+test.each(WAYS)('what is meant for the child of another process is not done: %s', (_way, words, outer) => {
+  expect(tell(words, outerInput(outer, 7))).toEqual(NOTHING);
 });
 
-test('whatever it is told, it reads nothing but that', () => {
-  const whole = outerInput(OUTER, 7);
-  const sized = (bytes: Uint8Array): Buffer => {
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(bytes.length);
-    return Buffer.concat([length, bytes]);
-  };
-  const changed = changesIn(whole).map((changes) => {
-    const result = Buffer.from(whole);
-    for (const [at, byte] of changes) result[at] = byte;
-    // The parent stays nobody's.
-    whole.copy(result, 8, 8, 17);
-    return result;
-  });
-  const cut = fc.nat(whole.length).map((length) => whole.subarray(0, length));
-  const random = fc.uint8Array({maxLength: 300}).map(sized);
-  const lists = fc
-    .array(fc.uint8Array({maxLength: 20}).map(sized), {maxLength: 20})
-    .map((parts) => sized(Buffer.concat(parts)));
-  fc.assert(
-    fc.property(fc.oneof(changed, cut, random, lists), (input) => {
-      const {status, stderr} = tell(input);
-      expect({status, stderr: stderr.replace(/^memory: Cannot allocate memory$/m, '').trim()}).toEqual({
-        status: 1,
-        stderr: expect.stringMatching(/^(?:chrootctl: it was told what it cannot read)?$/),
-      });
-    }),
-    {numRuns: 400},
-  );
-  expect(tell(sized(Buffer.alloc(0)))).toEqual(SENSELESS);
-}, 300_000);
+test.each(WAYS)(
+  'whatever it is told %s, it reads nothing but that',
+  (_way, words, outer) => {
+    const whole = outerInput(outer, 7);
+    const sized = (bytes: Uint8Array): Buffer => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32LE(bytes.length);
+      return Buffer.concat([length, bytes]);
+    };
+    const changed = changesIn(whole).map((changes) => {
+      const result = Buffer.from(whole);
+      for (const [at, byte] of changes) result[at] = byte;
+      // The parent stays nobody's.
+      whole.copy(result, 8, 8, 17);
+      return result;
+    });
+    const cut = fc.nat(whole.length).map((length) => whole.subarray(0, length));
+    const random = fc.uint8Array({maxLength: 300}).map(sized);
+    const lists = fc
+      .array(fc.uint8Array({maxLength: 20}).map(sized), {maxLength: 20})
+      .map((parts) => sized(Buffer.concat(parts)));
+    fc.assert(
+      fc.property(fc.oneof(changed, cut, random, lists), (input) => {
+        const {status, stderr} = tell(words, input);
+        expect({status, stderr: stderr.replace(/^memory: Cannot allocate memory$/m, '').trim()}).toEqual({
+          status: 1,
+          stderr: expect.stringMatching(/^(?:chrootctl: it was told what it cannot read)?$/),
+        });
+      }),
+      {numRuns: 200},
+    );
+    expect(tell(words, sized(Buffer.alloc(0)))).toEqual(SENSELESS);
+  },
+  300_000,
+);
 
 /** The same for one that succeeds: in a mount namespace of its own, and nothing that it could mount, run or remove. */
 function tellByEnvironment(input: Buffer): {status: number | null; stderr: string} {

@@ -1,0 +1,154 @@
+/*
+ * A sandbox that lasts, without a command: bwrap makes it, and a process that does nothing else holds its namespaces open
+ * (src/sandbox/holder.ts). It is process 1 of its process namespace: what a command has left behind becomes its child, and
+ * when it ends all in there does.
+ *
+ * It may be seen from inside, so there is nothing to be had from it: its own root is an empty directory, and it holds no
+ * capability. Nor is it in the sandbox's root, where those who clean up look for what still runs.
+ */
+#define _GNU_SOURCE
+#include "holding.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "chain.h"
+#include "confining.h"
+
+/* Further up than those which they become. */
+enum { SPARE = 64 };
+
+static int opened(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC), spare = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, SPARE);
+	if (spare < 0) fail("namespace: ", path);
+	close(fd);
+	return spare;
+}
+
+/* What the first process inside says of itself; where bwrap did not come that far, it has told why. */
+static int first_inside(int said)
+{
+	char text[16] = "";
+	size_t length = 0;
+	while (length < sizeof text - 1 && strchr(text, '\n') == NULL) {
+		ssize_t got = read(said, text + length, sizeof text - 1 - length);
+		if (got < 0 && errno == EINTR) continue;
+		if (got <= 0) _exit(1);
+		length += (size_t)got;
+	}
+	close(said);
+	return atoi(text);
+}
+
+static void take_hold(int process)
+{
+	static const char *const places[] = {"ns/mnt", "ns/net", "ns/ipc", "ns/uts", "root"};
+	int held[HELD_END - HELD_MOUNTS];
+	for (int i = 0; i < HELD_END - HELD_MOUNTS; i++) {
+		char path[64];
+		snprintf(path, sizeof path, "/proc/%d/%s", process, places[i]);
+		held[i] = opened(path, HELD_MOUNTS + i == HELD_ROOT ? O_PATH | O_DIRECTORY : O_RDONLY);
+	}
+	for (int i = 0; i < HELD_END - HELD_MOUNTS; i++)
+		if (dup2(held[i], HELD_MOUNTS + i) < 0) fail("namespace", "");
+}
+
+/* Nothing of the host is left in reach, not above the new root either. */
+static void leave_for_nowhere(void)
+{
+	if (mount("none", "/proc", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0,mode=0555") != 0)
+		fail("mount: ", "/proc");
+	if (chdir("/proc") != 0 || syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
+		fail("pivot_root", "");
+}
+
+/* The next byte; 0 where there is nobody any more to send one. */
+static char heard(int from)
+{
+	char byte;
+	ssize_t got;
+	while ((got = read(from, &byte, 1)) < 0 && errno == EINTR) continue;
+	return got == 1 ? byte : 0;
+}
+
+/* `answer`: that it holds. `go`: that it has been written down who holds it; until then it dies with its parent. */
+static _Noreturn void hold(const struct chain *chain, int answer, int go)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	char *bwrap = make_root(chain);
+	int said[2], nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (nothing < 0 || pipe2(said, O_CLOEXEC) != 0) fail("pipe", "");
+	pid_t builder = fork();
+	if (builder < 0) fail("fork", "");
+	if (builder == 0) {
+		if (dup2(nothing, STDIN_FILENO) < 0 || dup2(said[1], STDOUT_FILENO) < 0) fail("stream", "");
+		become_bubblewrap(chain, bwrap);
+	}
+	close(said[1]);
+	int process = first_inside(said[0]);
+	answer = fcntl(answer, F_DUPFD_CLOEXEC, SPARE);
+	go = fcntl(go, F_DUPFD_CLOEXEC, SPARE);
+	if (answer < 0 || go < 0) fail("stream", "");
+	take_hold(process);
+	leave_for_nowhere();
+	(void)kill(process, SIGKILL);
+	while (waitpid(builder, NULL, 0) < 0 && errno == EINTR) continue;
+	(void)setsid();
+	for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++)
+		if (dup2(nothing, fd) < 0) fail("stream", "");
+	(void)setgroups(0, NULL);
+	prctl(PR_SET_DUMPABLE, 0);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	hold_only((struct list){NULL, 0});
+	if (write(answer, "h", 1) != 1 || heard(go) == 0 || dup2(nothing, STDERR_FILENO) < 0) _exit(1);
+	prctl(PR_SET_PDEATHSIG, 0);
+	if (write(answer, "h", 1) != 1) _exit(1);
+	close_from(HELD_END);
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	/* Whoever was left behind by a command, and has ended. */
+	for (;;) {
+		while (waitpid(-1, NULL, WNOHANG) > 0) continue;
+		sigset_t ended;
+		sigemptyset(&ended);
+		sigaddset(&ended, SIGCHLD);
+		(void)sigwaitinfo(&ended, NULL);
+	}
+}
+
+int hold_sandbox(void)
+{
+	/* Told on standard input, as one that waits; on standard output it says which process holds, and is told to leave it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	struct chain chain = chain_of(told_whole());
+	if (chain.entrance.length != 0 || getppid() != number_at(chain.own, 0)) return 1;
+	(void)setgroups(0, NULL);
+	close_from(STDERR_FILENO + 1);
+	int answer[2], go[2];
+	if (pipe2(answer, O_CLOEXEC) != 0 || pipe2(go, O_CLOEXEC) != 0) fail("pipe", "");
+	pid_t child = start_inside(&chain);
+	if (child < 0) fail("unshare", "");
+	if (child == 0) {
+		close(answer[0]);
+		close(go[1]);
+		hold(&chain, answer[1], go[0]);
+	}
+	close(answer[1]);
+	close(go[0]);
+	if (heard(answer[0]) == 0) return 1;
+	dprintf(STDOUT_FILENO, "%d\n", child);
+	return heard(STDIN_FILENO) != 0 && write(go[1], "g", 1) == 1 && heard(answer[0]) != 0 ? 0 : 1;
+}
