@@ -2,6 +2,7 @@
 import {readdirSync, readFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {wall} from './wall.js';
 
 export const top = dirname(dirname(fileURLToPath(import.meta.url)));
 export const {name, version, oclif} = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
@@ -21,6 +22,7 @@ export const common = {
   define: {
     CHROOTCTL_VERSION: JSON.stringify(version),
     CHROOTCTL_COMMANDS: JSON.stringify(commands.map(({id}) => id)),
+    CHROOTCTL_OWN_WALL: JSON.stringify(wall() === 'own'),
   },
   // The framework loads them only to run commands from TypeScript sources, which the build makes needless.
   external: ['typescript', 'ts-node', 'tsx'],

@@ -1,8 +1,10 @@
-// Compiles the programs in native/, a directory each, to static executables; what they have in common is in native/common.
+// Compiles the programs in native/, a directory each, to static executables; what they have in common is in native/common,
+// and in native/wall what shuts commands in, of which there are two.
 import {execFileSync} from 'node:child_process';
 import {readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {top} from './bundles.js';
+import {wall} from './wall.js';
 
 /**
  * Compilers by Node's name of what they compile for. musl where that is at hand: the start of a static program of the GNU
@@ -27,7 +29,7 @@ export const FLAGS = [
   '-Wshadow',
   '-Werror',
   '-fstack-protector-strong',
-  `-I${join(top, 'native/common')}`,
+  ...['common', 'supervisor', 'wall', 'wall/own'].map((name) => `-I${join(top, 'native', name)}`),
 ];
 
 const STATIC = ['-O2', '-static', '-s', '-Wl,-z,relro,-z,now'];
@@ -37,7 +39,7 @@ const STATIC = ['-O2', '-static', '-s', '-Wl,-z,relro,-z,now'];
  * it fails.
  */
 export function compileNative(program, architecture, target) {
-  const [compiler, ...words] = [...(COMPILERS[architecture] ?? ['']), ...FLAGS, ...STATIC];
+  const [compiler, ...words] = [...(COMPILERS[architecture] ?? ['']), ...FLAGS, ...STATIC, ...wallFlags()];
   try {
     execFileSync(compiler, [...words, '-o', target, ...sourcesOf(program)], {
       stdio: ['ignore', 'inherit', 'pipe'],
@@ -53,9 +55,15 @@ export function compileNative(program, architecture, target) {
   return undefined;
 }
 
+/** What tells a source which wall it is compiled for. */
+export function wallFlags() {
+  return wall() === 'own' ? ['-DOWN_WALL'] : [];
+}
+
 /** Paths. */
 export function sourcesOf(program) {
-  return [program, ...(HELPERS.includes(program) ? ['common'] : [])]
+  const walls = program === 'supervisor' ? [`wall/${wall()}`] : [];
+  return [program, ...(HELPERS.includes(program) ? ['common'] : []), ...walls]
     .map((name) => join(top, 'native', name))
     .flatMap((directory) => readdirSync(directory).map((file) => join(directory, file)))
     .filter((file) => file.endsWith('.c'));

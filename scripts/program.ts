@@ -15,7 +15,9 @@ const native = ['front', ...HELPERS].flatMap((program) => sourcesOf(program));
 const sources = [
   DIST,
   ...native,
-  ...['bundle.js', 'bundles.js', 'lazy-requires.js', 'native.js'].map((file) => join(scripts, file)),
+  ...['bundle.js', 'bundles.js', 'lazy-requires.js', 'native.js', 'wall.js'].map((file) =>
+    join(scripts, file),
+  ),
   ...readdirSync(join(scripts, 'package')).map((file) => join(scripts, 'package', file)),
 ];
 

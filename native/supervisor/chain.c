@@ -1,6 +1,6 @@
 /*
  * What leads to the command from the process that waits for it (src/sandbox/chain.ts): process 1 of the outer namespace
- * joins the control groups, mounts the root and becomes bwrap.
+ * joins the control groups, mounts the root and shuts the command in there (native/wall).
  */
 #define _GNU_SOURCE
 #include "chain.h"
@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "wall.h"
 
 struct chain chain_of(struct part whole)
 {
@@ -69,7 +71,7 @@ int piped(struct part content)
 	return ends[0];
 }
 
-static void attach(const char *source, const char *target, const char *type, unsigned long flags, const char *data)
+void attach(const char *source, const char *target, const char *type, unsigned long flags, const char *data)
 {
 	if (mount(source, target, type, flags, data) != 0) fail("mount: ", target);
 }
@@ -132,49 +134,12 @@ static void make_places(const char *root, struct list directories, struct list f
 	}
 }
 
-static char *bubblewrap(const char *path)
-{
-	for (const char *at = path; *at != 0;) {
-		size_t length = strcspn(at, ":");
-		char *file = allocated(length + sizeof "/bwrap");
-		memcpy(file, at, length);
-		strcpy(file + length, "/bwrap");
-		if (access(file, F_OK) == 0) return file;
-		free(file);
-		at += length + (at[length] == ':');
-	}
-	dprintf(setup, "bwrap: not found\n");
-	_exit(1);
-}
-
 void limit(struct list ulimits)
 {
 	for (size_t i = 0; i + 2 < ulimits.count; i += 3) {
 		struct rlimit limits = {(rlim_t)number_at(ulimits, i + 1), (rlim_t)number_at(ulimits, i + 2)};
 		if (setrlimit((int)number_at(ulimits, i), &limits) != 0) fail("ulimit", "");
 	}
-}
-
-_Noreturn void become_bubblewrap(const struct chain *chain, char *file)
-{
-	struct part filter = chain->filter, options = chain->options;
-	struct list command = chain->command;
-	char **words = allocated((command.count + 7) * sizeof *words), number[2][16], *none[] = {NULL};
-	size_t count = 0;
-	words[count++] = "bwrap";
-	if (filter.length > 0) {
-		snprintf(number[0], sizeof number[0], "%d", piped(filter));
-		words[count++] = "--seccomp";
-		words[count++] = number[0];
-	}
-	snprintf(number[1], sizeof number[1], "%d", piped(options));
-	words[count++] = "--args";
-	words[count++] = number[1];
-	words[count++] = "--";
-	for (size_t i = 0; i < command.count; i++) words[count++] = (char *)text_of(command, i);
-	words[count] = NULL;
-	execve(file, words, none);
-	fail("bwrap", "");
 }
 
 pid_t start_inside(const struct chain *chain)
@@ -186,7 +151,7 @@ pid_t start_inside(const struct chain *chain)
 	return (pid_t)syscall(SYS_clone, spaces | SIGCHLD, 0, 0, 0, 0);
 }
 
-char *make_root(const struct chain *chain)
+void make_root(const struct chain *chain)
 {
 	attach("none", "/", "", MS_REC | MS_SLAVE, "");
 	umask(0);
@@ -196,18 +161,15 @@ char *make_root(const struct chain *chain)
 	mount_all(chain->mounts, number_at(chain->own, 4) != 0);
 	attach("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "");
 	make_places(text_of(chain->own, 5), chain->directories, chain->files);
-	char *bwrap = bubblewrap(text_of(chain->own, 8));
-	attach(bwrap, bwrap, "", MS_BIND, "");
-	attach("none", bwrap, "", MS_BIND | MS_REMOUNT | MS_RDONLY, "");
-	return bwrap;
+	raise_wall(chain);
 }
 
 void lead_to_command(const struct chain *chain)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	char *bwrap = make_root(chain);
+	make_root(chain);
 	limit(chain->ulimits);
 	for (size_t i = 1; i < chain->pipes.count; i++)
 		(void)fchown((int)number_at(chain->pipes, i), (uid_t)number_at(chain->pipes, 0), (gid_t)-1);
-	become_bubblewrap(chain, bwrap);
+	start_behind_wall(chain);
 }

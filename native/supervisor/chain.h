@@ -8,6 +8,9 @@
 /* Numbers of descriptors (src/sandbox/chain.ts). */
 enum { AT_TOLD = 0, AT_SETUP = 2, AT_STATUS = 3, AT_STDIN = 4, AT_STDERR = 5, AT_ANSWER = 6, AT_FIRST = 7 };
 
+/* The answer that the innermost link waits for. */
+#define PROCEED "proceed\n"
+
 /* See src/sandbox/outer.ts, in whose order they come. */
 struct chain {
 	struct list own, made, groups, detach, mounts, directories, files, ulimits, pipes, command;
@@ -25,12 +28,13 @@ pid_t start_inside(const struct chain *chain);
 _Noreturn void lead_to_command(const struct chain *chain);
 
 void join_groups(struct list groups);
-/* What the sandbox stands on; gives where bwrap is. */
-char *make_root(const struct chain *chain);
+/* What the sandbox stands on. */
+void make_root(const struct chain *chain);
 void limit(struct list ulimits);
-_Noreturn void become_bubblewrap(const struct chain *chain, char *file);
 
 /* A pipe with all of it inside. Gives the reading end, which what we become inherits. */
 int piped(struct part content);
+/* mount(2); what goes wrong ends us. */
+void attach(const char *source, const char *target, const char *type, unsigned long flags, const char *data);
 
 #endif

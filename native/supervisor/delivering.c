@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "wall.h"
+
 static pid_t first_child_of(pid_t parent)
 {
 	char path[64], text[32];
@@ -25,11 +27,12 @@ static pid_t first_child_of(pid_t parent)
 	return atoi(text);
 }
 
-/* As chain.ts draws it: bwrap, bwrap, the command. Nobody can take the place of our child; of the others one might. */
+/* As chain.ts draws it. Nobody can take the place of our child; of the others one might. */
 static pid_t command_of(pid_t child)
 {
-	pid_t inner = first_child_of(child);
-	return inner == 0 ? 0 : first_child_of(inner);
+	pid_t at = child;
+	for (int i = 0; i < GENERATIONS && at != 0; i++) at = first_child_of(at);
+	return at;
 }
 
 int deliver(struct signals *signals, pid_t child)

@@ -25,6 +25,7 @@
 
 #include "chain.h"
 #include "confining.h"
+#include "wall.h"
 
 /* Further up than those which they become. */
 enum { SPARE = 64 };
@@ -87,14 +88,14 @@ static char heard(int from)
 static _Noreturn void hold(const struct chain *chain, int answer, int go)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	char *bwrap = make_root(chain);
+	make_root(chain);
 	int said[2], nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (nothing < 0 || pipe2(said, O_CLOEXEC) != 0) fail("pipe", "");
 	pid_t builder = fork();
 	if (builder < 0) fail("fork", "");
 	if (builder == 0) {
 		if (dup2(nothing, STDIN_FILENO) < 0 || dup2(said[1], STDOUT_FILENO) < 0) fail("stream", "");
-		become_bubblewrap(chain, bwrap);
+		start_behind_wall(chain);
 	}
 	close(said[1]);
 	int process = first_inside(said[0]);

@@ -13,12 +13,20 @@
 #include "succeeding.h"
 #include "succession.h"
 #include "waiting.h"
+#ifdef OWN_WALL
+#include "reaping.h"
+#endif
 
 int main(int count, char **words)
 {
 	if (is_told_by_environment()) return succeed();
 	if (count > 2 && strcmp(words[1], "call") == 0) return call(count - 2, words + 2);
-	if (count == 2 && strcmp(words[1], "hold") == 0) return hold_sandbox();
 	if (count == 6 && strcmp(words[1], "in-use") == 0) return is_upper_in_use(words[2], words[3], words[4], words[5]);
+#ifdef OWN_WALL
+	if (count == 3 && strcmp(words[1], "reap") == 0) return reap(words[2]);
+#else
+	/* The trial makes the sandbox around the one that would hold it. */
+	if (count == 2 && strcmp(words[1], "hold") == 0) return hold_sandbox();
+#endif
 	return count == 8 ? wait_for_chain(words) : 2;
 }

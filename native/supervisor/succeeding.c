@@ -27,12 +27,12 @@
 #include "relaying.h"
 #include "removal.h"
 #include "succession.h"
+#include "wall.h"
 
 extern char **environ;
 
 /* src/sandbox/chain.ts */
 #define STARTED "chrootctl: started"
-#define PROCEED "proceed\n"
 
 /* src/sandbox/signals.ts */
 static const int relayed[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM};
@@ -47,7 +47,7 @@ struct run {
 	struct relays relays;
 	struct said setup, status;
 	struct signals signals;
-	int answer, lifeline, is_open, is_timed_out;
+	int answer, report, lifeline, is_open, is_timed_out;
 	long long deadline;
 	sigset_t before;
 };
@@ -101,7 +101,7 @@ static void begin(struct run *run, struct succession *all)
 		int flags = run->relays.given[fd] == fd ? fcntl(fd, F_GETFL) : -1;
 		if (flags >= 0) (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 	}
-	run->child = start_inside(&all->chain);
+	run->child = start_reported(&all->chain, status[1]);
 	if (run->child == 0) {
 		setup = given[1];
 		reset_signals();
@@ -113,7 +113,7 @@ static void begin(struct run *run, struct succession *all)
 	if (run->child < 0) dprintf(given[1], "unshare: %s\n", reason(errno));
 	close_given(&run->relays);
 	close(given[1]);
-	close(status[1]);
+	run->report = reporting(status[1]);
 	close(answer[0]);
 	run->setup.fd = given[0];
 	run->status.fd = status[0];
@@ -190,7 +190,9 @@ static int watch(struct run *run, int signals)
 		if (ready[0].revents == 0) continue;
 		struct signalfd_siginfo info;
 		while (read(signals, &info, sizeof info) == sizeof info) take_signal(&run->signals, (int)info.ssi_signo);
-		if (run->child > 0 && waitpid(run->child, &status, WNOHANG) != 0) run->child = NONE;
+		if (run->child < 0 || waitpid(run->child, &status, WNOHANG) == 0) continue;
+		run->child = NONE;
+		report_end(run->report, status);
 	}
 	hear(&run->setup);
 	hear(&run->status);

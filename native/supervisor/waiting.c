@@ -22,6 +22,7 @@
 
 #include "chain.h"
 #include "entering.h"
+#include "wall.h"
 
 static void moved(int from, int to)
 {
@@ -108,14 +109,16 @@ int wait_for_chain(char **words)
 	if (measured) io = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
 
 	int enters = chain.entrance.length != 0;
-	pid_t child = enters ? fork() : start_inside(&chain);
+	pid_t child = enters ? fork() : start_reported(&chain, status);
 	if (child < 0) fail(enters ? "fork" : "unshare", "");
 	if (child == 0) {
 		if (io >= 0) close(io);
 		if (enters) lead_inside(&chain, status);
 		lead_to_command(&chain);
 	}
-	while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
+	int how = 0;
+	while (waitpid(child, &how, 0) < 0 && errno == EINTR) continue;
+	if (!enters) report_end(status, how);
 	if (measured) report(status, io);
 	return 0;
 }

@@ -16,6 +16,8 @@
  * sees the host's files, out of the command's sight: through /proc/1/root or ptrace(2) it would be the way out.
  * (Without one of its own bwrap also binds the /proc of the host.)
  *
+ * (A build can have the supervisor make the sandbox instead, in one namespace: docs/without-bubblewrap.md.)
+ *
  * Where that program is missing, and for new privileges, it is a shell from the host's toolbox that takes the streams, and
  * setpriv, chroot and env as needed (confinement.ts).
  *

@@ -6,29 +6,23 @@ import type {Receiver} from './signals.ts';
 /** How often to look for the command when it should be there any moment. */
 const LOOK_AGAIN_MS = 2;
 
-/** How many generations below the outermost process the command is (chain.ts draws the tree). */
-export const COMMAND = 3;
-/** The same where it comes into a sandbox that is held. */
-export const ENTERED = 2;
-
 export class Delivery implements Receiver {
   readonly sharesKeys: boolean;
   #outer: number | undefined;
+  #between = 0;
   readonly #waiting: NodeJS.Signals[] = [];
   #isOpen = false;
   #first: NodeJS.Signals | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  readonly #generations: number;
-
-  constructor(sharesKeys: boolean, generations: number) {
+  constructor(sharesKeys: boolean) {
     this.sharesKeys = sharesKeys;
-    this.#generations = generations;
   }
 
-  /** Names the outermost process of the chain. */
-  begin(outer: number | undefined): void {
+  /** Names the outermost process of the chain, and how many there are between it and the command. */
+  begin(outer: number | undefined, between: number): void {
     this.#outer = outer;
+    this.#between = between;
   }
 
   /** The first signal of all: what ends a sandbox that has not come to its command yet. */
@@ -69,7 +63,7 @@ export class Delivery implements Receiver {
   #flush(): void {
     clearTimeout(this.#timer);
     if (!this.#isOpen || this.#waiting.length === 0) return;
-    const command = this.#descendant(this.#generations);
+    const command = this.#descendant(this.#between + 1);
     if (command === undefined) {
       this.#timer = setTimeout(() => this.#flush(), LOOK_AGAIN_MS);
       return;

@@ -13,7 +13,7 @@ import {withMounted} from '../system/view.ts';
 import {AT_START, PROCEED} from './chain.ts';
 import {NEEDED_TO_SWITCH} from './confinement.ts';
 import {killedFor, peakOf, usageOf} from './consumption.ts';
-import {COMMAND, Delivery, ENTERED} from './delivery.ts';
+import {Delivery} from './delivery.ts';
 import type {Holder} from './holder.ts';
 import {createLimits, groupIdOf, removeLimits, type Joined} from './limits.ts';
 import {exitCodeOf, hasStarted, isBorn, type Ending} from './outcome.ts';
@@ -25,7 +25,7 @@ import {relaySignals} from './signals.ts';
 import type {SandboxRoot, SandboxResult, SandboxSpec} from './spec.ts';
 import {streamFailure, Streams, type Stdio} from './streams.ts';
 import {beSucceededBy, canBeSucceeded, type Succeeded, type Succession} from './succession.ts';
-import {supervisorWords} from './supervisor.ts';
+import {processesBetween, supervisorWords} from './supervisor.ts';
 import {terminalFor, type Terminal} from './terminal.ts';
 import {startTimer} from './timeout.ts';
 import {toolbox, type Toolbox} from './toolbox.ts';
@@ -89,7 +89,11 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
   if (holder === undefined) options.onPlaces?.(prepared.places);
   if ('plan' in spec.root && holder === undefined) mkdirSync(spec.root.mountPoint, {recursive: true});
   const group = groupIdOf(spec.id);
-  const joined = createLimits(group, spec);
+  const enters = spec.newPrivileges === true && holder === undefined;
+  // perl does what the supervisor does not.
+  const supervised = terminal.own.length === 0 && !enters ? supervisorWords() : undefined;
+  const between = processesBetween({isSupervised: supervised !== undefined, isHeld: holder !== undefined});
+  const joined = createLimits(group, spec, between);
   const {groups} = joined;
   try {
     await beSucceeded(prepared, {joined, streams, terminal}, spec, options);
@@ -108,6 +112,8 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
         },
         innermost: prepared.innermost,
         sharesKeys: terminal.own.length === 0,
+        words: supervised ?? outerWords({enters}),
+        between,
       },
       streams,
       spec,
@@ -194,21 +200,26 @@ interface Ended {
 }
 
 async function runChain(
-  input: {outer: () => Buffer; innermost: () => Buffer; sharesKeys: boolean},
+  input: {
+    outer: () => Buffer;
+    innermost: () => Buffer;
+    sharesKeys: boolean;
+    /** They start the outermost process. */
+    words: readonly string[];
+    /** Processes between that and the command. */
+    between: number;
+  },
   streams: Streams,
   spec: SandboxSpec,
   options: LaunchOptions,
 ): Promise<Ended> {
-  const delivery = new Delivery(input.sharesKeys, options.holder === undefined ? COMMAND : ENTERED);
+  const delivery = new Delivery(input.sharesKeys);
   // Before there is anything to send to: from the first process on, a signal is the command's.
   const stopRelay = relaySignals(delivery);
   const timer = startTimer(spec.timeout, delivery);
   try {
-    // perl does what the supervisor does not.
-    const enters = spec.newPrivileges === true && options.holder === undefined;
-    const words = (input.sharesKeys && !enters ? supervisorWords() : undefined) ?? outerWords({enters});
-    const child = start(streams, words, options);
-    delivery.begin(child.pid);
+    const child = start(streams, input.words, options);
+    delivery.begin(child.pid, input.between);
     const ends: readonly unknown[] = child.stdio;
     const told = ends[AT_START.told] as Writable;
     const answer = ends[AT_START.answer] as Writable;

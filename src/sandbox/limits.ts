@@ -21,11 +21,9 @@ import {
 import {ENTERING_PROCESSES} from './entrance.ts';
 import {deviceRules, isRestricted} from './devices.ts';
 import type {Device, SandboxSpec} from './spec.ts';
+import {processesBetween} from './supervisor.ts';
 
 const PARENT = 'chrootctl';
-
-/** bubblewrap's two own processes are in the group beside those of the command. */
-const OWN_PROCESSES = 2;
 
 /** Below this the sandbox itself does not get up; docker has the same. */
 const SMALLEST_MEMORY = 6 * 1024 * 1024;
@@ -47,12 +45,17 @@ export interface Joined {
 
 /**
  * Makes the groups and sets their limits.
+ * @param beside processes of the chain that are in the group beside those of the command
  * @throws ChrootctlError USAGE for a limit that cannot be, NOT_PERMITTED or FAILED when the host cannot enforce one;
  *   nothing is left behind then
  */
-export function createLimits(id: string, spec: Limited): Joined {
+export function createLimits(
+  id: string,
+  spec: Limited,
+  beside = processesBetween({isSupervised: false}),
+): Joined {
   const {limits, devices, privileged, measured} = spec;
-  const wanted = amountsOf(spec);
+  const wanted = amountsOf(spec, beside);
   const needsDevices = !privileged && (devices.length > 0 || spec.deviceNodes === true);
   if (wanted.length === 0 && !needsDevices && measured !== true) return {groups: [], keepsToDevices: false};
   const mounts = mountsOf();
@@ -131,7 +134,10 @@ export function removeLimits(id: string): void {
   }
 }
 
-function amountsOf({limits: {memory, cpus, pids}, newPrivileges}: Limited): [LimitName, number][] {
+function amountsOf(
+  {limits: {memory, cpus, pids}, newPrivileges}: Limited,
+  beside: number,
+): [LimitName, number][] {
   const wanted: [LimitName, number][] = [];
   if (memory !== undefined) {
     if (!Number.isSafeInteger(memory) || memory < SMALLEST_MEMORY) throw unusable('memory', '6 MiB');
@@ -143,7 +149,7 @@ function amountsOf({limits: {memory, cpus, pids}, newPrivileges}: Limited): [Lim
   }
   if (pids !== undefined) {
     if (!Number.isSafeInteger(pids) || pids < 1) throw unusable('process', '1');
-    wanted.push(['pids', pids + OWN_PROCESSES + (newPrivileges === true ? ENTERING_PROCESSES : 0)]);
+    wanted.push(['pids', pids + beside + (newPrivileges === true ? ENTERING_PROCESSES : 0)]);
   }
   return wanted;
 }

@@ -15,3 +15,22 @@ export function supervisorWords(): string[] | undefined {
   const {stdin, stderr} = DESCRIPTORS;
   return [program, ...[told, setup, status, stdin, stderr, first].map(String), LOCKED_MODE.toString(8)];
 }
+
+/** True where the build has the supervisor make the sandbox by itself: a trial (docs/without-bubblewrap.md). */
+declare const CHROOTCTL_OWN_WALL: boolean | undefined;
+
+/**
+ * How many processes there are between the outermost process and the command (chain.ts draws the tree).
+ * @param isSupervised whether the supervisor starts it, not perl
+ * @param isHeld whether it comes into a sandbox that is held
+ */
+export function processesBetween({
+  isSupervised,
+  isHeld = false,
+}: {
+  isSupervised: boolean;
+  isHeld?: boolean;
+}): number {
+  if (isHeld) return 1;
+  return isSupervised && typeof CHROOTCTL_OWN_WALL === 'boolean' && CHROOTCTL_OWN_WALL ? 1 : 2;
+}

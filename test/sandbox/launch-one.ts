@@ -14,6 +14,8 @@ import {installedIn} from '../../src/system/installed.ts';
 
 const [file = '', cacheDirectory = '', installed = ''] = process.argv.slice(2);
 installedIn(installed);
+// What the build tells the engine, which is run from its sources here.
+Object.assign(globalThis, {CHROOTCTL_OWN_WALL: process.env['CHROOTCTL_WALL'] === 'own'});
 try {
   const {exitCode} = await result();
   process.exitCode = exitCode;

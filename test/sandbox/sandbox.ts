@@ -137,11 +137,13 @@ export function printed(child: ChildProcess, text: string): Promise<void> {
   });
 }
 
-/** Processes of the host that show `text` in their mounts or their command line; our own not counted. */
+/** Processes of the host that show `text` in their mounts, command line or variables; our own not counted. */
 export function tracesOf(text: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((pid) => mentions(`/proc/${pid}/mountinfo`, text) || mentions(`/proc/${pid}/cmdline`, text));
+    .filter((pid) =>
+      ['mountinfo', 'cmdline', 'environ'].some((file) => mentions(`/proc/${pid}/${file}`, text)),
+    );
 }
 
 function mentions(path: string, text: string): boolean {

@@ -1,5 +1,6 @@
 import {expect, test} from '@jest/globals';
 import {childrenOf} from '../../src/sandbox/processes.ts';
+import type {SandboxSpec} from '../../src/sandbox/spec.ts';
 import {end, eventually, printed, runIn, sandbox, sh, start, tracesOf} from './sandbox.ts';
 
 const trap = (signal: string) =>
@@ -32,7 +33,14 @@ test('a signal that the command does not catch ends it', async () => {
   expect((await ended).code).toBe(130);
 });
 
-test('a signal sent while the sandbox is being set up is not lost', async () => {
+/** One that is held outlives us: holder.test.ts. */
+const DIES_WITH_US = process.env['CHROOTCTL_TEST_HOLDER'] === undefined;
+const ifItDies = (name: string, work: () => Promise<void>): void => {
+  if (DIES_WITH_US) test(name, work);
+};
+
+/** Which then is made before there is a command: a signal ends us as any program, and it with us. */
+ifItDies('a signal sent while the sandbox is being set up is not lost', async () => {
   const child = start(await sandbox(sh('exec sleep 4242')));
   const ended = end(child);
   // From here on our process is past its own start: it takes the signal, the command is not there yet, or just so.
@@ -41,24 +49,24 @@ test('a signal sent while the sandbox is being set up is not lost', async () => 
   expect((await ended).code).toBe(143);
 });
 
-/** One that is held outlives us: holder.test.ts. */
-const DIES_WITH_US = process.env['CHROOTCTL_TEST_HOLDER'] === undefined;
-const ifItDies = (name: string, work: () => Promise<void>): void => {
-  if (DIES_WITH_US) test(name, work);
-};
+/** A sandbox, and what all of it can be found by: its processes show it in their mounts or in their variables. */
+async function traceable(command: readonly string[]): Promise<{spec: SandboxSpec; trace: string}> {
+  const spec = await sandbox(command);
+  const trace = 'plan' in spec.root ? spec.root.mountPoint : '';
+  return {spec: {...spec, env: {TRACE: trace}}, trace};
+}
 
 ifItDies('kill -9 of our process ends everything', async () => {
-  const spec = await sandbox(
+  const {spec, trace} = await traceable(
     sh('(setsid sleep 4242 &) ; trap "" TERM HUP INT; echo ready; while :; do sleep 1; done'),
   );
   const child = start(spec);
   const ended = end(child);
   await printed(child, 'ready');
-  const mountPoint = 'plan' in spec.root ? spec.root.mountPoint : '';
-  expect(tracesOf(mountPoint)).not.toEqual([]);
+  expect(tracesOf(trace)).not.toEqual([]);
   child.kill('SIGKILL');
   await ended;
-  expect(await eventually(() => tracesOf(mountPoint).length === 0)).toBe(true);
+  expect(await eventually(() => tracesOf(trace).length === 0)).toBe(true);
 });
 
 /** Fewer where the same is done once more in another way (with-perl/ and others). */
@@ -68,8 +76,7 @@ const ROUNDS =
     : 15;
 
 ifItDies('kill -9 at any moment of the start leaves nothing', async () => {
-  const spec = await sandbox(sh('sleep 4242 & sleep 4242'));
-  const mountPoint = 'plan' in spec.root ? spec.root.mountPoint : '';
+  const {spec, trace} = await traceable(sh('sleep 4242 & sleep 4242'));
   for (let round = 0; round < ROUNDS; round++) {
     const child = start(spec);
     const ended = end(child);
@@ -77,20 +84,18 @@ ifItDies('kill -9 at any moment of the start leaves nothing', async () => {
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 15));
     child.kill('SIGKILL');
     await ended;
-    expect(await eventually(() => tracesOf(mountPoint).length === 0)).toBe(true);
+    expect(await eventually(() => tracesOf(trace).length === 0)).toBe(true);
   }
 });
 
 test('the death of the outermost process ends everything, too', async () => {
-  const spec = await sandbox(sh('echo ready; sleep 4242'));
+  const {spec, trace} = await traceable(sh('echo ready; sleep 4242'));
   const child = start(spec);
   const ended = end(child);
   await printed(child, 'ready');
   process.kill(childrenOf(child.pid ?? 0)[0] ?? 0, 'SIGKILL');
   expect(await ended).toMatchObject({code: 125});
-  expect(await eventually(() => tracesOf('plan' in spec.root ? spec.root.mountPoint : '').length === 0)).toBe(
-    true,
-  );
+  expect(await eventually(() => tracesOf(trace).length === 0)).toBe(true);
 });
 
 test('the time limit ends a command', async () => {

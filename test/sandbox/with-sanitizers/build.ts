@@ -3,7 +3,7 @@ import {afterEach} from '@jest/globals';
 import {execFileSync} from 'node:child_process';
 import {accessSync, mkdirSync} from 'node:fs';
 import {join} from 'node:path';
-import {FLAGS, sourcesOf} from '../../../scripts/native.js';
+import {FLAGS, sourcesOf, wallFlags} from '../../../scripts/native.js';
 import {keepForAllTests, temporaryDirectory} from '../../temporary.ts';
 
 /** Gives the directory of an installation. */
@@ -20,6 +20,13 @@ export function buildWithSanitizers(): string {
 
 /** Such a program is none for the inside of a root, which lacks the libraries that watch over it. */
 export function compileWithSanitizers(program: string, target: string): void {
-  const flags = [...FLAGS, '-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+  const flags = [
+    ...FLAGS,
+    ...wallFlags(),
+    '-O1',
+    '-g',
+    '-fsanitize=address,undefined',
+    '-fno-sanitize-recover=all',
+  ];
   execFileSync('gcc', [...flags, '-o', target, ...sourcesOf(program)]);
 }
