@@ -6,7 +6,7 @@ import {madeOnce} from '../test/made-once.ts';
 import {ownArchitecture} from './package/architecture.ts';
 import {HELPERS, sourcesOf} from './native.js';
 import {CHECKOUT, DIST} from './package/checkout.ts';
-import {programOf, stageProgram} from './package/program.ts';
+import {programOf, stageProgram, VIRT_SERVER} from './package/program.ts';
 
 const place = join(CHECKOUT, 'release/program');
 const scripts = join(CHECKOUT, 'scripts');
@@ -15,6 +15,7 @@ const native = ['front', ...HELPERS].flatMap((program) => sourcesOf(program));
 const sources = [
   DIST,
   ...native,
+  join(CHECKOUT, 'bin', VIRT_SERVER),
   ...['bundle.js', 'bundles.js', 'lazy-requires.js', 'native.js', 'wall.js'].map((file) =>
     join(scripts, file),
   ),

@@ -34,6 +34,8 @@ musl-tools musl-gcc
 systemd-container systemd-nspawn
 tmux tmux
 busybox-static busybox
+autopkgtest autopkgtest
+sbuild sbuild
 qemu-system-x86 qemu-system-x86_64
 ca-certificates /etc/ssl/certs/ca-certificates.crt
 EOF

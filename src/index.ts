@@ -2,6 +2,8 @@
 import {installedIn} from './system/installed.ts';
 
 export {ChrootctlError, EXIT_CODES, type ErrorCode} from './errors.ts';
+export {serve, type Caller} from './autopkgtest/serve.ts';
+export {makeTestbed, type TestbedOptions} from './autopkgtest/testbed.ts';
 export {parseReference, parseTarget, type Reference} from './reference.ts';
 export {Store, storeRoot, type StoreOptions} from './store/store.ts';
 export {readReference, resolveReference} from './store/resolve.ts';

@@ -5,7 +5,7 @@
 import {mkdirSync, rmSync} from 'node:fs';
 import {homedir} from 'node:os';
 import {join} from 'node:path';
-import {bootstrap} from '../src/bootstrap.ts';
+import {bootstrap, type BootstrapOptions} from '../src/bootstrap.ts';
 import {thisHost} from '../src/bootstrap/host-apt.ts';
 import {run} from '../src/system/programs.ts';
 import {madeOnce} from './made-once.ts';
@@ -15,11 +15,23 @@ export const ROOT_TIMEOUT = 600_000;
 
 /** Path of a tar of a minbase root. Default: the host's own release. */
 export function debianRootTar(release = suite()): Promise<string> {
-  return made(`${rootName(release)}.tar`, async (temporary) => {
+  return madeRoot(rootName(release), release);
+}
+
+/** The same with what packages are built with, as sbuild's own roots have it, and what autopkgtest installs them with. */
+export function builderRootTar(): Promise<string> {
+  return madeRoot(`${rootName(suite())}-builder`, suite(), {
+    variant: 'buildd',
+    include: ['fakeroot', 'apt-utils'],
+  });
+}
+
+function madeRoot(name: string, release: string, options: BootstrapOptions = {}): Promise<string> {
+  return made(`${name}.tar`, async (temporary) => {
     const directory = `${temporary}.root`;
     try {
       mkdirSync(directory);
-      await bootstrap(release, directory);
+      await bootstrap(release, directory, options);
       await run('tar', ['-C', directory, '--numeric-owner', '--xattrs', '-cf', temporary, '.']);
     } finally {
       rmSync(directory, {recursive: true, force: true});

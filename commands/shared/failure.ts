@@ -5,6 +5,9 @@ import {complain, isPartThere, print, Untold} from './output.ts';
 /** docker's code for "it was not your command that failed". */
 const RUNNER_FAILED = 125;
 
+/** The same in a testbed: in autopkgtest's protocol 125 is a command's. */
+const TESTBED_FAILED = 255;
+
 /** Commands whose exit code is that of the command they run. */
 const RUNNERS = new Set(['run', 'exec']);
 
@@ -22,12 +25,16 @@ export function reportFailure(thrown: unknown, argv: readonly string[]): number 
     if (error.hint !== undefined) complain(`  ${error.hint}\n`);
   }
   if (argv.includes('--debug')) complain(`${stacks(thrown)}\n`);
-  return exitCode(error, isRunner);
+  return isOfTestbed(argv) ? TESTBED_FAILED : exitCode(error, isRunner);
 }
 
 /** The exit code for "something went wrong". */
 export function failedCode(argv: readonly string[]): number {
-  return isRunnerIn(argv) ? RUNNER_FAILED : EXIT_CODES.FAILED;
+  return isOfTestbed(argv) ? TESTBED_FAILED : isRunnerIn(argv) ? RUNNER_FAILED : EXIT_CODES.FAILED;
+}
+
+function isOfTestbed(argv: readonly string[]): boolean {
+  return argv[0] === 'exec' && argv.includes('--testbed');
 }
 
 function isRunnerIn(argv: readonly string[]): boolean {

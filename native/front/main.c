@@ -18,7 +18,7 @@ extern char **environ;
 
 /* What these have to do is done sooner than compiled. */
 static const char *const brief[] = {
-	"run", "exec", "session", "commit", "tag", "untag", "rollback", "inspect", "policy",
+	"run", "exec", "session", "commit", "tag", "untag", "rollback", "inspect", "policy", "autopkgtest",
 };
 #define HIDDEN "CHROOTCTL_CALLERS_"
 static char uncompiled[] = "BUN_JSC_useJIT=0";

@@ -20,7 +20,7 @@ import {gzipSync} from 'node:zlib';
 import type {Architecture} from './architecture.ts';
 import {CHECKOUT, manifest, sourceDate} from './checkout.ts';
 import {copyright, debianChangelog, MAINTAINER} from './documents.ts';
-import {stageProgram} from './program.ts';
+import {stageProgram, VIRT_SERVER} from './program.ts';
 
 /** What the programs need that chrootctl calls, beyond what is essential; and what its runtime is linked with. */
 const DEPENDS = ['libc6 (>= 2.17)', 'bubblewrap (>= 0.8)', 'attr', 'mount'];
@@ -61,7 +61,8 @@ export async function buildDeb(
   try {
     await stageProgram(architecture, join(root, 'usr/lib/chrootctl'));
     mkdirSync(join(root, 'usr/bin'));
-    symlinkSync('../lib/chrootctl/chrootctl', join(root, 'usr/bin/chrootctl'));
+    for (const name of ['chrootctl', VIRT_SERVER])
+      symlinkSync(`../lib/chrootctl/${name}`, join(root, 'usr/bin', name));
     cpSync(join(CHECKOUT, 'systemd'), join(root, 'usr/lib/systemd/system'), {recursive: true});
     stageDocuments(version, root);
     const files = settle(root);

@@ -1,9 +1,9 @@
 /** The program as a Debian package has it in /usr/lib/chrootctl. It runs from any other place as well. */
-import {copyFileSync, existsSync, mkdirSync} from 'node:fs';
+import {chmodSync, copyFileSync, existsSync, mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {HELPERS} from '../native.js';
 import {makeNative, nodeName, type Architecture} from './architecture.ts';
-import {DIST} from './checkout.ts';
+import {CHECKOUT, DIST} from './checkout.ts';
 import {makeExecutable} from './executable.ts';
 
 /** What is read when help is asked for: the framework's settings, and what it knows of the commands. */
@@ -22,7 +22,12 @@ export async function stageProgram(architecture: Architecture, tree: string): Pr
   await makeExecutable(architecture, join(tree, EXECUTABLE));
   if (!makeNative('front', architecture, programOf(tree), 'there is nothing to start'))
     throw new Error('the package cannot be made without a compiler');
+  copyFileSync(join(CHECKOUT, 'bin', VIRT_SERVER), join(tree, VIRT_SERVER));
+  chmodSync(join(tree, VIRT_SERVER), 0o755);
 }
+
+/** By this name autopkgtest and sbuild start the program that is beside it. */
+export const VIRT_SERVER = 'autopkgtest-virt-chrootctl';
 
 /** The program with its runtime, in a tree; native/front starts it. */
 const EXECUTABLE = 'dist/chrootctl';

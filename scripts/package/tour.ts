@@ -18,7 +18,7 @@ chrootctl gc
 chrootctl doctor
 dpkg --verify chrootctl
 apt-get purge -y -qq chrootctl >/dev/null
-for left in /usr/lib/chrootctl /usr/bin/chrootctl /var/lib/chrootctl /var/cache/chrootctl; do
+for left in /usr/lib/chrootctl /usr/bin/chrootctl /usr/bin/autopkgtest-virt-chrootctl /var/lib/chrootctl /var/cache/chrootctl; do
   if [ -e "$left" ]; then echo "$left is left"; exit 1; fi
 done
 `;

@@ -57,6 +57,23 @@ const CREATE = [
   '--warning=no-xdev',
 ];
 
+/** What a stranger has packed for somebody who is no root file system: nobody else's, nothing set-uid, no devices. */
+const COLLECT = [
+  '--extract',
+  '--file=-',
+  '--no-same-owner',
+  // That takes the set-uid and set-gid bits away too.
+  '--no-same-permissions',
+  '--delay-directory-restore',
+  '--warning=no-timestamp',
+  '--warning=no-unknown-keyword',
+];
+
+/** Starts a tar(1) that extracts what comes out of a root into a directory of the host. */
+export function startCollecting(directory: string, stdin: 'pipe' | number): Child {
+  return start(directory, 'rw', ['DAC_OVERRIDE', 'FOWNER'], ['tar', ...COLLECT], [stdin, 'ignore']);
+}
+
 /** Starts a tar(1) that extracts its standard input (a pipe, or an open file) into `directory`. */
 export function startExtracting(directory: string, stdin: 'pipe' | number): Child {
   return start(directory, 'rw', TO_WRITE, ['tar', ...EXTRACT], [stdin, 'ignore']);

@@ -35,6 +35,19 @@ export function resolveUser(views: readonly View[], spec = 'root'): Account {
   return {...account, gid: gidOf(group, entries)};
 }
 
+/** Ids of accounts that are people's, as Debian's policy has it (9.2.2). */
+const PEOPLE = {first: 1000, last: 59_999};
+
+/** Names of the root's accounts for ordinary work, that with the lowest number first. */
+export function ordinaryUsers(views: readonly View[]): string[] {
+  return parsePasswd(readInside(views, '/etc/passwd'))
+    .filter(
+      ({uid, shell}) => uid >= PEOPLE.first && uid <= PEOPLE.last && !/\/(?:nologin|false)$/.test(shell),
+    )
+    .sort((a, b) => a.uid - b.uid)
+    .map(({name}) => name);
+}
+
 function accountOf(user: string, passwd: readonly PasswdEntry[]): Account {
   const id = parseId(user);
   const entry = passwd.find(({name}) => name === user) ?? passwd.find(({uid}) => uid === id);

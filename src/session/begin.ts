@@ -14,6 +14,8 @@ export interface BeginOptions {
   labels?: Record<string, string> | undefined;
   options?: RunOptions | undefined;
   command?: readonly string[] | undefined;
+  /** It ends with this process: what is left of it then is anybody's to collect. Others run commands in it as in any. */
+  endsWithUs?: boolean | undefined;
 }
 
 export interface Begun {
@@ -24,20 +26,27 @@ export interface Begun {
 
 /** @throws ChrootctlError NOT_FOUND, USAGE, BUSY when the name is taken */
 export async function begin(store: Store, reference: string, wanted: BeginOptions = {}): Promise<Begun> {
+  const {endsWithUs = false} = wanted;
   const id = wanted.name === undefined ? randomId(12) : checkSessionName(wanted.name);
   // From before there is a record: else somebody could use, or end, what is not all there yet.
   return store.sessions.locked(id, async () => {
     const {record, version} = await pin(store, readReference(store, reference), {
       id,
       kind: 'session',
-      ephemeral: false,
+      ephemeral: endsWithUs,
+      ...(endsWithUs ? {shared: true} : {}),
       command: [...(wanted.command ?? [])],
       labels: wanted.labels ?? {},
       options: wanted.options ?? {},
       ...(wanted.name === undefined ? {} : {name: id}),
     });
     try {
-      await store.driver.create(record.volume, {parent: version.volume, ...limitOf(record.options)});
+      if (endsWithUs) await store.sessions.share(id);
+      await store.driver.create(record.volume, {
+        parent: version.volume,
+        ephemeral: endsWithUs,
+        ...limitOf(record.options),
+      });
       const begun = {...record, pending: [], mounted: mountNamespace()};
       store.sessions.replace(begun);
       return {record: begun, root: await mountVolume(store, begun)};

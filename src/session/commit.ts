@@ -8,7 +8,6 @@ import type {SessionRecord} from '../store/records.ts';
 import {withReserve} from '../store/reserve.ts';
 import type {Store} from '../store/store.ts';
 import {isSelf, self} from '../system/identity.ts';
-import {describeOwner} from '../system/owners.ts';
 import {LostWrites} from '../system/write-back.ts';
 import {explainConflict, isConflict} from './conflict.ts';
 import {discard} from './discard.ts';
@@ -19,7 +18,7 @@ import {withPaused} from './pause.ts';
 import {clearing, ownFiles, putBack, removePlaces} from './places.ts';
 import {checkExpected, publish, type CommitOptions, type Committed, type Publication} from './publish.ts';
 import {mountVolume, restoreRoot, unmountRoot} from './root.ts';
-import {sandboxesOf} from './running.ts';
+import {assertUnused, sandboxesOf} from './running.ts';
 
 export interface SessionCommitOptions extends CommitOptions {
   /** `IMAGE[:TAG]`; default: the session's image. */
@@ -91,20 +90,6 @@ export async function endSession(
         return committed;
       });
     }),
-  );
-}
-
-/** @throws ChrootctlError BUSY while a command runs in the session, wherever */
-function assertUnused(store: Store, id: string): void {
-  const [running] = store.execs.runningIn(id);
-  if (running === undefined) return;
-  const {command, owner} = running;
-  throw new ChrootctlError(
-    'BUSY',
-    `session ${id} is in use: ${command.join(' ')} (${describeOwner(owner)})`,
-    {
-      hint: 'wait for it or kill it, then end the session',
-    },
   );
 }
 

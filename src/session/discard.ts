@@ -4,6 +4,7 @@ import {volumesOf} from '../store/sessions.ts';
 import type {Store} from '../store/store.ts';
 import {isSelf} from '../system/identity.ts';
 import {unmountRoot} from './root.ts';
+import {assertUnused} from './running.ts';
 
 /**
  * For the session's owner, the holder of its lock, or anybody once it is dead. Idempotent. Volumes that became
@@ -25,12 +26,14 @@ export async function discard(
   for (const volume of volumesOf(record)) {
     if (!keep.includes(volume)) await (wait ? store.driver.remove(volume) : store.driver.discard(volume));
   }
+  store.sessions.unshare(record);
   store.sessions.drop(record.id);
 }
 
 /**
  * The same for what the session's owner left behind, by anybody. Gives false when there is nothing left behind: its owner
  * has kept it at last, or somebody else was here first, and a session of that name may be another one.
+ * @throws ChrootctlError BUSY while a command runs in one that the owner shared
  */
 export async function discardDead(
   store: Store,
@@ -41,6 +44,7 @@ export async function discardDead(
   const work = async (): Promise<boolean> => {
     const last = store.sessions.leftBehind(record);
     if (last?.volume !== record.volume) return false;
+    if (last.shared === true) assertUnused(store, last.id);
     await discard(store, last, keep, options);
     return true;
   };

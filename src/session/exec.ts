@@ -6,7 +6,7 @@ import type {RunOptions} from '../store/records.ts';
 import type {Exec} from '../store/execs.ts';
 import type {Store} from '../store/store.ts';
 import {self, startOf} from '../system/identity.ts';
-import {kept} from './kept.ts';
+import {usable} from './kept.ts';
 import {mergeOptions} from './merge.ts';
 import {withPaused} from './pause.ts';
 import {addPlaces, copiesIn} from './places.ts';
@@ -26,14 +26,14 @@ export async function exec(
   id: string,
   {command, options = {}, measured}: ExecRequest,
 ): Promise<SandboxResult> {
-  const record = kept(store, id);
+  const record = usable(store, id);
   // The record comes first: whoever wants to unmount the root, or to commit it, sees that it is in use.
   const running = store.execs.add({session: id, owner: self(), command: [...command], sandbox: null});
   try {
     const {result} = await undisturbed(store, running, async () => {
-      const directory = await restoreRoot(store, kept(store, id));
+      const directory = await restoreRoot(store, usable(store, id));
       // As it is now: to bring the root back may have changed it.
-      const {places} = kept(store, id);
+      const {places} = usable(store, id);
       const spec = sandboxSpec({
         id: `${id}.${randomId(6)}`,
         root: {directory},
@@ -49,7 +49,7 @@ export async function exec(
         lifeline: store.execs.lifeline(running.id),
         onPlaces: (made) => {
           const all = addPlaces(places, made);
-          if (all.length > places.length) store.sessions.replace({...kept(store, id), places: all});
+          if (all.length > places.length) store.sessions.replace({...usable(store, id), places: all});
         },
         onStart: (pid) => {
           store.execs.replace({...running, sandbox: {pid, started: startOf(pid) ?? ''}});

@@ -9,7 +9,21 @@ import type {Store} from '../store/store.ts';
  * @throws ChrootctlError NOT_FOUND, BUSY
  */
 export function kept(store: Store, id: string): SessionRecord {
+  return begun(store, store.sessions.get(id));
+}
+
+/**
+ * The same for who runs something in it, or looks into it: also the record of one that ends with its owner, as long as that
+ * lives and shares it.
+ * @throws ChrootctlError NOT_FOUND, BUSY
+ */
+export function usable(store: Store, id: string): SessionRecord {
   const record = store.sessions.get(id);
+  return record.shared === true && !store.sessions.isDead(record) ? record : begun(store, record);
+}
+
+function begun(store: Store, record: SessionRecord): SessionRecord {
+  const {id} = record;
   if (record.ephemeral) {
     throw new ChrootctlError('BUSY', `session ${id} belongs to a command that ends by itself`, {
       hint: 'keep a session with chrootctl session begin, or with run --keep',

@@ -24,6 +24,7 @@ export type PinFields = Pick<SessionRecord, 'kind' | 'ephemeral' | 'command' | '
   /** Default: a random one. */
   id?: string;
   name?: string;
+  shared?: true;
 };
 
 export interface Pinned {

@@ -7,7 +7,7 @@ import {isSelf, type Owner} from '../system/identity.ts';
 import {describeOwner, find, kill} from '../system/owners.ts';
 import type {Process} from '../system/processes.ts';
 import {endSession} from './commit.ts';
-import {discardDead} from './discard.ts';
+import {discard, discardDead} from './discard.ts';
 import {versionsMade} from './interrupted.ts';
 import {UNSEEN_HINT} from './running.ts';
 
@@ -25,6 +25,7 @@ export async function removeSession(
 async function remove(store: Store, id: string, force: boolean): Promise<void> {
   let record = store.sessions.get(id);
   if (store.sessions.isDead(record)) {
+    if (force) await killRunning(store, id);
     if (await discardedDead(store, record)) return;
     record = store.sessions.get(id); // Its owner has kept it at last.
   }
@@ -35,15 +36,35 @@ async function remove(store: Store, id: string, force: boolean): Promise<void> {
       });
     }
     await killAll(id, [record.owner]);
+    await killRunning(store, id);
     if (await discardedDead(store, record)) return;
   }
-  if (force) {
-    await killAll(
-      id,
-      store.execs.runningIn(id).map(({owner}) => owner),
-    );
-  }
+  if (force) await killRunning(store, id);
   await endSession(store, id);
+}
+
+/** Ends a session of ours that others run commands in, and what runs in it. Idempotent. @throws ChrootctlError BUSY */
+export async function endShared(store: Store, id: string): Promise<void> {
+  return withReserve(store.layout, () =>
+    // While it is locked no other command begins, and those that wait for that find nothing.
+    store.sessions.locked(id, async () => {
+      const record = store.sessions.find(id);
+      if (record === undefined) return;
+      await killRunning(store, id);
+      await discard(store, record);
+    }),
+  );
+}
+
+/**
+ * Kills what runs in a session that is kept or shared.
+ * @throws ChrootctlError BUSY for what is not to be found or not to be killed
+ */
+export async function killRunning(store: Store, id: string): Promise<void> {
+  await killAll(
+    id,
+    store.execs.runningIn(id).map(({owner}) => owner),
+  );
 }
 
 /**

@@ -15,7 +15,7 @@ import {attempt, attemptAtOnce, lastLine} from '../system/programs.ts';
 import {refusalOf} from '../system/refusal.ts';
 import {mountFailure} from '../system/view.ts';
 import {isInterrupted, settle} from './interrupted.ts';
-import {kept} from './kept.ts';
+import {usable} from './kept.ts';
 
 /** A mount may be busy for a moment after its last process ended. */
 const UNMOUNT_ATTEMPTS = 10;
@@ -51,8 +51,8 @@ export function isMounted(path: string): boolean {
  * @throws ChrootctlError NOT_FOUND, BUSY
  */
 export async function readyRoot(store: Store, id: string): Promise<string> {
-  const path = kept(store, id).changing ? null : mountedRoot(store, id);
-  return path ?? store.sessions.locked(id, () => restoreRoot(store, kept(store, id)));
+  const path = usable(store, id).changing ? null : mountedRoot(store, id);
+  return path ?? store.sessions.locked(id, () => restoreRoot(store, usable(store, id)));
 }
 
 /** Mounts a root that a reboot, or a change that was interrupted, left unmounted. For the holder of the session's lock. */

@@ -1,6 +1,7 @@
 /** What runs in a kept session, wherever: in our pid namespace, in one further in, or where it cannot be seen. */
 import {ChrootctlError} from '../errors.ts';
 import type {Exec} from '../store/execs.ts';
+import type {Store} from '../store/store.ts';
 import {describeOwner, find} from '../system/owners.ts';
 import type {Process} from '../system/processes.ts';
 
@@ -23,4 +24,18 @@ export function sandboxesOf(execs: readonly Exec[]): Process[] {
       {hint: UNSEEN_HINT},
     );
   });
+}
+
+/** @throws ChrootctlError BUSY while a command runs in the session, wherever */
+export function assertUnused(store: Store, id: string): void {
+  const [running] = store.execs.runningIn(id);
+  if (running === undefined) return;
+  const {command, owner} = running;
+  throw new ChrootctlError(
+    'BUSY',
+    `session ${id} is in use: ${command.join(' ')} (${describeOwner(owner)})`,
+    {
+      hint: 'wait for it or kill it, then end the session',
+    },
+  );
 }

@@ -27,7 +27,11 @@ export interface Where {
   session: string;
 }
 
-/** The profile gives way to the version's config, and that to the user's options. */
+/** The profile gives way to the version's config, and that to the user's options. @throws ChrootctlError USAGE */
+export function wantedOptions(config: RunConfig, options: RunOptions): RunOptions {
+  return mergeOptions(mergeOptions(profileOptions(options.profile), configOptions(config)), options);
+}
+
 export function sandboxSpec({
   id,
   root,
@@ -39,8 +43,7 @@ export function sandboxSpec({
   where,
   measured = false,
 }: Wanted): SandboxSpec {
-  const profile = profileOptions(options.profile);
-  const wanted = mergeOptions(mergeOptions(profile, configOptions(config)), options);
+  const wanted = wantedOptions(config, options);
   return {
     id,
     root,

@@ -161,6 +161,8 @@ export const SessionRecord = v.object({
   saved: v.optional(Id),
   /** Ends with its owner; what it leaves is anybody's to collect. */
   ephemeral: v.boolean(),
+  /** Of one that ends with its owner: others run commands in it as long as that lives. */
+  shared: v.optional(v.literal(true)),
   owner: OwnerRecord,
   created: v.string(),
   command: v.array(v.string()),

@@ -38,6 +38,8 @@ export function checkSessionName(name: string): string {
 export class Sessions {
   readonly #layout: Layout;
   readonly #lifelines = new Lifelines();
+  /** The same of sessions of ours that others run commands in: their records are replaced meanwhile. */
+  readonly #shared = new Lifelines();
   /** Ids of sessions whose lock this process holds. */
   readonly #locked = new Set<string>();
 
@@ -109,6 +111,21 @@ export class Sessions {
     if (fd !== undefined) await lockForLife(fd, this.#layout.session(id));
   }
 
+  /** Locks a file that tells of our life as long as a session of ours is there that others run commands in. */
+  async share(id: string): Promise<void> {
+    const path = this.#layout.lock('owner', id);
+    const fd = inDirectory(this.#layout.locks, () => makeLifeline(path, ''));
+    this.#shared.keep(id, fd);
+    await lockForLife(fd, path);
+  }
+
+  /** Takes that file away. For who is about to drop the record, or to make it his own. */
+  unshare({id, shared}: SessionRecord): void {
+    if (shared !== true) return;
+    removeIfExists(this.#layout.lock('owner', id));
+    this.#shared.drop(id);
+  }
+
   find(id: string): SessionRecord | undefined {
     return readNamed(SessionRecord, this.#layout.session(id), id);
   }
@@ -153,7 +170,8 @@ export class Sessions {
   }
 
   /** Whether the owner of a session that ends with it shows that it lives; undefined when nothing tells. */
-  #isHeld({id, kind, owner}: SessionRecord): boolean | undefined {
+  #isHeld({id, kind, owner, shared}: SessionRecord): boolean | undefined {
+    if (shared === true) return isHeld(this.#layout.lock('owner', id));
     if (kind !== 'session') return isHeld(this.#layout.session(id));
     // Who begins one that is kept, or ends it, holds its lock from before its record says so until after.
     if (this.#locked.has(id)) return isSelf(owner);

@@ -9,6 +9,11 @@ export function installedIn(path: string | undefined): void {
   directory = path;
 }
 
+/** What people start as chrootctl: the front in a package, or the launcher. Undefined where there is none beside our files. */
+export function frontProgram(): string | undefined {
+  return ['../chrootctl', '../bin/chrootctl'].map(installedProgram).find((path) => path !== undefined);
+}
+
 /** A program among them, if there is one that can be started. */
 function installedProgram(name: string): string | undefined {
   if (directory === undefined) return undefined;

@@ -201,6 +201,7 @@ const APPLETS = [
   'chown',
   'tail',
   'head',
+  'tar',
 ];
 
 /** A directory with busybox and a few of its names, enough to run commands in. */

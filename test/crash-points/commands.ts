@@ -10,6 +10,8 @@ export interface Command {
   /** The only driver that it is for. */
   driver?: string;
   words: (world: World, source: string) => Promise<readonly string[]> | readonly string[];
+  /** What it reads from its standard input. */
+  input?: string;
   prepare: (world: World, source: string) => Promise<void>;
   /** What has to be called before anything else is mended, when it was interrupted. */
   again?: readonly string[];
@@ -38,6 +40,11 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   'session begin': {words: () => ['session', 'begin', 'base'], prepare: image},
   'session begin --name': {words: () => ['session', 'begin', 'base', '--name', 'work'], prepare: image},
   exec: {words: () => ['exec', 'work', '--', ...write('more')], prepare: session},
+  autopkgtest: {
+    words: () => ['autopkgtest', 'base'],
+    input: 'open\nrevert\nclose\nquit\n',
+    prepare: image,
+  },
   commit: {words: () => ['commit', 'work'], prepare: session},
   'commit IMAGE:TAG': {words: () => ['commit', 'work', 'base:2.0'], prepare: session},
   'commit (to another image)': {words: () => ['commit', 'work', 'other:1.0'], prepare: session},

@@ -29,7 +29,12 @@ export async function record(laboratory: Laboratory, name: string): Promise<Spec
     const before = await stateOf(world, known);
     const list = `${world.directory}.steps`;
     const {env, through} = laboratory.way.recording(world.directory, list);
-    const {code, stderr} = await world.call(await command.words(world, laboratory.source), env, through);
+    const {code, stderr} = await world.call(
+      await command.words(world, laboratory.source),
+      env,
+      through,
+      command.input,
+    );
     if (code !== 0) throw new Error(`${name} ended with ${code}: ${stderr}`);
     const steps = laboratory.way.recorded(list, world.directory);
     const {problems} = await diagnose(await world.open());
@@ -49,7 +54,7 @@ export async function die(laboratory: Laboratory, specimen: Specimen, step: Step
     const known = await versionsOf(world);
     const words = await command.words(world, laboratory.source);
     const {env, through} = laboratory.way.dyingAt(world.directory, step);
-    const {code, stderr} = await world.call(words, env, through);
+    const {code, stderr} = await world.call(words, env, through, command.input);
     if (code === 0 && !stderr.includes('SIGKILL') && LOOKS_ELSEWHERE.test(step.name)) return [];
     if (!stderr.includes('SIGKILL')) return [`did not come to this step, but ended with ${code}: ${stderr}`];
     const problems: string[] = [];

@@ -33,6 +33,7 @@ export class World {
     words: readonly string[],
     variables: Record<string, string> = {},
     through: readonly string[] = [],
+    input?: string,
   ): Promise<Outcome> {
     const [file = '', ...rest] = [...through, programFor(variables), ...words];
     const child = spawn(file, rest, {
@@ -44,8 +45,10 @@ export class World {
         CHROOTCTL_DRIVER: this.driver,
         ...variables,
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
+    child.stdin?.on('error', () => undefined); // One that died reads no more.
+    child.stdin?.end(input);
     return outcomeOf(child);
   }
 

@@ -55,7 +55,7 @@ export class Specimen {
     this.#before = await stateOf(world, this.#known);
     this.#begin();
     const list = `${world.directory}.calls`;
-    const {code, stderr} = await world.call(this.#words, recording(world.directory, list));
+    const {code, stderr} = await this.#call(recording(world.directory, list));
     if (code !== 0) throw new Error(`${this.name} ended with ${code}: ${stderr}`);
     this.calls = recorded(list);
     this.#after = await stateOf(world, this.#known);
@@ -67,7 +67,7 @@ export class Specimen {
     this.#begin();
     const mark = `${world.directory}.mark`;
     rmSync(mark, {force: true});
-    const outcome = await world.call(this.#words, failing(world.directory, call, errno, mark));
+    const outcome = await this.#call(failing(world.directory, call, errno, mark));
     if (!existsSync(mark)) return undefined;
     const wrong: string[] = [];
     try {
@@ -124,6 +124,10 @@ export class Specimen {
         : ['it does not say what has happened'];
     }
     return isMoved || isThere ? ['it is done, and told as failed'] : [];
+  }
+
+  async #call(env: Record<string, string>): Promise<Outcome> {
+    return this.#world.call(this.#words, env, [], this.#command.input);
   }
 
   destroy(): void {

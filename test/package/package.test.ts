@@ -50,9 +50,11 @@ test('owners, modes and places are what they should be', () => {
     [],
   );
   expect(lines.filter((line) => line.startsWith('l')).map((line) => line.replace(/^.* \.\//, './'))).toEqual([
+    './usr/bin/autopkgtest-virt-chrootctl -> ../lib/chrootctl/autopkgtest-virt-chrootctl',
     './usr/bin/chrootctl -> ../lib/chrootctl/chrootctl',
   ]);
   const places = [
+    'bin/autopkgtest-virt-chrootctl',
     'bin/chrootctl',
     'lib/chrootctl/',
     'lib/systemd/system/chrootctl-gc.',
@@ -201,7 +203,7 @@ test('versions and changelog are Debian’s', () => {
 const LIFE = `set -eu
 export DEBIAN_FRONTEND=noninteractive
 step() { echo "step: $*"; }
-all() { ls -d /usr/bin/chrootctl /usr/lib/chrootctl /usr/share/doc/chrootctl /var/lib/chrootctl /var/cache/chrootctl \\
+all() { ls -d /usr/bin/chrootctl /usr/bin/autopkgtest-virt-chrootctl /usr/lib/chrootctl /usr/share/doc/chrootctl /var/lib/chrootctl /var/cache/chrootctl \\
   /usr/share/lintian/overrides/chrootctl /usr/lib/systemd/system/chrootctl-gc.* \\
   /etc/systemd/system/timers.target.wants/chrootctl-gc.timer /var/lib/systemd/deb-systemd-helper-enabled/chrootctl-gc* \\
   2>/dev/null || :; }
