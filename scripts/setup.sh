@@ -36,6 +36,7 @@ tmux tmux
 busybox-static busybox
 autopkgtest autopkgtest
 sbuild sbuild
+uidmap newuidmap
 qemu-system-x86 qemu-system-x86_64
 ca-certificates /etc/ssl/certs/ca-certificates.crt
 EOF

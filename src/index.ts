@@ -9,6 +9,7 @@ export {Store, storeRoot, type StoreOptions} from './store/store.ts';
 export {readReference, resolveReference} from './store/resolve.ts';
 export type {HistoryEntry, RunConfig, RunOptions, SessionRecord, VersionRecord} from './store/records.ts';
 export type {Change, MountPlan, StorageDriver} from './storage/driver.ts';
+export {exportForSbuild, type SbuildTarball} from './sbuild/export.ts';
 export {begin, type BeginOptions, type Begun} from './session/begin.ts';
 export {commitSession, endSession} from './session/commit.ts';
 export {exec} from './session/exec.ts';

@@ -18,7 +18,7 @@ export abstract class BaseCommand {
   static id = '';
   static summary: string | undefined;
   static description: string | undefined;
-  static usage: string | undefined;
+  static usage: string | string[] | undefined;
   static examples: string[] = [];
   /** Whether there may be no more arguments than are declared. */
   static strict = true;

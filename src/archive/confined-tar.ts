@@ -81,11 +81,20 @@ export function startExtracting(directory: string, stdin: 'pipe' | number): Chil
 
 /**
  * Starts a tar(1) that packs `directory` onto its standard output (a pipe, or an open file), names in order,
- * without what is mounted below it. `compressor` is a command line.
+ * without what is mounted below it. `compressor` is a command line, `leaveOut` patterns of names.
  */
-export function startPacking(directory: string, stdout: 'pipe' | number, compressor?: string): Child {
+export function startPacking(
+  directory: string,
+  stdout: 'pipe' | number,
+  {
+    compressor,
+    leaveOut = [],
+  }: {compressor?: string | undefined; leaveOut?: readonly string[] | undefined} = {},
+): Child {
+  const excluded =
+    leaveOut.length === 0 ? [] : ['--anchored', ...leaveOut.map((each) => `--exclude=${each}`)];
   const filter = compressor === undefined ? [] : [`--use-compress-program=${compressor}`];
-  const command = ['tar', ...CREATE, ...filter, '.'];
+  const command = ['tar', ...CREATE, ...excluded, ...filter, '.'];
   return start(directory, 'ro', TO_READ, command, ['ignore', stdout]);
 }
 

@@ -7,6 +7,8 @@ export type {Compression} from './compression.ts';
 
 export interface PackOptions {
   compression: Compression;
+  /** Patterns of names that are left out, as `./dev/*`. */
+  leaveOut?: readonly string[] | undefined;
   /** Stops the work; its reason is what is thrown then. */
   signal?: AbortSignal | undefined;
 }
@@ -25,7 +27,7 @@ export async function packRoot(directory: string, out: Output, options: PackOpti
   const compressor = COMPRESSORS[options.compression];
   await writeOutput(out, {
     signal: options.signal,
-    start: (stdout) => startPacking(directory, stdout, compressor),
+    start: (stdout) => startPacking(directory, stdout, {compressor, leaveOut: options.leaveOut}),
     check: (ended) => checkEnded(ended, compressor, 'the tree cannot be packed'),
   });
 }

@@ -19,20 +19,16 @@ export function asCaller(): RunOptions {
 }
 
 function caller(): OwnUser {
-  const own = ownUser();
-  const env = process.env;
-  if (
-    own.uid === 0 &&
-    env['SUDO_UID'] !== undefined &&
-    env['SUDO_GID'] !== undefined &&
-    env['SUDO_USER'] !== undefined
-  ) {
-    const home = entryInFile(Number(env['SUDO_UID']))?.home;
-    if (home !== undefined) {
-      return {uid: Number(env['SUDO_UID']), gid: Number(env['SUDO_GID']), name: env['SUDO_USER'], home};
-    }
-  }
-  return own;
+  return sudoCaller() ?? ownUser();
+}
+
+/** Who has called sudo, where it is root whom he became, and the host knows him. */
+export function sudoCaller(): OwnUser | undefined {
+  const {SUDO_UID: uid, SUDO_GID: gid, SUDO_USER: name} = process.env;
+  if (process.geteuid?.() !== 0 || uid === undefined || gid === undefined || name === undefined)
+    return undefined;
+  const home = entryInFile(Number(uid))?.home;
+  return home === undefined ? undefined : {uid: Number(uid), gid: Number(gid), name, home};
 }
 
 function isBelow(path: string, directory: string): boolean {

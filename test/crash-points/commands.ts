@@ -64,6 +64,11 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   gc: {words: () => ['gc'], prepare: leftovers},
   'doctor --fix': {words: () => ['doctor', '--fix'], prepare: leftovers},
   export: {words: () => ['export', 'base', 'base.tar'], prepare: image, check: wholeArchive},
+  'export --for sbuild': {
+    words: () => ['export', 'base', '--for', 'sbuild', '--dist', 'stable'],
+    prepare: image,
+    check: wholeTarball,
+  },
   'export --format zfs': {
     driver: 'zfs',
     words: () => ['export', '--format', 'zfs', 'base', 'base.zfs'],
@@ -159,6 +164,10 @@ async function lostRecords(world: World, source: string): Promise<void> {
 /** The file is there in full, or not at all. */
 function wholeArchive(world: World): string[] {
   return wholeFile(world, 'base.tar', ['tar', '--list', '--file']);
+}
+
+function wholeTarball(world: World): string[] {
+  return wholeFile(world, '.cache/sbuild/stable-amd64.tar.zst', ['tar', '--list', '--zstd', '--file']);
 }
 
 function wholeStream(world: World): string[] {

@@ -1,5 +1,5 @@
 /** Where worlds are made. */
-import {writeFileSync} from 'node:fs';
+import {mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {busyboxRoot} from '../cli/chrootctl.ts';
 import {mountLoop} from '../contract/loop.ts';
@@ -20,5 +20,7 @@ export function laboratoryFor(driver: string, way: Way = HOOKED): Laboratory {
   const directory = temporaryDirectory();
   const source = busyboxRoot();
   writeFileSync(join(source, 'state'), '1\n');
+  mkdirSync(join(source, 'var/lib/dpkg'), {recursive: true});
+  writeFileSync(join(source, 'var/lib/dpkg/status'), 'Package: dpkg\nArchitecture: amd64\n');
   return {driver, source, way, room: driver === 'btrfs' ? mountLoop('btrfs', directory) : directory};
 }

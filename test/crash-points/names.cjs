@@ -21,7 +21,9 @@ function nameOfPath(path) {
     .replace(/(\/locks\/exec-\w+)\.\w+\.lock/, '$1.ID.lock')
     .replace(/^(store\/(?:volumes|mnt)\/[^/]+\/(?:fs|merged)|store\/mnt\/[^/]+)\/.*/s, '$1/…')
     .split('/')
-    .map((part) => part.replace(/(?<=^|^session-|^owner-)[0-9a-hjkmnp-tv-z]+(?=\.|$)/, (id) => IDS[id.length] ?? id))
+    .map((part) =>
+      part.replace(/(?<=^|^session-|^owner-)[0-9a-hjkmnp-tv-z]+(?=\.|$)/, (id) => IDS[id.length] ?? id),
+    )
     .join('/');
 }
 

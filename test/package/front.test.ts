@@ -26,7 +26,18 @@ beforeAll(() => {
 });
 
 /** What of it depends on the command. */
-const BRIEF = ['run', 'exec', 'session', 'commit', 'tag', 'untag', 'rollback', 'inspect', 'policy'];
+const BRIEF = [
+  'run',
+  'exec',
+  'session',
+  'commit',
+  'tag',
+  'untag',
+  'rollback',
+  'inspect',
+  'policy',
+  'autopkgtest',
+];
 
 function howFar(command: string): string[] {
   if (BRIEF.includes(command)) return ['BUN_JSC_useJIT=0'];
