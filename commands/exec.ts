@@ -10,6 +10,9 @@ const {label: _label, ...execFlags} = runFlags;
 
 export default class Exec extends RunnerCommand {
   static override summary = 'Run a command in a kept session.';
+  static override description =
+    'Commands of a session share its processes: what one leaves running is there for the next, until the session is ended. ' +
+    'One with other walls than the session has, or with limits, has a sandbox of its own.';
   static override usage = 'exec SESSION [FLAGS] -- COMMAND…';
   static override examples = [
     '<%= config.bin %> exec build -- make',

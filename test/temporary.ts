@@ -1,6 +1,6 @@
 /** Temporary directories that go with their test, mounts included. */
 import {execFileSync, spawnSync} from 'node:child_process';
-import {existsSync, mkdtempSync, rmSync, statfsSync} from 'node:fs';
+import {existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {mountsOf} from '../src/system/mounts.ts';
@@ -24,8 +24,28 @@ export function temporaryDataset(): string {
   return dataset;
 }
 
+/** Ends the sandboxes that sessions below a directory have left, with all that runs in them. */
+export function endSandboxesBelow(directory: string): void {
+  const holders = (): number[] =>
+    readdirSync('/proc')
+      .map(Number)
+      .filter((pid) => holdsBelow(directory, pid));
+  for (let left = holders(); left.length > 0; left = holders())
+    for (const pid of left) spawnSync('kill', ['-KILL', String(pid)], {stdio: 'ignore'});
+}
+
+function holdsBelow(directory: string, pid: number): boolean {
+  try {
+    const [, word, , root = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return word === 'hold' && root.startsWith(`${directory}/`);
+  } catch {
+    return false; // It is no process, or it has ended.
+  }
+}
+
 export function cleanUp(): void {
   for (const directory of made.splice(0)) {
+    endSandboxesBelow(directory);
     for (const {mountPoint} of mountsOf().reverse()) {
       if (mountPoint === directory || mountPoint.startsWith(`${directory}/`)) {
         execFileSync('umount', ['-l', mountPoint]);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -85,6 +86,12 @@ void join_groups(struct list groups)
 		if (fd < 0 || write(fd, "0", 1) != 1) fail("control group: ", text_of(groups, i));
 		close(fd);
 	}
+}
+
+void lock_for_life(int fd, mode_t mode)
+{
+	if (fcntl(fd, F_GETFD) < 0) fail("lock", "");
+	if (flock(fd, LOCK_EX) == 0) (void)fchmod(fd, mode);
 }
 
 static void mount_all(struct list mounts, int patient)

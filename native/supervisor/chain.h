@@ -31,6 +31,8 @@ void join_groups(struct list groups);
 /* What the sandbox stands on. */
 void make_root(const struct chain *chain);
 void limit(struct list ulimits);
+/* Waits for the lock on a file, and says so by its mode (src/system/life.ts). */
+void lock_for_life(int fd, mode_t mode);
 
 /* A pipe with all of it inside. Gives the reading end, which what we become inherits. */
 int piped(struct part content);

@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,7 +28,8 @@ enum { NOT_CONFINED = 125 };
 /* What the one that holds is told by (src/sandbox/holder.ts). */
 struct entrance {
 	long long holder, started;
-	const char *workdir;
+	/* `terminal`: to be shown inside; empty for none. */
+	const char *workdir, *terminal;
 	/* All capabilities stay, and no filter is needed; set-uid programs count. */
 	int is_privileged, has_new_privileges;
 	struct list held;
@@ -41,8 +44,9 @@ static struct entrance entrance_of(struct part whole)
 		.holder = number_at(own, 0),
 		.started = number_at(own, 1),
 		.workdir = text_of(own, 2),
-		.is_privileged = number_at(own, 3) != 0,
-		.has_new_privileges = number_at(own, 4) != 0,
+		.terminal = text_of(own, 3),
+		.is_privileged = number_at(own, 4) != 0,
+		.has_new_privileges = number_at(own, 5) != 0,
 		.held = list_of(parts.parts[1]),
 	};
 }
@@ -73,8 +77,30 @@ static _Noreturn void gone(void)
 	_exit(1);
 }
 
+/*
+ * open_tree(2) and move_mount(2), which the C library may have no names for, and kernels before 5.2 have not. What has no
+ * name inside is a terminal all the same.
+ */
+enum { OPEN_TREE = 428, MOVE_MOUNT = 429, CLONED = 1, FROM_DESCRIPTOR = 4 };
+
+/* A mount of it that is nowhere; -1 for none. */
+static int taken(const char *terminal)
+{
+	return *terminal == 0 ? -1 : (int)syscall(OPEN_TREE, AT_FDCWD, terminal, CLONED | O_CLOEXEC);
+}
+
+/* In a mount namespace of the command's own: others have others. */
+static void show(int terminal)
+{
+	if (terminal < 0) return;
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "", MS_REC | MS_PRIVATE, "") != 0) fail("unshare", "");
+	(void)syscall(MOVE_MOUNT, terminal, "", AT_FDCWD, "/dev/console", FROM_DESCRIPTOR);
+	close(terminal);
+}
+
 static void enter(const struct entrance *into)
 {
+	int terminal = taken(into->terminal);
 	static const struct { const char *place; int kind; } spaces[] = {
 		{"ns/pid", CLONE_NEWPID}, {"fd/4", CLONE_NEWNET}, {"fd/5", CLONE_NEWIPC}, {"fd/6", CLONE_NEWUTS}, {"fd/3", CLONE_NEWNS},
 	};
@@ -93,6 +119,7 @@ static void enter(const struct entrance *into)
 	/* The namespace's own root is the host's where chrootctl has been moved by chroot(2). */
 	if (fchdir(root) != 0 || chroot(".") != 0) fail("root", "");
 	close(root);
+	show(terminal);
 	if (chdir(into->workdir) != 0) fail("chdir: ", into->workdir);
 }
 

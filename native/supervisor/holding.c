@@ -28,12 +28,17 @@
 #include "wall.h"
 
 /* Further up than those which they become. */
-enum { SPARE = 64 };
+enum { SPARE = HELD_END };
+
+/* The descriptor of the file that is locked as long as the sandbox is there. */
+enum { LIFELINE = 3 };
+
+#define NAME "chrootctl"
 
 static int opened(const char *path, int flags)
 {
 	int fd = open(path, flags | O_CLOEXEC), spare = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, SPARE);
-	if (spare < 0) fail("namespace: ", path);
+	if (spare < 0) fail("open: ", path);
 	close(fd);
 	return spare;
 }
@@ -84,13 +89,33 @@ static char heard(int from)
 	return got == 1 ? byte : 0;
 }
 
-/* `answer`: that it holds. `go`: that it has been written down who holds it; until then it dies with its parent. */
-static _Noreturn void hold(const struct chain *chain, int answer, int go)
+/* Nothing is to be had from it then. */
+static void give_up(void)
+{
+	(void)setgroups(0, NULL);
+	prctl(PR_SET_DUMPABLE, 0);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	hold_only((struct list){NULL, 0});
+}
+
+/* By our words everybody inside could read where things are on the host. */
+static void be_called(const char *name, char **words)
+{
+	char *last = words[0];
+	for (char **word = words; *word != NULL; word++) last = *word + strlen(*word);
+	size_t length = (size_t)(last - words[0]);
+	memset(words[0], 0, length);
+	memcpy(words[0], name, strlen(name) < length ? strlen(name) : length);
+	prctl(PR_SET_NAME, name);
+}
+
+/* `answer`: that it holds, and when it is told to `go` on, that it is there by itself. */
+static _Noreturn void hold(const struct chain *chain, char **words, int answer, int go)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	make_root(chain);
-	int said[2], nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (nothing < 0 || pipe2(said, O_CLOEXEC) != 0) fail("pipe", "");
+	int said[2], nothing = opened("/dev/null", O_RDWR);
+	if (pipe2(said, O_CLOEXEC) != 0) fail("pipe", "");
 	pid_t builder = fork();
 	if (builder < 0) fail("fork", "");
 	if (builder == 0) {
@@ -109,12 +134,9 @@ static _Noreturn void hold(const struct chain *chain, int answer, int go)
 	(void)setsid();
 	for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++)
 		if (dup2(nothing, fd) < 0) fail("stream", "");
-	(void)setgroups(0, NULL);
-	prctl(PR_SET_DUMPABLE, 0);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	hold_only((struct list){NULL, 0});
+	be_called(NAME, words);
+	give_up();
 	if (write(answer, "h", 1) != 1 || heard(go) == 0 || dup2(nothing, STDERR_FILENO) < 0) _exit(1);
-	prctl(PR_SET_PDEATHSIG, 0);
 	if (write(answer, "h", 1) != 1) _exit(1);
 	close_from(HELD_END);
 	sigset_t all;
@@ -130,26 +152,59 @@ static _Noreturn void hold(const struct chain *chain, int answer, int go)
 	}
 }
 
-int hold_sandbox(void)
+/*
+ * Stays behind outside, where nobody inside sees it: it has the lock that tells of the sandbox's life, and waits for the one
+ * that holds, which ends with it. `answer`: that all is done.
+ */
+static _Noreturn void keep(const struct chain *chain, char **words, int has_lifeline, int answer)
 {
-	/* Told on standard input, as one that waits; on standard output it says which process holds, and is told to leave it. */
+	int said[2], go[2], nothing = opened("/dev/null", O_RDWR);
+	if (pipe2(said, O_CLOEXEC) != 0 || pipe2(go, O_CLOEXEC) != 0) fail("pipe", "");
+	pid_t child = start_inside(chain);
+	if (child < 0) fail("unshare", "");
+	if (child == 0) {
+		close(answer);
+		close(said[0]);
+		close(go[1]);
+		hold(chain, words, said[1], go[0]);
+	}
+	close(said[1]);
+	close(go[0]);
+	if (heard(said[0]) == 0) _exit(1);
+	(void)setsid();
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "", MS_REC | MS_SLAVE, "") != 0) fail("unshare", "");
+	leave_for_nowhere();
+	give_up();
+	/* Who we are is told on standard output; on standard input we are, that it has been written down. */
+	dprintf(STDOUT_FILENO, "%d\n", getpid());
+	if (heard(STDIN_FILENO) == 0 || prctl(PR_SET_PDEATHSIG, 0) != 0) _exit(1);
+	if (write(go[1], "g", 1) != 1 || heard(said[0]) == 0) _exit(1);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (dup2(nothing, fd) < 0) _exit(1);
+	if (write(answer, "h", 1) != 1) _exit(1);
+	close_from(has_lifeline ? LIFELINE + 1 : LIFELINE);
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
+	_exit(0);
+}
+
+int hold_sandbox(char **words)
+{
+	/* Told on standard input, as one that waits. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	struct chain chain = chain_of(told_whole());
 	if (chain.entrance.length != 0 || getppid() != number_at(chain.own, 0)) return 1;
+	int has_lifeline = number_at(chain.own, 7) != 0, answer[2];
+	if (has_lifeline) lock_for_life(LIFELINE, (mode_t)strtoul(words[2], NULL, 8));
 	(void)setgroups(0, NULL);
-	close_from(STDERR_FILENO + 1);
-	int answer[2], go[2];
-	if (pipe2(answer, O_CLOEXEC) != 0 || pipe2(go, O_CLOEXEC) != 0) fail("pipe", "");
-	pid_t child = start_inside(&chain);
-	if (child < 0) fail("unshare", "");
-	if (child == 0) {
+	close_from(has_lifeline ? LIFELINE + 1 : LIFELINE);
+	if (pipe2(answer, O_CLOEXEC) != 0) fail("pipe", "");
+	pid_t self = getpid(), keeper = fork();
+	if (keeper < 0) fail("fork", "");
+	if (keeper == 0) {
 		close(answer[0]);
-		close(go[1]);
-		hold(&chain, answer[1], go[0]);
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != self) _exit(1);
+		keep(&chain, words, has_lifeline, answer[1]);
 	}
 	close(answer[1]);
-	close(go[0]);
-	if (heard(answer[0]) == 0) return 1;
-	dprintf(STDOUT_FILENO, "%d\n", child);
-	return heard(STDIN_FILENO) != 0 && write(go[1], "g", 1) == 1 && heard(answer[0]) != 0 ? 0 : 1;
+	return heard(answer[0]) != 0 ? 0 : 1;
 }

@@ -37,12 +37,6 @@ static void swap(int one, int other, int spare)
 	moved(spare, other);
 }
 
-static void lock_for_life(int fd, mode_t mode)
-{
-	if (fcntl(fd, F_GETFD) < 0) fail("lock", "");
-	if (flock(fd, LOCK_EX) == 0) (void)fchmod(fd, mode);
-}
-
 static void make_pipes(struct list made)
 {
 	for (size_t i = 0; i < made.count; i++) {

@@ -5,8 +5,7 @@ import type {RunOptions} from '../store/records.ts';
 
 /**
  * `downtmp-host` is not among them: who works in the root by its path on the host follows the links that tests have made
- * there, as root and out of it. Nor is `isolation-container`: services do not outlive the command that starts them, and the
- * network is the host's, or none.
+ * there, as root and out of it. Nor is `isolation-container`: the network is the host's, or none.
  * @param views the root, when nothing runs in it
  */
 export function capabilitiesOf(views: readonly View[], options: RunOptions): string[] {

@@ -1,6 +1,6 @@
 /** Sends signals to the command of a sandbox, keeping those that come before there is one. */
 import {signal, type Process} from '../system/processes.ts';
-import {descendantOf} from './processes.ts';
+import {descendantOf, descendantsOf} from './processes.ts';
 import type {Receiver} from './signals.ts';
 
 /** How often to look for the command when it should be there any moment. */
@@ -14,9 +14,13 @@ export class Delivery implements Receiver {
   #isOpen = false;
   #first: NodeJS.Signals | undefined;
   #timer: NodeJS.Timeout | undefined;
+  readonly #outlives: boolean;
+  readonly #left: Process[] = [];
 
-  constructor(sharesKeys: boolean) {
+  /** @param outlives whether what the command starts goes on when it ends, in a sandbox that is held */
+  constructor(sharesKeys: boolean, {outlives = false}: {outlives?: boolean} = {}) {
     this.sharesKeys = sharesKeys;
+    this.#outlives = outlives;
   }
 
   /** Names the outermost process of the chain, and how many there are between it and the command. */
@@ -49,10 +53,32 @@ export class Delivery implements Receiver {
     this.#flush();
   }
 
+  /**
+   * Tells the command to end. In a sandbox that outlives it all that it has started until then is noted, for what is done
+   * when it has ended.
+   */
+  end(): void {
+    this.#note();
+    this.send('SIGTERM');
+    // A stopped process takes no SIGTERM before it goes on.
+    this.send('SIGCONT');
+  }
+
   /** Ends process 1 of the outer namespace, and with it all there is; our child then ends by itself. */
   kill(): void {
+    this.#note();
     const target = this.#descendant(1) ?? this.#descendant(0);
     if (target !== undefined) signal(target, 'SIGKILL');
+  }
+
+  /** Kills what is left of a command that was told to end. */
+  sweep(): void {
+    for (const process of this.#left.splice(0)) signal(process, 'SIGKILL');
+  }
+
+  #note(): void {
+    const command = this.#outlives ? this.#descendant(this.#between + 1) : undefined;
+    if (command !== undefined) this.#left.push(...descendantsOf(command));
   }
 
   close(): void {

@@ -69,7 +69,7 @@ export function bwrapOptions(enclosure: Enclosure, {isHeld = false}: {isHeld?: b
     ...bound(privileged || deviceNodes ? 'dev' : 'rw', root, '/'),
     ...['--proc', '/proc'],
     ...(privileged ? bound('dev', '/dev') : ['--dev', '/dev']),
-    ...terminalWords(terminal, privileged),
+    ...(isHeld && !privileged ? PLACE_FOR_TERMINALS : terminalWords(terminal, privileged)),
     ...(shm === undefined ? [] : ['--size', String(shm)]),
     ...['--perms', '1777', '--tmpfs', '/dev/shm'],
     ...bound(privileged ? 'dev' : 'ro', '/sys'),
@@ -98,6 +98,9 @@ function toolWords(tools: Enclosure['tools']): string[] {
     ...['--remount-ro', target],
   ];
 }
+
+/** Each command that has one mounts its own upon it (native/supervisor/entering.c). */
+const PLACE_FOR_TERMINALS = bound('dev', '/dev/null', '/dev/console');
 
 /** With the host's own /dev each terminal has its name there. */
 function terminalWords({own, shown}: Terminal, privileged: boolean): string[] {

@@ -108,7 +108,7 @@ export async function launch(spec: SandboxSpec, options: LaunchOptions = {}): Pr
           const hasLifeline = options.lifeline !== undefined;
           return holder === undefined
             ? prepared.outer(joined, streams, terminal, hasLifeline)
-            : prepared.entering(holder, joined, streams, hasLifeline);
+            : prepared.entering(holder, joined, streams, terminal, hasLifeline);
         },
         innermost: prepared.innermost,
         sharesKeys: terminal.own.length === 0,
@@ -213,13 +213,16 @@ async function runChain(
   spec: SandboxSpec,
   options: LaunchOptions,
 ): Promise<Ended> {
-  const delivery = new Delivery(input.sharesKeys);
+  const delivery = new Delivery(input.sharesKeys, {outlives: options.holder !== undefined});
   // Before there is anything to send to: from the first process on, a signal is the command's.
   const stopRelay = relaySignals(delivery);
   const timer = startTimer(spec.timeout, delivery);
   try {
     const child = start(streams, input.words, options);
     delivery.begin(child.pid, input.between);
+    const {holder, onStart} = options;
+    // Coming in, a command begins as soon as it has been told, and else when it is answered.
+    if (holder !== undefined && child.pid !== undefined) onStart?.(child.pid);
     const ends: readonly unknown[] = child.stdio;
     const told = ends[AT_START.told] as Writable;
     const answer = ends[AT_START.answer] as Writable;
@@ -255,7 +258,9 @@ async function runChain(
       delivery.open();
       send(answer, PROCEED);
     });
-    const signal = await ended(child, options.onStart).finally(() => streams.end());
+    const signal = await ended(child, holder === undefined ? onStart : undefined).finally(() =>
+      streams.end(),
+    );
     if (failure !== undefined) throw failure;
     const ending: Ending = {
       timedOut: timer.expired(),
@@ -268,6 +273,7 @@ async function runChain(
   } finally {
     timer.stop();
     stopRelay();
+    delivery.sweep();
     delivery.close();
   }
 }

@@ -54,6 +54,8 @@ export interface HeldEntrance {
   /** The process that holds it, and its start (system/identity.ts). */
   holder: {pid: number; started: string};
   workdir: string;
+  /** The caller's, to be shown inside as /dev/console; empty for none. */
+  terminal: string;
   isPrivileged: boolean;
   newPrivileges: boolean;
   /** What is left of capabilities until the command is its user. */
@@ -150,12 +152,13 @@ function outerParts(outer: Outer, first: number): Buffer {
 function heldParts({
   holder,
   workdir,
+  terminal,
   isPrivileged,
   newPrivileges,
   held,
 }: HeldEntrance): (string | number)[][] {
   return [
-    [holder.pid, holder.started, workdir, isPrivileged ? 1 : 0, newPrivileges ? 1 : 0],
+    [holder.pid, holder.started, workdir, terminal, isPrivileged ? 1 : 0, newPrivileges ? 1 : 0],
     held.map((name) => ALL_CAPABILITIES.indexOf(name)),
   ];
 }

@@ -27,7 +27,7 @@ import {seccompFilter} from './seccomp.ts';
 import type {SandboxSpec} from './spec.ts';
 import type {Streams} from './streams.ts';
 import {terminalProgram} from './terminal-program.ts';
-import type {Terminal} from './terminal.ts';
+import {NO_TERMINAL, type Terminal} from './terminal.ts';
 import {toolboxPlace, toolCommand, type Tool, type Toolbox} from './toolbox.ts';
 import {resolveUser} from './users.ts';
 import {bindsOf, withBinds} from './volumes.ts';
@@ -44,12 +44,13 @@ export interface Prepared {
   outer: (joined: Joined, streams: Streams, terminal: Terminal, hasLifeline: boolean) => Buffer;
   innermost: () => Buffer;
   /** What the one reads that makes such a sandbox without a command, and holds it (holder.ts). */
-  holding: () => Buffer;
+  holding: (hasLifeline: boolean) => Buffer;
   /** In the place of `outer`, where the command comes into a sandbox that is held. */
   entering: (
     holder: HeldEntrance['holder'],
     joined: Joined,
     streams: Streams,
+    terminal: Terminal,
     hasLifeline: boolean,
   ) => Buffer;
 }
@@ -145,11 +146,12 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], tools: To
         DESCRIPTORS.first,
       ),
     innermost: link.input,
-    holding: () =>
+    holding: (hasLifeline) =>
       outerInput(
         {
           ...outer,
           ...NOBODYS,
+          hasLifeline,
           groups: [],
           options: bwrapOptions({...enclosure, terminal: NO_TERMINAL}, {isHeld: true}),
           command: [place, 'stand-by'],
@@ -157,7 +159,7 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], tools: To
         },
         DESCRIPTORS.first,
       ),
-    entering: (holder, {groups, keepsToDevices}, {made, unnamed}, hasLifeline) =>
+    entering: (holder, {groups, keepsToDevices}, {made, unnamed}, {path}, hasLifeline) =>
       outerInput(
         {
           ...outer,
@@ -176,6 +178,8 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], tools: To
           entrance: {
             holder,
             workdir,
+            // With the host's own /dev each terminal has its name there.
+            terminal: spec.privileged ? '' : (path ?? ''),
             isPrivileged: spec.privileged,
             newPrivileges: spec.newPrivileges ?? false,
             held,
@@ -187,13 +191,11 @@ export function prepare(spec: SandboxSpec, rootViews: readonly View[], tools: To
 }
 
 const NOBODYS = {
-  hasLifeline: false,
   made: [],
   pipes: {owner: 0, numbers: []},
   filter: undefined,
   terminal: '',
 } as const;
-const NO_TERMINAL: Terminal = {own: [], shown: undefined};
 
 /** What bwrap starts inside, and what that reads. */
 function innermostLink(

@@ -37,6 +37,27 @@ export function descendantOf(child: number, generations: number): Process | unde
   return isOurs ? found : undefined;
 }
 
+/** All descendants of a process, parents first; each by itself may end at any time. */
+export function descendantsOf({entry: ancestor}: Process): Process[] {
+  const parents = new Map(entries().map((entry) => [entry, statOf(entry)?.parent ?? 0]));
+  return [...parents.keys()]
+    .map((entry) => ({entry, generations: generationsBelow(ancestor, entry, parents)}))
+    .filter(({generations}) => generations > 0)
+    .sort((a, b) => a.generations - b.generations)
+    .flatMap(({entry}) => processAt(entry) ?? []);
+}
+
+/** How many generations after `ancestor`; 0 for who does not descend from it. */
+function generationsBelow(ancestor: number, entry: number, parents: ReadonlyMap<number, number>): number {
+  let at = parents.get(entry);
+  // Bounded: the parents were not all read at one moment.
+  for (let generations = 1; at !== undefined && generations <= parents.size; generations++) {
+    if (at === ancestor) return generations;
+    at = parents.get(at);
+  }
+  return 0;
+}
+
 /**
  * Whether a key such as Ctrl-C reaches us from a terminal: then it reaches the command too, which is in the same
  * foreground process group.

@@ -19,6 +19,10 @@ export function supervisorWords(): string[] | undefined {
 /** True where the build has the supervisor make the sandbox by itself: a trial (docs/without-bubblewrap.md). */
 declare const CHROOTCTL_OWN_WALL: boolean | undefined;
 
+export function hasOwnWall(): boolean {
+  return typeof CHROOTCTL_OWN_WALL === 'boolean' && CHROOTCTL_OWN_WALL;
+}
+
 /**
  * How many processes there are between the outermost process and the command (chain.ts draws the tree).
  * @param isSupervised whether the supervisor starts it, not perl
@@ -32,5 +36,5 @@ export function processesBetween({
   isHeld?: boolean;
 }): number {
   if (isHeld) return 1;
-  return isSupervised && typeof CHROOTCTL_OWN_WALL === 'boolean' && CHROOTCTL_OWN_WALL ? 1 : 2;
+  return isSupervised && hasOwnWall() ? 1 : 2;
 }

@@ -12,16 +12,20 @@ import {entries, statOf} from '../system/processes.ts';
 export interface Terminal {
   /** Which of the three streams are to be a terminal of the user's own, by their numbers in the chain. */
   own: readonly number[];
-  /** The caller's, which bwrap would not show inside: it looks at standard output alone. */
+  /** Where the caller's is on the host, if it has a name that is to be shown inside. */
+  path: string | undefined;
+  /** The same where bwrap would not show it by itself: it looks at standard output alone. */
   shown: string | undefined;
 }
+
+export const NO_TERMINAL: Terminal = {own: [], path: undefined, shown: undefined};
 
 /** /dev/tty, another name of the terminal that controls who opens it. */
 const CONTROLLING = 0x500;
 
 export function terminalFor(uid: number, {files}: Streams): Terminal {
   const [first] = files.filter((fd) => isatty(fd));
-  if (first === undefined) return {own: [], shown: undefined};
+  if (first === undefined) return NO_TERMINAL;
   const ofOurs = statOf('self')?.terminal;
   const terminalOf = (fd: number): number | undefined => {
     const {rdev} = fstatSync(fd);
@@ -30,9 +34,11 @@ export function terminalFor(uid: number, {files}: Streams): Terminal {
   const stats = fstatSync(first);
   if (uid !== 0 && uid !== stats.uid && !files.some(isPiped) && isOurs(terminalOf(first), ofOurs)) {
     const isSame = (fd: number): boolean => isatty(fd) && terminalOf(fd) === terminalOf(first);
-    return {own: NUMBERS.filter((_, index) => isSame(files[index] ?? -1)), shown: undefined};
+    const own = NUMBERS.filter((_, index) => isSame(files[index] ?? -1));
+    return {own, path: undefined, shown: undefined};
   }
-  return {own: [], shown: isatty(files[1] ?? -1) ? undefined : pathOf(first, stats)};
+  const path = pathOf(first, stats);
+  return {own: [], path, shown: isatty(files[1] ?? -1) ? undefined : path};
 }
 
 function isPiped(fd: number): boolean {

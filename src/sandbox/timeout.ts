@@ -22,9 +22,7 @@ export function startTimer(seconds: number | undefined, delivery: Delivery): Tim
   };
   const expire = (): void => {
     expired = true;
-    delivery.send('SIGTERM');
-    // A stopped process takes no SIGTERM before it goes on.
-    delivery.send('SIGCONT');
+    delivery.end();
     timer = setTimeout(() => delivery.kill(), GRACE_MS);
   };
   if (seconds !== undefined) wait(seconds * 1000);

@@ -18,7 +18,8 @@ import {withPaused} from './pause.ts';
 import {clearing, ownFiles, putBack, removePlaces} from './places.ts';
 import {checkExpected, publish, type CommitOptions, type Committed, type Publication} from './publish.ts';
 import {mountVolume, restoreRoot, unmountRoot} from './root.ts';
-import {assertUnused, sandboxesOf} from './running.ts';
+import {assertUnused} from './running.ts';
+import {sandboxesIn, endSandbox, isOccupied, sandboxOf} from './sandbox.ts';
 
 export interface SessionCommitOptions extends CommitOptions {
   /** `IMAGE[:TAG]`; default: the session's image. */
@@ -33,13 +34,14 @@ export async function commitSession(
 ): Promise<Committed> {
   return explaining(id, (tell) =>
     store.sessions.locked(id, async () => {
-      sandboxesOf(store.execs.runningIn(id)); // Before anything is changed in vain.
+      const isInUse = isUsed(store, kept(store, id)); // Before anything is changed in vain.
       const record = await whole(store, id);
       const publication = {...publicationOf(record, options), tell};
       checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
-        const isInUse = store.execs.runningIn(id).length > 0 || (await isHeldElsewhere(store, record));
-        if (isInUse) return commitLive(store, record, publication);
+        // With nothing in it, it is only in the way.
+        if (!isInUse) await endSandbox(store, record);
+        if (isInUse || (await isHeldElsewhere(store, record))) return commitLive(store, record, publication);
         return holding(store, record.volume, async () =>
           (await unmounted(store, record))
             ? commitIdle(store, record, publication)
@@ -66,6 +68,7 @@ export async function endSession(
       const publication = options.commit === undefined ? undefined : publicationOf(record, options.commit);
       if (publication !== undefined) checkExpected(store.image(publication.image), publication);
       return changing(store, record, async () => {
+        await endSandbox(store, record, {isGentle: publication !== undefined});
         // Before the mount goes, and others go with it.
         const isHeld = publication !== undefined && (await isHeldElsewhere(store, record));
         const leave = (): Promise<void> => unmountRoot(store, record);
@@ -182,13 +185,24 @@ async function publishCopy(
   const committed = await publish(store, {
     ...publication,
     freeze: async (note) => {
-      const execs = store.execs.runningIn(record.id);
+      const sandboxes = sandboxesIn(store, record, store.execs.runningIn(record.id));
       const amend = record.places.length === 0 ? undefined : await clearing(store, record);
-      await withPaused(execs, () => store.driver.snapshot(record.volume, copy, {note, amend}));
+      await withPaused(sandboxes, () => store.driver.snapshot(record.volume, copy, {note, amend}));
       return copy;
     },
   });
   return {committed, copy};
+}
+
+/**
+ * Whether anything runs in it.
+ * @throws ChrootctlError BUSY for what cannot be stopped for a moment
+ */
+function isUsed(store: Store, record: SessionRecord): boolean {
+  const execs = store.execs.runningIn(record.id);
+  sandboxesIn(store, record, execs);
+  const sandbox = sandboxOf(store, record);
+  return execs.length > 0 || (sandbox !== undefined && isOccupied(sandbox));
 }
 
 /** Whether somebody who cannot be found may go on writing in the session's root when it is mounted here no more. */

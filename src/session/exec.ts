@@ -2,15 +2,18 @@
 import {launch, type LaunchOptions} from '../sandbox/launch.ts';
 import type {SandboxResult, SandboxSpec} from '../sandbox/spec.ts';
 import {randomId} from '../ids.ts';
-import type {RunOptions} from '../store/records.ts';
+import type {Place} from '../sandbox/places.ts';
+import type {RunOptions, SessionRecord} from '../store/records.ts';
 import type {Exec} from '../store/execs.ts';
 import type {Store} from '../store/store.ts';
 import {self, startOf} from '../system/identity.ts';
 import {usable} from './kept.ts';
 import {mergeOptions} from './merge.ts';
 import {withPaused} from './pause.ts';
-import {addPlaces, copiesIn} from './places.ts';
-import {otherRoots, restoreRoot} from './root.ts';
+import {copiesIn, notePlaces} from './places.ts';
+import {isInterrupted} from './interrupted.ts';
+import {mountedRoot, otherRoots, restoreRoot} from './root.ts';
+import {canShare, entranceTo, makeSandbox, sandboxesIn, sandboxOf} from './sandbox.ts';
 import {sandboxSpec} from './spec.ts';
 
 export interface ExecRequest {
@@ -21,57 +24,77 @@ export interface ExecRequest {
 }
 
 /** @throws ChrootctlError NOT_FOUND, BUSY */
-export async function exec(
-  store: Store,
-  id: string,
-  {command, options = {}, measured}: ExecRequest,
-): Promise<SandboxResult> {
-  const record = usable(store, id);
+export async function exec(store: Store, id: string, request: ExecRequest): Promise<SandboxResult> {
+  usable(store, id);
   // The record comes first: whoever wants to unmount the root, or to commit it, sees that it is in use.
-  const running = store.execs.add({session: id, owner: self(), command: [...command], sandbox: null});
+  const running = store.execs.add({
+    session: id,
+    owner: self(),
+    command: [...request.command],
+    sandbox: null,
+  });
   try {
-    const {result} = await undisturbed(store, running, async () => {
-      const directory = await restoreRoot(store, usable(store, id));
-      // As it is now: to bring the root back may have changed it.
-      const {places} = usable(store, id);
-      const spec = sandboxSpec({
-        id: `${id}.${randomId(6)}`,
-        root: {directory},
-        command,
-        config: record.config,
-        options: mergeOptions(record.options, options),
-        detach: otherRoots(store, id),
-        placed: copiesIn(places),
-        where: {image: record.image, version: record.version, session: id},
-        measured,
-      });
-      return untilReady(spec, {
-        lifeline: store.execs.lifeline(running.id),
-        onPlaces: (made) => {
-          const all = addPlaces(places, made);
-          if (all.length > places.length) store.sessions.replace({...usable(store, id), places: all});
-        },
-        onStart: (pid) => {
-          store.execs.replace({...running, sandbox: {pid, started: startOf(pid) ?? ''}});
-        },
-      });
-    });
+    const {result} = await store.sessions.locked(id, () => begin(store, running, request));
     return await result;
   } finally {
     store.execs.drop(running);
   }
 }
 
+/** Starts the command. For the holder of the session's lock. */
+async function begin(store: Store, running: Exec, request: ExecRequest): Promise<Launched> {
+  const {session: id} = running;
+  const paused = <T>(work: () => Promise<T>): Promise<T> => undisturbed(store, running, work);
+  const mounted = isInterrupted(usable(store, id)) ? null : mountedRoot(store, id);
+  const directory = mounted ?? (await paused(() => restoreRoot(store, usable(store, id))));
+  // As it is now: to bring the root back may have changed it.
+  const record = usable(store, id);
+  const {own, spec} = specsOf(store, record, directory, request);
+  const options = {
+    lifeline: store.execs.lifeline(running.id),
+    onStart: (pid: number): void => {
+      store.execs.replace({...running, sandbox: {pid, started: startOf(pid) ?? ''}});
+    },
+  };
+  if (!canShare(own, spec)) {
+    const onPlaces = (made: readonly Place[]): void => notePlaces(store, id, made);
+    return paused(() => untilReady(spec, {...options, onPlaces}));
+  }
+  if (sandboxOf(store, record) === undefined) await paused(() => makeSandbox(store, own, id));
+  return untilReady(spec, {...options, holder: entranceTo(store, usable(store, id))});
+}
+
+/** What the session's sandbox is made by, and what the command's would be. */
+function specsOf(
+  store: Store,
+  record: SessionRecord,
+  directory: string,
+  {command, options = {}, measured}: ExecRequest,
+): {own: SandboxSpec; spec: SandboxSpec} {
+  const {id, config, image, version, places} = record;
+  const of = (words: readonly string[], all: RunOptions): SandboxSpec =>
+    sandboxSpec({
+      id: `${id}.${randomId(6)}`,
+      root: {directory},
+      command: words,
+      config,
+      options: all,
+      detach: otherRoots(store, id),
+      placed: copiesIn(places),
+      where: {image, version, session: id},
+      measured,
+    });
+  return {own: of([], record.options), spec: of(command, mergeOptions(record.options, options))};
+}
+
 /**
  * Runs `work` while nothing else of the session runs, not even the beginning of another command: places in the root are
  * looked up and then mounted on, by bubblewrap and by path. Whoever put a symbolic link there in between would have
- * mount points made for him anywhere on the host.
+ * mount points made for him anywhere on the host. (Who comes into a sandbox that is there finds all mounted.)
  */
 async function undisturbed<T>(store: Store, {id, session}: Exec, work: () => Promise<T>): Promise<T> {
-  return store.sessions.locked(session, async () => {
-    const others = store.execs.runningIn(session).filter((exec) => exec.id !== id);
-    return withPaused(others, work);
-  });
+  const others = store.execs.runningIn(session).filter((exec) => exec.id !== id);
+  return withPaused(sandboxesIn(store, usable(store, session), others), work);
 }
 
 interface Launched {
@@ -81,7 +104,7 @@ interface Launched {
 /** Starts the command and waits until its sandbox is complete, or has failed. */
 async function untilReady(
   spec: SandboxSpec,
-  {onPlaces, onStart, lifeline}: Required<Pick<LaunchOptions, 'onPlaces' | 'onStart' | 'lifeline'>>,
+  {onStart, ...options}: LaunchOptions & Required<Pick<LaunchOptions, 'onStart'>>,
 ): Promise<Launched> {
   const started = (pid: number): void => {
     try {
@@ -93,7 +116,7 @@ async function untilReady(
     }
   };
   return new Promise((resolve) => {
-    const result = launch(spec, {lifeline, onPlaces, onStart: started, onReady: () => resolve({result})});
+    const result = launch(spec, {...options, onStart: started, onReady: () => resolve({result})});
     const ended = (): void => resolve({result});
     result.then(ended, ended);
   });

@@ -4,10 +4,9 @@ import {readdirSync} from 'node:fs';
 import type {Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {ChrootctlError} from '../errors.ts';
-import type {Exec} from '../store/execs.ts';
-import {entries, isRunning, numbersOf, processAt, signal, statOf, type Process} from '../system/processes.ts';
+import {signal, statOf, type Process} from '../system/processes.ts';
 import {start} from '../system/programs.ts';
-import {sandboxesOf} from './running.ts';
+import {processesIn} from './running.ts';
 
 /** States of a thread that does nothing any more: stopped, traced, ended. */
 const AT_REST = new Set(['T', 't', 'Z', 'X']);
@@ -30,15 +29,14 @@ for process in $(cat); do
 done`;
 
 /**
- * Runs `work` while every process that the given commands run is stopped. For the holder of the session's lock. A
- * holder process sends the SIGCONT when its standard input ends, so they go on even if we are killed meanwhile. Children
+ * Runs `work` while all that descends from the given processes in their sandboxes is stopped. For the holder of the session's lock. A
+ * process of its own sends the SIGCONT when its standard input ends, so they go on even if we are killed meanwhile. Children
  * go on before their parents: a shell that found one of its jobs stopped would take it for the user's doing.
- * @throws ChrootctlError BUSY for processes that cannot be stopped, or not be seen from here
+ * @throws ChrootctlError BUSY for processes that cannot be stopped
  */
-export async function withPaused<T>(execs: readonly Exec[], work: () => Promise<T>): Promise<T> {
-  const sandboxes = sandboxesOf(execs);
+export async function withPaused<T>(sandboxes: readonly Process[], work: () => Promise<T>): Promise<T> {
   const stopped = new Map<string, Process>();
-  const holders: Holder[] = [];
+  const wakers: Waker[] = [];
   try {
     // A process may fork until it is stopped: look again until nothing new is found.
     for (;;) {
@@ -46,7 +44,7 @@ export async function withPaused<T>(execs: readonly Exec[], work: () => Promise<
       if (found.length === 0) break;
       // One that somebody has stopped before stays so afterwards.
       const active = found.filter(({entry}) => statOf(entry)?.state !== 'T');
-      holders.push(await holderOf(active.toReversed()));
+      wakers.push(await wakerOf(active.toReversed()));
       for (const process of active) signal(process, 'SIGSTOP');
       for (const process of found) {
         await untilStopped(process);
@@ -55,25 +53,25 @@ export async function withPaused<T>(execs: readonly Exec[], work: () => Promise<
     }
     return await work();
   } finally {
-    for (const holder of holders.toReversed()) {
-      holder.stdin.end();
-      await holder.ended;
+    for (const waker of wakers.toReversed()) {
+      waker.stdin.end();
+      await waker.ended;
     }
   }
 }
 
-interface Holder {
+interface Waker {
   stdin: Writable;
   ended: Promise<unknown>;
 }
 
 /** In a session of its own: Ctrl-C at the terminal must not take it away. */
-async function holderOf(processes: readonly Process[]): Promise<Holder> {
-  const holder = start('sh', ['-c', GO_ON], {stdio: ['pipe', 'ignore', 'ignore'], detached: true});
-  await once(holder, 'spawn');
-  const ended = once(holder, 'exit');
-  const {stdin} = holder;
-  // None is stopped before the holder knows of it.
+async function wakerOf(processes: readonly Process[]): Promise<Waker> {
+  const waker = start('sh', ['-c', GO_ON], {stdio: ['pipe', 'ignore', 'ignore'], detached: true});
+  await once(waker, 'spawn');
+  const ended = once(waker, 'exit');
+  const {stdin} = waker;
+  // None is stopped before it knows of it.
   const lines = processes.map((process) => `${wordOf(process)}\n`).join('');
   await new Promise<void>((resolve, reject) => {
     stdin.write(lines, (error) => (error instanceof Error ? reject(error) : resolve()));
@@ -107,34 +105,6 @@ function isAtRest({entry, started}: Process): boolean {
     statOf(entry)?.started !== started ||
     threadsOf(entry).every((thread) => AT_REST.has(statOf(`${entry}/task/${thread}`)?.state ?? 'X'))
   );
-}
-
-/**
- * Descendants of the given processes that live in pid namespaces further in, parents first. Whoever was born in a
- * sandbox stays a descendant: its process 1 adopts those whose parents end.
- */
-function processesIn(sandboxes: readonly Process[]): Process[] {
-  if (sandboxes.length === 0) return [];
-  const parents = new Map(entries().map((entry) => [entry, statOf(entry)?.parent ?? 0]));
-  return sandboxes.filter(isRunning).flatMap((sandbox) => {
-    const outside = numbersOf(sandbox.entry).length;
-    return [...parents.keys()]
-      .map((entry) => ({entry, generations: generationsBelow(sandbox.entry, entry, parents)}))
-      .filter(({entry, generations}) => generations > 0 && numbersOf(entry).length > outside)
-      .sort((a, b) => a.generations - b.generations)
-      .flatMap(({entry}) => processAt(entry) ?? []);
-  });
-}
-
-/** How many generations after `ancestor`; 0 for who does not descend from it. */
-function generationsBelow(ancestor: number, entry: number, parents: ReadonlyMap<number, number>): number {
-  let at = parents.get(entry);
-  // Bounded: the parents were not all read at one moment.
-  for (let generations = 1; at !== undefined && generations <= parents.size; generations++) {
-    if (at === ancestor) return generations;
-    at = parents.get(at);
-  }
-  return 0;
 }
 
 function threadsOf(entry: number): string[] {

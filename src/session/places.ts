@@ -24,12 +24,15 @@ import {callWords} from '../system/calls.ts';
 import {makeDirectory, removeIfExists} from '../system/files.ts';
 import {isFull} from '../system/child.ts';
 import {attemptAtOnce, lastLine, run} from '../system/programs.ts';
+import {usable} from './kept.ts';
 
 type Rooted = Pick<SessionRecord, 'image' | 'version' | 'volume' | 'places' | 'options'>;
 
-/** With the places of one more command. */
-export function addPlaces(known: readonly Place[], made: readonly Place[]): Place[] {
-  return [...known, ...made.filter(({path}) => !known.some((place) => place.path === path))];
+/** Writes down the places of one more sandbox, before they are made. For the holder of the session's lock. */
+export function notePlaces(store: Store, id: string, made: readonly Place[]): void {
+  const record = usable(store, id);
+  const added = made.filter(({path}) => !record.places.some((place) => place.path === path));
+  if (added.length > 0) store.sessions.replace({...record, places: [...record.places, ...added]});
 }
 
 /** Paths of the files that a session has of its own. */

@@ -16,6 +16,7 @@ import {refusalOf} from '../system/refusal.ts';
 import {mountFailure} from '../system/view.ts';
 import {isInterrupted, settle} from './interrupted.ts';
 import {usable} from './kept.ts';
+import {endSandbox} from './sandbox.ts';
 
 /** A mount may be busy for a moment after its last process ended. */
 const UNMOUNT_ATTEMPTS = 10;
@@ -78,6 +79,9 @@ export async function restoreRoot(store: Store, record: SessionRecord): Promise<
 }
 
 async function mountAgain(store: Store, record: SessionRecord): Promise<string> {
+  // Whatever has taken the root away here, the sandbox has it still; to end that hurts no command that somebody waits for.
+  if (store.execs.runningIn(record.id).every(({sandbox}) => sandbox === null))
+    await endSandbox(store, record);
   await assertNotElsewhere(store, record);
   return mountVolume(store, record);
 }
@@ -135,11 +139,12 @@ export async function mountVolume(store: Store, record: SessionRecord): Promise<
 }
 
 /**
- * Unmounts a session's root if it is mounted. For the holder of the session's lock.
+ * Ends what runs in a session's sandbox, and unmounts its root if it is mounted. For the holder of the session's lock.
  * @throws ChrootctlError BUSY naming the processes that hold it, or who has it elsewhere; NOT_PERMITTED
  */
 export async function unmountRoot(store: Store, record: SessionRecord): Promise<void> {
   const {id, volume} = record;
+  await endSandbox(store, record);
   const path = store.layout.mount(id);
   const wasMounted = isMounted(path);
   if (!wasMounted && isThere(path)) await assertNotElsewhere(store, record);

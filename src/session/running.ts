@@ -1,9 +1,10 @@
 /** What runs in a kept session, wherever: in our pid namespace, in one further in, or where it cannot be seen. */
 import {ChrootctlError} from '../errors.ts';
+import {descendantsOf} from '../sandbox/processes.ts';
 import type {Exec} from '../store/execs.ts';
 import type {Store} from '../store/store.ts';
 import {describeOwner, find} from '../system/owners.ts';
-import type {Process} from '../system/processes.ts';
+import {isRunning, numbersOf, type Process} from '../system/processes.ts';
 
 /** What to do about an owner in a namespace that cannot be seen. */
 export const UNSEEN_HINT =
@@ -23,6 +24,17 @@ export function sandboxesOf(execs: readonly Exec[]): Process[] {
       `session ${session} is in use by a command that cannot be stopped meanwhile: ${command.join(' ')} (${describeOwner(owner)})`,
       {hint: UNSEEN_HINT},
     );
+  });
+}
+
+/**
+ * Descendants of the given processes that live in pid namespaces further in, parents first. Whoever was born in a
+ * sandbox stays a descendant: its process 1 adopts those whose parents end.
+ */
+export function processesIn(sandboxes: readonly Process[]): Process[] {
+  return sandboxes.filter(isRunning).flatMap((sandbox) => {
+    const outside = numbersOf(sandbox.entry).length;
+    return descendantsOf(sandbox).filter(({entry}) => numbersOf(entry).length > outside);
   });
 }
 

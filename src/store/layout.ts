@@ -70,7 +70,7 @@ export class Layout {
     return join(this.root, 'locks');
   }
 
-  lock(kind: 'image' | 'session' | 'owner' | 'exec' | 'store', name: string): string {
+  lock(kind: 'image' | 'session' | 'owner' | 'sandbox' | 'exec' | 'store', name: string): string {
     return join(this.locks, `${kind}-${encodeURIComponent(name)}.lock`);
   }
 

@@ -175,6 +175,8 @@ export const SessionRecord = v.object({
   changing: v.optional(v.boolean(), false),
   /** The mount namespace in which its root was mounted last, as /proc/self/ns/mnt names it. */
   mounted: v.optional(v.string()),
+  /** The process that the sandbox of its commands descends from: see session/sandbox.ts. */
+  sandbox: v.optional(OwnerRecord),
   /** What sandboxes have made in its root. */
   places: v.optional(v.array(Place), []),
 });

@@ -80,6 +80,8 @@ export async function survey(store: Store, options: SurveyOptions = {}): Promise
   const unfinished = ofDead.never.filter(isForgotten);
   const withdrawn = unpublished(store, roots.versions, alive).never.filter(isForgotten);
 
+  // These go with their sessions, or stay with them where one cannot be ended.
+  const mounted = roots.dead.filter(({kind}) => kind === 'session');
   const leftovers = [
     ...interruptedRemovals(store),
     ...interruptedCommits(store, ahead),
@@ -91,7 +93,7 @@ export async function survey(store: Store, options: SurveyOptions = {}): Promise
       store,
       unnamed.filter(({id}) => !doubts.has(id)),
     ),
-    ...strayMounts(store, nobodys(store, without(mountPoints, alive), left)),
+    ...strayMounts(store, nobodys(store, without(mountPoints, [...alive, ...mounted]), left)),
     ...deadLimits(),
     ...(await strayPolicies(store)),
     ...emptyImages(store),

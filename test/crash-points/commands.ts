@@ -2,7 +2,7 @@
 import {spawnSync} from 'node:child_process';
 import {existsSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
-import {begin, exec, importImage, run, tagVersion} from '../../src/index.ts';
+import {begin, importImage, run, tagVersion} from '../../src/index.ts';
 import {dyingAt, type Step} from './steps.ts';
 import type {World} from './world.ts';
 
@@ -40,6 +40,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   'session begin': {words: () => ['session', 'begin', 'base'], prepare: image},
   'session begin --name': {words: () => ['session', 'begin', 'base', '--name', 'work'], prepare: image},
   exec: {words: () => ['exec', 'work', '--', ...write('more')], prepare: session},
+  'exec (the first one)': {words: () => ['exec', 'work', '--', ...write('work')], prepare: begun},
   autopkgtest: {
     words: () => ['autopkgtest', 'base'],
     input: 'open\nrevert\nclose\nquit\n',
@@ -119,11 +120,16 @@ async function tagged(world: World, source: string): Promise<void> {
   await tagVersion(await world.open(), 'base', 'named');
 }
 
-export async function session(world: World, source: string): Promise<void> {
+async function begun(world: World, source: string): Promise<void> {
   await image(world, source);
-  const store = await world.open();
-  await begin(store, 'base', {name: 'work'});
-  await exec(store, 'work', {command: write('work')});
+  await begin(await world.open(), 'base', {name: 'work'});
+}
+
+export async function session(world: World, source: string): Promise<void> {
+  await begun(world, source);
+  // With what is installed, so that it leaves a sandbox.
+  const {code, stderr} = await world.call(['exec', 'work', '--', ...write('work')]);
+  if (code !== 0) throw new Error(stderr);
 }
 
 /** What three commands left that died: a clone, a version that no tag has named, and one that is half removed. */

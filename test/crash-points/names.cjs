@@ -22,7 +22,10 @@ function nameOfPath(path) {
     .replace(/^(store\/(?:volumes|mnt)\/[^/]+\/(?:fs|merged)|store\/mnt\/[^/]+)\/.*/s, '$1/…')
     .split('/')
     .map((part) =>
-      part.replace(/(?<=^|^session-|^owner-)[0-9a-hjkmnp-tv-z]+(?=\.|$)/, (id) => IDS[id.length] ?? id),
+      part.replace(
+        /(?<=^|^session-|^owner-|^sandbox-)[0-9a-hjkmnp-tv-z]+(?=\.|$)/,
+        (id) => IDS[id.length] ?? id,
+      ),
     )
     .join('/');
 }

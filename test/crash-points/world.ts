@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {Store} from '../../src/index.ts';
 import {mountsOf} from '../../src/system/mounts.ts';
 import {outcomeOf, programFor, type Outcome} from '../cli/chrootctl.ts';
-import {removeTree, temporaryDataset} from '../temporary.ts';
+import {endSandboxesBelow, removeTree, temporaryDataset} from '../temporary.ts';
 
 export class World {
   /** All that a command may change lies below it. */
@@ -53,6 +53,7 @@ export class World {
   }
 
   destroy(): void {
+    endSandboxesBelow(this.directory);
     for (const {mountPoint} of mountsOf().reverse())
       if (mountPoint.startsWith(`${this.directory}/`)) execFileSync('umount', ['-l', mountPoint]);
     removeTree(this.directory);

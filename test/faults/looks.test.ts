@@ -53,7 +53,7 @@ test('rm leaves a version whose user cannot be read', async () => {
   expect(await cli.ok('exec', 'work', '--', 'echo', 'there')).toBe('there');
 });
 
-test.each([1, 2, 3])('a commit pauses a command whichever look at its record fails (%d)', async (look) => {
+test.each([1, 2])('a commit pauses a command whichever look at its record fails (%d)', async (look) => {
   await cli.ok('session', 'begin', 'base', '--name', 'work');
   const end = await begun(['exec', 'work']);
   const before = await cli.json<unknown[]>('images');

@@ -13,6 +13,7 @@ import {differences, mend} from '../crash-points/trial.ts';
 import {World} from '../crash-points/world.ts';
 import {failing, recorded, recording, type Call, type Errno} from './calls.ts';
 import {COMMANDS} from './commands.ts';
+import {endSandboxesBelow} from '../temporary.ts';
 
 export interface Fault extends Call {
   errno: Errno;
@@ -155,6 +156,7 @@ function inForce({policies}: State): State['policies'] {
 const NOTHING: State = {tags: {}, policies: {}, versions: [], sessions: {}, contents: {}};
 
 function unmountAll({directory}: World): void {
+  endSandboxesBelow(directory);
   for (const {mountPoint} of mountsOf().reverse())
     if (mountPoint.startsWith(`${directory}/`)) execFileSync('umount', ['-l', mountPoint]);
 }

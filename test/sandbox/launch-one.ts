@@ -6,11 +6,12 @@
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {toChrootctlError} from '../../src/errors.ts';
-import {hold, type Holder} from '../../src/sandbox/holder.ts';
+import {hold, holderIn, type Holder} from '../../src/sandbox/holder.ts';
 import {concludeLaunch, launch} from '../../src/sandbox/launch.ts';
 import type {SandboxResult, SandboxSpec} from '../../src/sandbox/spec.ts';
 import {takeSucceeded, type Succession} from '../../src/sandbox/succession.ts';
 import {installedIn} from '../../src/system/installed.ts';
+import {entryOf, processAt} from '../../src/system/processes.ts';
 
 const [file = '', cacheDirectory = '', installed = ''] = process.argv.slice(2);
 installedIn(installed);
@@ -33,13 +34,16 @@ async function result(): Promise<SandboxResult> {
   const held = process.env['CHROOTCTL_TEST_HOLDER'];
   if (held === undefined) return launch(spec, {cacheDirectory, succession});
   if (held.startsWith('{')) return launch(spec, {cacheDirectory, holder: JSON.parse(held) as Holder});
-  const holder = await hold(spec, {
+  const sandbox = await hold(spec, {
     onHeld: ({pid}) => {
       if (held !== 'killed') return;
       console.log(pid);
       process.kill(process.pid, 'SIGKILL');
     },
   });
+  const entry = entryOf(sandbox.pid);
+  const outermost = entry === undefined ? undefined : processAt(entry);
+  const holder = outermost === undefined ? undefined : holderIn(outermost);
   if (held === 'kept') {
     console.log(JSON.stringify(holder));
     return {exitCode: 0, timedOut: false};
@@ -47,7 +51,7 @@ async function result(): Promise<SandboxResult> {
   try {
     return await launch(spec, {cacheDirectory, holder});
   } finally {
-    process.kill(holder.pid, 'SIGKILL');
+    process.kill(sandbox.pid, 'SIGKILL');
   }
 }
 

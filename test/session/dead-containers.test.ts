@@ -5,6 +5,7 @@ import {once} from 'node:events';
 import {chmodSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {randomUUID} from 'node:crypto';
+import {parseRecord, SessionRecord} from '../../src/store/records.ts';
 import {entries} from '../../src/system/processes.ts';
 import {busyboxRoot, Cli, cleanUp, CONTAINER, outcomeOf} from '../cli/chrootctl.ts';
 import {eventually} from '../eventually.ts';
@@ -158,9 +159,11 @@ test('nothing inside comes to the lock', async () => {
   const holders = entries().filter((entry) =>
     linksIn(`/proc/${entry}/fd`).some((link) => /\/(?:sessions|locks)\/[^/]+$/.test(link)),
   );
-  // Only who is to hold them.
+  // Only who is to hold them: also the one outside that the session's sandbox descends from.
+  const path = join(cli.store, 'sessions/work.json');
+  const {sandbox} = parseRecord(SessionRecord, readFileSync(path, 'utf8'), path);
   expect(holders.filter((entry) => belongsTo(cli, entry)).sort()).toEqual(
-    children.map(({pid}) => pid).sort(),
+    [...children, sandbox].map((each) => each?.pid).sort(),
   );
   for (const child of children) child.kill('SIGKILL');
   await Promise.all(children.map((child) => once(child, 'close')));

@@ -5,6 +5,7 @@ import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {childrenOf} from '../../src/sandbox/processes.ts';
 import {withPaused} from '../../src/session/pause.ts';
+import {sandboxesOf} from '../../src/session/running.ts';
 import type {Exec} from '../../src/store/execs.ts';
 import {self, startOf} from '../../src/system/identity.ts';
 import {statOf} from '../../src/system/processes.ts';
@@ -48,10 +49,13 @@ function execOf(sandbox?: number | null, owner = self()): Exec {
   };
 }
 
+const paused = async <T>(execs: readonly Exec[], work: () => Promise<T>): Promise<T> =>
+  withPaused(sandboxesOf(execs), work);
+
 test('those of the sandbox are stopped, and no others of its owner', async () => {
   const ours = await container('sleep 1000 & unshare --pid --fork sleep 1000 &', 4);
   const strangers = await container('sleep 1000 &', 2);
-  const seen = await withPaused([execOf(ours.outer)], () =>
+  const seen = await paused([execOf(ours.outer)], () =>
     Promise.resolve([stopped(ours.inner), stopped([ours.outer, ...strangers.inner])]),
   );
   expect(seen).toEqual([4, 0]);
@@ -62,28 +66,28 @@ test('what was stopped before stays so', async () => {
   const {outer, inner} = await container('sleep 1000 &', 2);
   process.kill(inner[1]!, 'SIGSTOP');
   expect(await eventually(() => stopped(inner) === 1)).toBe(true);
-  expect(await withPaused([execOf(outer)], () => Promise.resolve(stopped(inner)))).toBe(2);
+  expect(await paused([execOf(outer)], () => Promise.resolve(stopped(inner)))).toBe(2);
   expect(stopped([inner[1]!])).toBe(1);
 });
 
 test('an older record, which does not tell the sandbox, means all that its owner shuts in', async () => {
   const {outer, inner} = await container('sleep 1000 &', 2);
   const owner = {...self(), pid: outer, started: startOf(outer)!};
-  expect(await withPaused([execOf(undefined, owner)], () => Promise.resolve(stopped(inner)))).toBe(2);
+  expect(await paused([execOf(undefined, owner)], () => Promise.resolve(stopped(inner)))).toBe(2);
 });
 
 test('a command that waits for its turn has nothing to stop, and one that ended neither', async () => {
   const {outer, inner} = await container('sleep 1000 &', 2);
   const ended = {...execOf(outer), sandbox: {pid: outer, started: '1'}};
   const unseen = execOf(null, {...self(), time: 'time:[1]'});
-  expect(await withPaused([execOf(null), ended, unseen], () => Promise.resolve(stopped(inner)))).toBe(0);
+  expect(await paused([execOf(null), ended, unseen], () => Promise.resolve(stopped(inner)))).toBe(0);
 });
 
 test('while there is a command that cannot be seen from here, nothing is done', async () => {
   const {outer, inner} = await container('sleep 1000 &', 2);
   const unseen = execOf(process.pid, {...self(), time: 'time:[1]'});
   let done = false;
-  const work = withPaused([execOf(outer), unseen], () => Promise.resolve((done = true)));
+  const work = paused([execOf(outer), unseen], () => Promise.resolve((done = true)));
   await expect(work).rejects.toThrow(expect.objectContaining({code: 'BUSY'}));
   expect([done, stopped(inner)]).toEqual([false, 0]);
 });

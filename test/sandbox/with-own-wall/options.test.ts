@@ -40,7 +40,7 @@ const ENCLOSURE: Enclosure = {
   tools: {program: '/bin/true', target: '/dev/.chrootctl'},
   capabilities: ['CHOWN', 'SETUID'],
   workdir: '/',
-  terminal: {own: [], shown: undefined},
+  terminal: {own: [], path: undefined, shown: undefined},
 };
 const WORDS = bwrapOptions(ENCLOSURE);
 
