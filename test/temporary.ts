@@ -36,7 +36,7 @@ export function endSandboxesBelow(directory: string): void {
 
 function holdsBelow(directory: string, pid: number): boolean {
   try {
-    const [, word, , root = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    const [, word, , , root = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
     return word === 'hold' && root.startsWith(`${directory}/`);
   } catch {
     return false; // It is no process, or it has ended.

@@ -26,7 +26,7 @@ int main(int count, char **words)
 	if (count == 3 && strcmp(words[1], "reap") == 0) return reap(words[2]);
 #else
 	/* The trial makes the sandbox around the one that would hold it. */
-	if (count == 4 && strcmp(words[1], "hold") == 0) return hold_sandbox(words);
+	if (count == 5 && strcmp(words[1], "hold") == 0) return hold_sandbox(words);
 #endif
 	return count == 8 ? wait_for_chain(words) : 2;
 }

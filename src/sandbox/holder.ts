@@ -17,6 +17,7 @@ import {isRunning, processAt, type Process} from '../system/processes.ts';
 import {insideProgram, supervisorProgram} from '../system/installed.ts';
 import {LOCKED_MODE} from '../system/life.ts';
 import {notStarted, start, systemPath} from '../system/programs.ts';
+import {rootFlags} from './entrance.ts';
 import {prepareFor} from './launch.ts';
 import {failureOf} from './outcome.ts';
 import type {Place} from './places.ts';
@@ -61,7 +62,7 @@ export async function hold(spec: SandboxSpec, {lifeline, onPlaces, onHeld}: Hold
   onPlaces?.(prepared.places);
   if ('plan' in spec.root) mkdirSync(spec.root.mountPoint, {recursive: true});
   // By the last word it is found in a list of processes; it is nothing to it.
-  const words = ['hold', LOCKED_MODE.toString(8), rootOf(spec)];
+  const words = ['hold', LOCKED_MODE.toString(8), String(remountOf(spec)), rootOf(spec)];
   const child = start(supervisor, words, {
     stdio: ['pipe', 'pipe', 'pipe', lifeline ?? 'ignore'],
     env: {PATH: systemPath()},
@@ -99,4 +100,9 @@ export async function hold(spec: SandboxSpec, {lifeline, onPlaces, onHeld}: Hold
 
 function rootOf({root}: SandboxSpec): string {
   return 'plan' in root ? root.mountPoint : root.directory;
+}
+
+/** How the root is mounted again, so that set-uid programs in it count; 0 where they are not to. */
+function remountOf({newPrivileges, readOnly, privileged, deviceNodes}: SandboxSpec): number {
+  return newPrivileges === true ? rootFlags({readOnly, hasDevices: privileged || deviceNodes === true}) : 0;
 }

@@ -44,7 +44,8 @@ export async function exportForSbuild(
             signal: interruption,
           }),
         );
-      return {...target, path, image, version: id, written, rivals: cache.rivalsOf(path)};
+      else await cache.refresh(path, version);
+      return {...target, path, image, version: id, written, rivals: cache.rivalsOf(path, target)};
     }),
   );
 }

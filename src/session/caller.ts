@@ -1,7 +1,7 @@
 /** Who called: behind sudo the user that sudo was called by. */
 import {existsSync} from 'node:fs';
 import type {RunOptions} from '../store/records.ts';
-import {entryInFile, ownUser, type OwnUser} from '../system/user.ts';
+import {entryOf, ownUser, type OwnUser} from '../system/user.ts';
 
 /** As schroot has it: the command is the caller, in his home, where he is. */
 export function asCaller(): RunOptions {
@@ -11,7 +11,7 @@ export function asCaller(): RunOptions {
   const start = isBelow(process.cwd(), home) ? process.cwd() : home;
   return {
     // By number alone: the groups come from the host's files, which the root is shown.
-    user: entryInFile(uid) === undefined ? `${uid}:${gid}` : String(uid),
+    user: entryOf(uid) === undefined ? `${uid}:${gid}` : String(uid),
     workdir: hasHome ? start : '/',
     env: {HOME: home, USER: name, LOGNAME: name},
     volumes: hasHome ? [{source: home, target: home, readOnly: false}] : [],
@@ -27,7 +27,7 @@ export function sudoCaller(): OwnUser | undefined {
   const {SUDO_UID: uid, SUDO_GID: gid, SUDO_USER: name} = process.env;
   if (process.geteuid?.() !== 0 || uid === undefined || gid === undefined || name === undefined)
     return undefined;
-  const home = entryInFile(Number(uid))?.home;
+  const home = entryOf(Number(uid))?.home;
   return home === undefined ? undefined : {uid: Number(uid), gid: Number(gid), name, home};
 }
 

@@ -45,10 +45,12 @@ export async function exec(store: Store, id: string, request: ExecRequest): Prom
 async function begin(store: Store, running: Exec, request: ExecRequest): Promise<Launched> {
   const {session: id} = running;
   const paused = <T>(work: () => Promise<T>): Promise<T> => undisturbed(store, running, work);
-  const mounted = isInterrupted(usable(store, id)) ? null : mountedRoot(store, id);
-  const directory = mounted ?? (await paused(() => restoreRoot(store, usable(store, id))));
-  // As it is now: to bring the root back may have changed it.
-  const record = usable(store, id);
+  let record = usable(store, id);
+  let directory = isInterrupted(record) ? null : mountedRoot(store, id);
+  if (directory === null) {
+    directory = await paused(() => restoreRoot(store, usable(store, id)));
+    record = usable(store, id); // To bring the root back may have changed it.
+  }
   const {own, spec} = specsOf(store, record, directory, request);
   const options = {
     lifeline: store.execs.lifeline(running.id),
@@ -60,8 +62,11 @@ async function begin(store: Store, running: Exec, request: ExecRequest): Promise
     const onPlaces = (made: readonly Place[]): void => notePlaces(store, id, made);
     return paused(() => untilReady(spec, {...options, onPlaces}));
   }
-  if (sandboxOf(store, record) === undefined) await paused(() => makeSandbox(store, own, id));
-  return untilReady(spec, {...options, holder: entranceTo(store, usable(store, id))});
+  if (sandboxOf(store, record) === undefined) {
+    await paused(() => makeSandbox(store, own, id));
+    record = usable(store, id);
+  }
+  return untilReady(spec, {...options, holder: entranceTo(store, record)});
 }
 
 /** What the session's sandbox is made by, and what the command's would be. */
@@ -72,6 +77,7 @@ function specsOf(
   {command, options = {}, measured}: ExecRequest,
 ): {own: SandboxSpec; spec: SandboxSpec} {
   const {id, config, image, version, places} = record;
+  const detach = otherRoots(store, id);
   const of = (words: readonly string[], all: RunOptions): SandboxSpec =>
     sandboxSpec({
       id: `${id}.${randomId(6)}`,
@@ -79,7 +85,7 @@ function specsOf(
       command: words,
       config,
       options: all,
-      detach: otherRoots(store, id),
+      detach,
       placed: copiesIn(places),
       where: {image, version, session: id},
       measured,

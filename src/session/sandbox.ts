@@ -38,15 +38,16 @@ export function canShare(own: SandboxSpec, spec: SandboxSpec): boolean {
   return canHold() && isShareable(spec) && wallsOf(own) === wallsOf(spec) && !mayNeedTerminal(spec);
 }
 
-/** Control groups are those of one command, and removed when it has ended; set-uid programs are for all or for none. */
-function isShareable({limits, devices, deviceNodes, newPrivileges, measured}: SandboxSpec): boolean {
+/** Control groups are those of one command, and removed when it has ended. */
+function isShareable({limits, devices, deviceNodes, measured}: SandboxSpec): boolean {
   const {memory, cpus, pids} = limits;
   const isLimited = [memory, cpus, pids].some((limit) => limit !== undefined);
-  return !isLimited && devices.length === 0 && ![deviceNodes, newPrivileges, measured].includes(true);
+  return !isLimited && devices.length === 0 && deviceNodes !== true && measured !== true;
 }
 
-function wallsOf({readOnly, privileged, network, hostname, volumes, tmpfs, shm}: SandboxSpec): string {
-  return JSON.stringify({readOnly, privileged, network, hostname, volumes, tmpfs, shm});
+function wallsOf({readOnly, privileged, newPrivileges = false, ...rest}: SandboxSpec): string {
+  const {network, hostname, volumes, tmpfs, shm} = rest;
+  return JSON.stringify({readOnly, privileged, newPrivileges, network, hostname, volumes, tmpfs, shm});
 }
 
 /** One of his own, at the terminal of another user (sandbox/terminal.ts): that is not made in there. */
@@ -109,9 +110,9 @@ export function entranceTo(store: Store, record: SessionRecord): Holder {
 
 /** Without what is each command's. */
 function ofNobody({id, root, placed = [], detach = [], ...own}: SandboxSpec): SandboxSpec {
-  const {network, readOnly, volumes, tmpfs, hostname, shm, privileged} = own;
+  const {network, readOnly, volumes, tmpfs, hostname, shm, privileged, newPrivileges = false} = own;
   return {
-    ...{id, root, placed, detach, network, readOnly, volumes, tmpfs, privileged},
+    ...{id, root, placed, detach, network, readOnly, volumes, tmpfs, privileged, newPrivileges},
     ...(hostname === undefined ? {} : {hostname}),
     ...(shm === undefined ? {} : {shm}),
     ...{command: ['true'], env: {}, workdir: '/', devices: [], ulimits: [], limits: {}},

@@ -29,7 +29,7 @@ export function entryInFile(uid: number): PasswdEntry | undefined {
 }
 
 /** What the host knows of a user, there or wherever else it asks (nsswitch.conf(5)). */
-function entryOf(uid: number): PasswdEntry | undefined {
+export function entryOf(uid: number): PasswdEntry | undefined {
   return entryInFile(uid) ?? find(uid, outputOf('getent', ['passwd', String(uid)]));
 }
 

@@ -73,7 +73,9 @@ describe('a command ends as it would', () => {
     expect(await ended).toMatchObject({code: 7, stdout: 'ready\nTERM\n'});
   });
 
-  test('all of it with our process', async () => {
+  // What is held outlives us: holder.test.ts.
+  const ifItDies = process.env['CHROOTCTL_TEST_HOLDER'] === undefined ? test : () => undefined;
+  ifItDies('all of it with our process', async () => {
     const spec = await sandbox(sh('(setsid sleep 4242 &); trap "" TERM; echo ready; sleep 4242'), {
       newPrivileges,
     });

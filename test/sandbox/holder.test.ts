@@ -74,7 +74,7 @@ test('who holds has nothing that somebody inside could want', async () => {
   const status = readFileSync(`/proc/${it.holder.pid}/status`, 'utf8');
   for (const set of ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb'])
     expect(status).toMatch(new RegExp(`Cap${set}:\\t0+\\n`));
-  expect(status).toMatch(/NoNewPrivs:\t1/);
+  expect(status).toMatch(/NoNewPrivs:\t1\nSeccomp:\t2\n/);
   // Seen from inside, by who may look at everything.
   const look =
     'ls -A /proc/1/root/ /proc/1/root/.. /proc/1/cwd/; ls /proc/1/fd | tr "\\n" " "; touch /proc/1/root/x';

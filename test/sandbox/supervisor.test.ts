@@ -61,7 +61,7 @@ const WAITING = ['0', '2', '1', '0', '2', '7', '400'];
 const WAYS = [
   ['to wait for a command', WAITING, OUTER],
   ['to wait for one that enters', WAITING, ENTERING],
-  ['to hold a sandbox', ['hold', '400', '/root'], OUTER],
+  ['to hold a sandbox', ['hold', '400', '0', '/root'], OUTER],
 ] as const;
 
 function tell(words: readonly string[], input: Buffer): {status: number | null; stderr: string} {

@@ -11,6 +11,7 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import {join} from 'node:path';
@@ -97,12 +98,69 @@ test('it is written again only when the version is another one, or somebody has 
 test('XDG_CACHE_HOME says where; a tarball that sbuild may take instead is told of', async () => {
   const home = join(cli.directory, 'elsewhere');
   mkdirSync(join(home, 'sbuild'), {recursive: true});
-  writeFileSync(join(home, 'sbuild/trixie-arm64.tar.xz'), '');
+  for (const name of [
+    'trixie-arm64.tar.xz',
+    'trixie-sbuild.tgz',
+    'trixie-arm64-sbuild.tar',
+    'sid-sbuild.tar',
+  ])
+    writeFileSync(join(home, 'sbuild', name), '');
   const {stdout, stderr} = await cli.call(['export', 'base', '--for', 'sbuild'], {
     env: {XDG_CACHE_HOME: home},
   });
   expect(stdout).toBe(`${join(home, 'sbuild', TARBALL)}\n`);
-  expect(stderr).toContain('sbuild may take trixie-arm64.tar.xz instead');
+  const told = [...stderr.matchAll(/sbuild may take (\S+) instead/g)].map(([, name]) => name);
+  expect(told.sort()).toEqual(['trixie-arm64-sbuild.tar', 'trixie-arm64.tar.xz', 'trixie-sbuild.tgz']);
+});
+
+test('one that is there is refreshed before sbuild takes it for old', async () => {
+  const path = join(cache, TARBALL);
+  await cli.ok('export', 'base', '--for', 'sbuild');
+  const note = join(cache, '.trixie-arm64.chrootctl');
+  const days = (count: number): Date => new Date(Date.now() - count * 24 * 3600 * 1000);
+  const before = statSync(path).mtimeMs;
+  utimesSync(path, days(5), days(5));
+  writeFileSync(note, readFileSync(note, 'utf8').replace(String(before), String(statSync(path).mtimeMs)));
+  for (let round = 0; round < 2; round++)
+    expect(await cli.json('export', 'base', '--for', 'sbuild')).toMatchObject({written: false});
+  expect(statSync(path).mtimeMs).toBeGreaterThan(days(1).getTime());
+});
+
+test('an answer that cannot be given is told, and what is done with it', async () => {
+  const {code, stderr} = await cli.call([], {
+    through: ['sh', '-c', '"$1" export base --for sbuild >/dev/full', 'sh'],
+  });
+  expect([code, stderr]).toEqual([8, expect.stringContaining(join(cache, TARBALL))]);
+  expect(existsSync(join(cache, TARBALL))).toBe(true);
+});
+
+test('in a directory of somebody else root works as he does', async () => {
+  const home = join(cli.directory, 'home');
+  mkdirSync(home);
+  chownSync(home, USER.uid, USER.uid);
+  chmodSync(cli.directory, 0o755);
+  const env = {XDG_CACHE_HOME: home};
+  const path = await cli.call(['export', 'base', '--for', 'sbuild'], {env});
+  expect(path).toMatchObject({code: 0, stdout: `${join(home, 'sbuild', TARBALL)}\n`});
+  expect(statSync(join(home, 'sbuild', TARBALL)).uid).toBe(USER.uid);
+  // Neither for the tarball nor for the note beside it.
+  const victim = join(cli.directory, 'victim');
+  writeFileSync(victim, 'mine', {mode: 0o600});
+  for (const name of ['.trixie-arm64.chrootctl', '.trixie-arm64.chrootctl.new']) {
+    execFileSync('rm', ['-rf', join(home, 'sbuild')]);
+    mkdirSync(join(home, 'sbuild'));
+    chownSync(join(home, 'sbuild'), USER.uid, USER.uid);
+    symlinkSync(victim, join(home, 'sbuild', name));
+    expect(await cli.call(['export', 'base', '--for', 'sbuild'], {env})).toMatchObject({code: 0});
+    expect(readFileSync(victim, 'utf8')).toBe('mine');
+  }
+});
+
+test('who called sudo, and is known to nobody, is refused', async () => {
+  const env = {SUDO_UID: '54399', SUDO_GID: '54399', SUDO_USER: 'nobody-knows'};
+  const {code, stderr} = await cli.call(['export', 'base', '--for', 'sbuild'], {env});
+  expect([code, stderr]).toEqual([1, expect.stringContaining('knows no user with the number 54399')]);
+  expect(existsSync(cache)).toBe(false);
 });
 
 test('behind sudo it is the caller of sudo whose it is, and whose rights count', async () => {

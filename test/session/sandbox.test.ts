@@ -172,6 +172,17 @@ test('options of the session are its walls', async () => {
   expect(elsewhere.code).toBe(1);
 });
 
+test('in a session with new privileges set-uid programs count, and what is left goes on', async () => {
+  await cli.ok('session', 'begin', 'base', '--name', 'privileged', '--new-privileges');
+  const script = `${detached('exec sleep 4242')} echo $! >/pid`;
+  await cli.ok('exec', 'privileged', '--', 'sh', '-c', script);
+  // That they do, by all means: sandbox/with-holder/entrance.test.ts.
+  const look = `${isThere} && grep NoNewPrivs /proc/self/status && grep -c ' / [^ ]*nosuid' /proc/self/mountinfo`;
+  expect(await cli.call(['exec', 'privileged', '--', 'sh', '-c', look])).toMatchObject({
+    stdout: 'NoNewPrivs:\t0\n0\n',
+  });
+});
+
 test('many commands that begin at once come into one', async () => {
   const outcomes = await Promise.all(
     Array.from({length: 8}, () => cli.call(inSession('readlink /proc/self/ns/pid; sleep 0.2'))),
