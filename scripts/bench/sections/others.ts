@@ -98,6 +98,7 @@ export const sessions: SectionMaker = (ground) => ({
     ({begin, exec, end}) => {
       // One that lasts, for exec; the others' turns come in any order.
       call(begin('lasting'));
+      ground.atEnd(() => void call(end('lasting')));
       return {
         begin: {
           prepare: (round) => {
