@@ -96,8 +96,11 @@ test('a run and a command in a session look at the mounts as often beside 3 moun
   const looks = (): number[] => [
     looksAtMounts(cli, 'run', 'base', '--', 'true'),
     looksAtMounts(cli, 'exec', 'beside-0', '--', 'true'),
+    looksAtMounts(cli, 'exec', '--hostname', 'own', 'beside-0', '--', 'true'),
   ];
   await begin(0, 3);
+  // Who traces all that is started would wait for the session's sandbox, too.
+  await cli.ok('exec', 'beside-0', '--', 'true');
   const few = looks();
   await begin(3, 30);
   const many = looks();
